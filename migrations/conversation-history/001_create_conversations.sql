@@ -43,7 +43,7 @@ language sql stable security definer
 set search_path = ''
 set row_security = off
 as $$
-  select t.role::text from public.tenant_users t where t.tenant_id = tenant and t.user_id = (select auth.uid())
+  select t.role::text from public.tenant_users t where t.tenant_id = tenant_role.tenant and t.user_id = (select auth.uid())
 $$;
 revoke all on function chat_private.tenant_role(uuid) from public;
 grant execute on function chat_private.tenant_role(uuid) to authenticated, service_role;

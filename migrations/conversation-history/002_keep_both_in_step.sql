@@ -775,6 +775,7 @@ create function chat_private.rebuild_session(session uuid) returns void
 language plpgsql
 set search_path = ''
 as $$
+#variable_conflict use_variable
 declare
   kept record;
   fresh public.chat_sessions.messages%type;
@@ -955,6 +956,7 @@ create function chat_private.catch_up(session uuid) returns boolean
 language plpgsql
 set search_path = ''
 as $$
+#variable_conflict use_variable
 declare
   kept record;
   old_wrote boolean;
@@ -1188,6 +1190,7 @@ set search_path = ''
 set row_security = off
 set lock_timeout = '300ms'
 as $$
+#variable_conflict use_variable
 declare
   session uuid;
   sessions uuid[];

@@ -63,7 +63,7 @@ language sql stable security definer
 set search_path = ''
 set row_security = off
 as $$
-  select project is null or exists (select from public.projects p where p.id = project and p.user_id = (select auth.uid()))
+  select can_use_project.project is null or exists (select from public.projects p where p.id = can_use_project.project and p.user_id = (select auth.uid()))
 $$;
 revoke all on function chat_private.can_use_project(uuid) from public;
 grant execute on function chat_private.can_use_project(uuid) to authenticated, service_role;

@@ -67,9 +67,9 @@ language sql stable security definer
 set search_path = ''
 set row_security = off
 as $$
-  select request is null or exists (
+  select can_use_request.request is null or exists (
     select from public.requests r cross join (select chat_private.current_agent_id() as id offset 0) me
-    where r.id = request and me.id is not null
+    where r.id = can_use_request.request and me.id is not null
       and case when r.iso_agent_id is not null then r.iso_agent_id = me.id
         else not exists (select from public.chat_sessions s where s.request_id = r.id and s.iso_agent_id <> me.id) end)
 $$;
@@ -83,8 +83,8 @@ as $$
     left join public.requests r on r.id = c.request_id
     cross join (select chat_private.current_agent_id() as id offset 0) me
     -- some applications write the agent into the conversation too
-    cross join lateral (select coalesce(r.iso_agent_id::text, to_jsonb(c) ->> 'iso_agent_id') as agent) o
-    where c.id = conversation and me.id is not null
+    cross join lateral (select coalesce(r.iso_agent_id::text, to_jsonb(c.*) ->> 'iso_agent_id') as agent) o
+    where c.id = can_use_conversation.conversation and me.id is not null
       and case when o.agent is not null then o.agent = me.id::text
         else not exists (select from public.chat_sessions s where s.conversation_id = c.id and s.iso_agent_id <> me.id) end)
 $$;
@@ -93,16 +93,16 @@ language sql stable security definer
 set search_path = ''
 set row_security = off
 as $$
-  select quote is null or exists (
-    select from public.quotes q where q.id = quote and q.request_id is not null and chat_private.can_use_request(q.request_id))
+  select can_use_quote.quote is null or exists (
+    select from public.quotes q where q.id = can_use_quote.quote and q.request_id is not null and chat_private.can_use_request(q.request_id))
 $$;
 create function chat_private.can_use_proposal(proposal uuid) returns boolean
 language sql stable security definer
 set search_path = ''
 set row_security = off
 as $$
-  select proposal is null or exists (
-    select from public.proposals p where p.id = proposal and p.request_id is not null and chat_private.can_use_request(p.request_id))
+  select can_use_proposal.proposal is null or exists (
+    select from public.proposals p where p.id = can_use_proposal.proposal and p.request_id is not null and chat_private.can_use_request(p.request_id))
 $$;
 revoke all on function chat_private.can_use_request(uuid), chat_private.can_use_conversation(uuid), chat_private.can_use_quote(uuid),
   chat_private.can_use_proposal(uuid) from public;
@@ -270,25 +270,25 @@ returns table (trip text, rfp text, rfq text, quote uuid, proposal uuid)
 language sql stable
 as $$
   select
-    coalesce(ids.said[1], (select max(chat_private.first_of(to_jsonb(q), 'avinode_trip_id', 'trip_id')) from public.quotes q where q.request_id = r.id), p.trip),
-    coalesce(ids.said[2], (select max(chat_private.first_of(to_jsonb(q), 'avinode_rfp_id', 'rfp_id')) from public.quotes q where q.request_id = r.id), p.rfp),
-    coalesce(ids.said[3], (select max(chat_private.first_of(to_jsonb(q), 'avinode_rfq_id', 'rfq_id')) from public.quotes q where q.request_id = r.id), p.rfq),
+    coalesce(ids.said[1], (select max(chat_private.first_of(to_jsonb(q.*), 'avinode_trip_id', 'trip_id')) from public.quotes q where q.request_id = r.id), p.trip),
+    coalesce(ids.said[2], (select max(chat_private.first_of(to_jsonb(q.*), 'avinode_rfp_id', 'rfp_id')) from public.quotes q where q.request_id = r.id), p.rfp),
+    coalesce(ids.said[3], (select max(chat_private.first_of(to_jsonb(q.*), 'avinode_rfq_id', 'rfq_id')) from public.quotes q where q.request_id = r.id), p.rfq),
     (select case when count(*) = 1 or bool_or(x.named) then (array_agg(x.id order by x.named desc, x.id))[1] end
      from (
        select q.id, q.id::text in (ids.said[4], p.quote)
-           is true or to_jsonb(q) ->> 'status' in ('accepted', 'selected', 'booked') is true or (to_jsonb(q) ->> 'is_primary' = 'true') is true as named
+           is true or to_jsonb(q.*) ->> 'status' in ('accepted', 'selected', 'booked') is true or (to_jsonb(q.*) ->> 'is_primary' = 'true') is true as named
        from public.quotes q where q.request_id = r.id
      ) x),
     p.id
   from public.requests r
-  cross join lateral (select chat_private.trip_of(to_jsonb(r)) as said) ids
+  cross join lateral (select chat_private.trip_of(to_jsonb(r.*)) as said) ids
   left join lateral (
-    select o.id, chat_private.first_of(to_jsonb(o), 'avinode_trip_id', 'trip_id') as trip, chat_private.first_of(to_jsonb(o), 'avinode_rfp_id', 'rfp_id') as rfp,
-      chat_private.first_of(to_jsonb(o), 'avinode_rfq_id', 'rfq_id') as rfq, chat_private.first_of(to_jsonb(o), 'quote_id', 'primary_quote_id') as quote
+    select o.id, chat_private.first_of(to_jsonb(o.*), 'avinode_trip_id', 'trip_id') as trip, chat_private.first_of(to_jsonb(o.*), 'avinode_rfp_id', 'rfp_id') as rfp,
+      chat_private.first_of(to_jsonb(o.*), 'avinode_rfq_id', 'rfq_id') as rfq, chat_private.first_of(to_jsonb(o.*), 'quote_id', 'primary_quote_id') as quote
     from public.proposals o where o.request_id = r.id
-    order by to_jsonb(o) ->> 'created_at' desc nulls last, o.id desc limit 1
+    order by to_jsonb(o.*) ->> 'created_at' desc nulls last, o.id desc limit 1
   ) p on true
-  where r.id = request
+  where r.id = links_of.request
 $$;
 
 -- The session of a conversation that has none; no row where it has no agent to belong to. The id is always
@@ -308,9 +308,9 @@ as $$
     select min(x.created_at) as first_at, max(x.created_at) as last_at from public.messages x where x.conversation_id = c.id
   ) m
   cross join lateral (
-    select case when to_jsonb(r) ->> 'created_at' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d' then (to_jsonb(r) ->> 'created_at')::timestamptz end as asked_at
+    select case when to_jsonb(r.*) ->> 'created_at' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d' then (to_jsonb(r.*) ->> 'created_at')::timestamptz end as asked_at
   ) t
-  where c.id = conversation
+  where c.id = new_session.conversation
 $$;
 
 -- Notes that sessions of a conversation, or of a request, are to be recounted; once, however often. The lock
@@ -333,6 +333,7 @@ create function chat_private.catch_up(conversation uuid) returns void
 language plpgsql
 set search_path = ''
 as $$
+#variable_conflict use_variable
 declare
   sessions uuid[];
 begin
@@ -383,6 +384,7 @@ create function chat_private.catch_up_session(session uuid) returns void
 language plpgsql
 set search_path = ''
 as $$
+#variable_conflict use_variable
 declare
   is_noted constant boolean := to_regclass('rethread_archive.own_requests') is not null;
   has_own boolean;
@@ -599,6 +601,7 @@ set search_path = ''
 set row_security = off
 set lock_timeout = '300ms'
 as $$
+#variable_conflict use_variable
 declare
   changed uuid[];
   one uuid;
@@ -607,7 +610,7 @@ begin
     changed := array(
       select n.id from new_rows n join old_rows o on o.id = n.id
       where n.iso_agent_id is distinct from o.iso_agent_id
-        or chat_private.trip_of(to_jsonb(n)) is distinct from chat_private.trip_of(to_jsonb(o)));
+        or chat_private.trip_of(to_jsonb(n.*)) is distinct from chat_private.trip_of(to_jsonb(o.*)));
     if cardinality(changed) = 0 then
       return null;
     end if;
@@ -619,7 +622,7 @@ begin
       avinode_rfq_id = case when s.avinode_rfq_id = x.old_ids[3] then x.ids[3] else coalesce(s.avinode_rfq_id, x.ids[3]) end,
       primary_quote_id = coalesce(s.primary_quote_id, (select k.quote from chat_private.links_of(n.id) k))
     from new_rows n join old_rows o on o.id = n.id
-    cross join lateral (select chat_private.trip_of(to_jsonb(o)) as old_ids, chat_private.trip_of(to_jsonb(n)) as ids) x
+    cross join lateral (select chat_private.trip_of(to_jsonb(o.*)) as old_ids, chat_private.trip_of(to_jsonb(n.*)) as ids) x
     where s.request_id = n.id and n.id = any (changed);
     if exists (select from new_rows n join old_rows o on o.id = n.id where o.iso_agent_id is null and n.iso_agent_id is not null) then
       perform chat_private.open_sessions(array(

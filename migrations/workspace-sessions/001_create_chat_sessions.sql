@@ -30,7 +30,7 @@ begin
       left join public.workspaces w on w.id = c.workspace_id
       where w.id is null and (c.workspace_id is not null or nullif(current_setting('rethread.null_workspace', true), '') is null)
         or w.id is not null and not exists (select from auth.users u where u.id = c.user_id or u.id = w.owner_id)
-      group by pg_catalog.md5(pg_catalog.to_jsonb(c)::text)
+      group by pg_catalog.md5(pg_catalog.to_jsonb(c.*)::text)
       having count(*) > 1
     ) x;
     if alike > 0 then
@@ -262,11 +262,11 @@ set row_security = off
 as $$
   select exists (
       select from public.workspaces w
-      where w.id = workspace and w.owner_id = (select auth.uid())
+      where w.id = can_use_workspace.workspace and w.owner_id = (select auth.uid())
     )
     or exists (
       select from public.chats c
-      where c.workspace_id = workspace and c.user_id = (select auth.uid())
+      where c.workspace_id = can_use_workspace.workspace and c.user_id = (select auth.uid())
     )
 $$;
 revoke all on function chat_private.can_use_workspace(uuid) from public;

@@ -101,6 +101,7 @@ language plpgsql security definer
 set search_path = ''
 set row_security = off
 as $$
+#variable_conflict use_variable
 declare
   legacy uuid := chat_private.legacy_session_of(workspace_id, author_id, at);
   home uuid := chat_private.session_workspace(workspace_id);
@@ -253,6 +254,7 @@ create function chat_private.catch_up(session uuid) returns void
 language plpgsql
 set search_path = ''
 as $$
+#variable_conflict use_variable
 begin
   update public.chat_sessions s
   set updated_at = n.newest
@@ -373,6 +375,7 @@ language plpgsql security definer
 set search_path = ''
 set row_security = off
 as $$
+#variable_conflict use_variable
 declare
   kept boolean := exists (select from auth.users u where u.id = old.user_id);
   legacy boolean := chat_private.is_legacy_session(old.id, old.workspace_id, old.user_id);

@@ -194,7 +194,7 @@ async function rewritePlpgsql(
   }
   rewriteDeclarations(to)
   const out = edits.apply()
-  return body && out !== text
+  return body && out !== text && !text.includes('#variable_conflict')
     ? out.replace(/^\s*\n/, first => `${first}#variable_conflict use_variable\n`)
     : out
 }

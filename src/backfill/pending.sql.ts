@@ -8,7 +8,7 @@ import type { KeyColumn } from './walk_keys.sql.js'
 
 /** A row's identity as text: its primary key, or a hash of its content where there is none. */
 export const rowKey = (alias: string, key: KeyColumn[]): string =>
-  key.length > 0 ? keyText(key.map(c => `${alias}.${c.name}`)) : `md5(to_jsonb(${alias})::text)`
+  key.length > 0 ? keyText(key.map(c => `${alias}.${c.name}`)) : `md5(to_jsonb(${alias}.*)::text)`
 
 /** Which rows of a backfill are to do, and how one is set aside. */
 export interface PendingSpec {
@@ -65,7 +65,7 @@ const isOwn = (s: PendingSpec): string => `rethread_q.migration = ${literal(s.mi
 
 /** Of a backfill that takes rows out: a copy of the row as it is now. What has none, it may not delete. */
 export const isSetAside = (s: PendingSpec): string =>
-  `exists (${copyOf(s)} and ${isOwn(s)} and rethread_q.original = to_jsonb(${s.alias})) and ${mayLeave(s)}`
+  `exists (${copyOf(s)} and ${isOwn(s)} and rethread_q.original = to_jsonb(${s.alias}.*)) and ${mayLeave(s)}`
 
 /**
  * What may be taken out of its table: a row that failed in another backfill may not (one that something kept
@@ -172,7 +172,7 @@ export async function scanPending(sql: Db, s: PendingScan, mostRows: number): Pr
   const result = await sql.unsafe<(PendingLeft & { aside: number })[]>(
     `set local enable_mergejoin = off;
      with seen as materialized (
-       select ${rowKey(s.alias, s.key)} as key, ${values} as values, ${reason} as reason, case when ${reason} is not null then to_jsonb(${s.alias}) end as original
+       select ${rowKey(s.alias, s.key)} as key, ${values} as values, ${reason} as reason, case when ${reason} is not null then to_jsonb(${s.alias}.*) end as original
        from ${scannedRows(s)} where (${s.pending}) ${s.removes ? '' : `and ${notSetAside(s)}`}
      ),
      found as materialized (
@@ -220,7 +220,7 @@ async function releaseUntrue(sql: Db, s: PendingScan): Promise<number> {
 export async function copyLeaving(sql: Db, s: PendingScan, reason: string): Promise<number> {
   await sql.unsafe(
     `${intoQuarantine}
-     select $1, $2, ${literal(s.table)}, ${rowKey(s.alias, s.key)}, coalesce((${s.reason ?? 'null'})::text, $4), to_jsonb(${s.alias}), $3
+     select $1, $2, ${literal(s.table)}, ${rowKey(s.alias, s.key)}, coalesce((${s.reason ?? 'null'})::text, $4), to_jsonb(${s.alias}.*), $3
      from ${scannedRows(s)}
      where (${s.pending}) and ${mayLeave(s)}
      on conflict (relation, key, migration) do update set original = excluded.original, reason = excluded.reason, run = excluded.run

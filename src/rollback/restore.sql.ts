@@ -187,7 +187,7 @@ export async function rowsIn(sql: Db, source: string, stretch: Stretch): Promise
 /** The key of one archived row, as reports name it; without one, what it begins with. */
 export async function keyAt(sql: Db, source: string, key: string[], row: string): Promise<string> {
   const [found] = await sql.unsafe<{ key: string }[]>(
-    `select ${key.length === 0 ? 'left(a::text, 100)' : archivedKey(key)} as key from only ${source} a where a.ctid = '${row}'::tid`,
+    `select ${key.length === 0 ? 'left((a.*)::text, 100)' : archivedKey(key)} as key from only ${source} a where a.ctid = '${row}'::tid`,
   )
   return found!.key
 }

@@ -116,6 +116,7 @@ export const putBackSql = `
     written bigint;
     total bigint := 0;
     columns text;
+    read text;
     typed text;
     statement text;
     item record;
@@ -145,8 +146,9 @@ export const putBackSql = `
       where q.migration = put_back.migration and q.relation = put_back.relation and jsonb_typeof(q.original) = 'object'
     loop
       select string_agg(format('%I', a.attname), ', ' order by a.attnum),
+        string_agg(format('r.%I', a.attname), ', ' order by a.attnum),
         string_agg(format('%I %s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum)
-      into columns, typed
+      into columns, read, typed
       from pg_catalog.pg_attribute a
       where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and a.attname = any (shape);
       statement := format(
@@ -158,7 +160,7 @@ export const putBackSql = `
              and ($5 or not rethread_archive.is_back(q.relation, q.original)) and ($6 is null or q.id = $6)
            order by q.id limit $4
          ) q cross join lateral pg_catalog.jsonb_to_record(q.original) as r (%s)',
-        target, columns, columns, typed);
+        target, columns, read, typed);
       if late is null and not is_ruled then
         execute statement || ' on conflict do nothing'
         using put_back.migration, put_back.relation, shape, most, has_key, null::bigint;
@@ -221,7 +223,7 @@ export const putBackSql = `
       execute format(
         'select exists (
            select from %s t where not exists (
-             select from unnest($2) k where pg_catalog.to_jsonb(t) -> k is distinct from $1 -> k))', target)
+             select from unnest($2) k where pg_catalog.to_jsonb(t.*) -> k is distinct from $1 -> k))', target)
       into found using original, known;
       return found;
     end if;
@@ -229,7 +231,7 @@ export const putBackSql = `
       'select exists (
          select from pg_catalog.jsonb_to_record($1) as r (%s) join %s t on %s
          where not exists (
-           select from unnest($2) k where pg_catalog.to_jsonb(t) -> k is distinct from $1 -> k))', typed, target, keys)
+           select from unnest($2) k where pg_catalog.to_jsonb(t.*) -> k is distinct from $1 -> k))', typed, target, keys)
     into found using original, known;
     return found;
   end

@@ -24,7 +24,7 @@ export interface TryResult {
 /** The owner's row as JSON, with a new id where the id is a uuid: what somebody would insert. */
 export async function rowToInsert(sql: Db, t: AccessTable): Promise<{ row: string; columns: string[] }> {
   const [found] = await sql.unsafe<{ row: string; columns: string[] }[]>(
-    `select (to_jsonb(t) || coalesce((
+    `select (to_jsonb(t.*) || coalesce((
          select jsonb_object_agg(a.attname, gen_random_uuid())
          from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
          where i.indrelid = ${literal(t.table)}::regclass and i.indisprimary and a.atttypid = 'uuid'::regtype and i.indnkeyatts = 1

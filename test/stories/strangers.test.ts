@@ -266,6 +266,53 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
       },
     ))
 
+  test('a column may be called as what a file or the tool names: nothing is taken for it, and nobody gets in by it', () => {
+    const called = [
+      ...'abcdefghijklmnopqrstuvwxyz',
+      'original',
+      'key',
+      'reason',
+      'row',
+      'home',
+      'legacy',
+      'found',
+      'sqlstate',
+    ]
+    const columns = called.map(name => `add column ${name} box`).join(', ')
+    return on(
+      server,
+      'workspace-sessions',
+      rooms(
+        keyed,
+        `alter table public.workspaces ${columns}; alter table public.chats ${columns}, add column workspace uuid;
+        update public.chats set workspace = workspace_id`,
+      ),
+      async (db, project) => {
+        const before = await picture(db.sql)
+        for (const request of [{}, contract]) {
+          const migrated = await project.migrate(request)
+          expect([migrated.verdict, loud(migrated)]).toEqual(['clean', []])
+        }
+        await db.sql.begin(async tx => {
+          await tx`select set_config('request.jwt.claims', json_build_object('sub', md5('person 1')::uuid)::text, true)`
+          const mine =
+            await tx`select name, chat_private.can_use_workspace(id) as may from public.workspaces order by name`
+          expect(mine.map(r => [r.name, r.may])).toEqual([
+            ['Room 1', true],
+            ['Room 2', false],
+            ['Room 3', false],
+          ])
+        })
+        const verified = await project.verify({})
+        expect([verified.verdict, loud(verified)]).toEqual(['clean', []])
+        const back = await project.rollback(undo(db))
+        expect([back.verdict, loud(back)]).toEqual(['clean', []])
+        const after = await picture(db.sql)
+        expect([after.schema, after.content]).toEqual([before.schema, before.content])
+      },
+    )
+  })
+
   test('a session that somebody deletes stays deleted: nothing has rows to do again', () =>
     on(server, 'workspace-sessions', rooms(keyed), async (db, project) => {
       expect((await project.migrate()).verdict).toBe('clean')

@@ -12,18 +12,34 @@ import type { Track } from '../../src/model/project.js'
 /** What a name in a query stands for: a table of the application, or something else. */
 type Scope = Map<string, string | null>
 
+/** What a track reads of the application, and how its files name it. */
+interface ColumnsRead {
+  /** Columns that it reads or writes, as `schema.table.column`, each with a file that does. */
+  read: Map<string, string>
+  /**
+   * Names without a table, in a query in which a table of the application is in reach: a column of that name
+   * would be taken for what is meant. Each with its file.
+   */
+  bare: Set<string>
+}
+
 /**
- * The columns of the application's tables that a track reads or writes, as `schema.table.column`: by the
- * parse trees of its migrations and checks, of SQL and PL/pgSQL bodies, by headers and by track.json.
- * `columns` is what the application's tables have.
+ * The columns of the application's tables that a track reads or writes: by the parse trees of its migrations
+ * and checks, of SQL and PL/pgSQL bodies, by headers and by track.json. `columns` is what the application's
+ * tables have.
  */
-export async function columnsRead(
-  track: Track,
-  columns: Map<string, Set<string>>,
-): Promise<Map<string, string>> {
+export async function columnsRead(track: Track, columns: Map<string, Set<string>>): Promise<ColumnsRead> {
   const read = new Map<string, string>()
+  const bare = new Set<string>()
+  /** Variables that win over columns in the body at hand. */
+  let variables = new Set<string>()
+  /** The function at hand. */
+  let within = ''
   const added = new Set<string>()
   const triggered = new Map<string, string[]>()
+  /** Transition tables of the function at hand: rows of the table that has the trigger. */
+  let transitions = new Map<string, string>()
+  const transitionsOf = new Map<string, Map<string, string>>()
   const files = [
     ...track.migrations.map(m => m.file),
     ...track.migrations.flatMap(m => (m.rollback ? [m.rollback.file] : [])),
@@ -37,6 +53,10 @@ export async function columnsRead(
       if (kind === 'CreateTrigStmt') {
         const name = strings(node.funcname).join('.')
         triggered.set(name, [...(triggered.get(name) ?? []), relationName(node.relation)])
+        const rows = transitionsOf.get(name) ?? new Map()
+        for (const { TriggerTransition: t } of node.transitionRels ?? [])
+          if (!columns.has(rows.get(t.name))) rows.set(t.name, relationName(node.relation))
+        transitionsOf.set(name, rows)
       }
       for (const { AlterTableCmd: c } of kind === 'AlterTableStmt' ? node.cmds : [])
         if (c.subtype === 'AT_AddColumn')
@@ -53,7 +73,10 @@ export async function columnsRead(
     for (const item of from ?? []) {
       if (item.RangeVar) {
         const { relname, alias, schemaname } = item.RangeVar
-        scope.set(alias?.aliasname ?? relname, schemaname ? relationName(item.RangeVar) : null)
+        scope.set(
+          alias?.aliasname ?? relname,
+          schemaname ? relationName(item.RangeVar) : (transitions.get(relname) ?? null),
+        )
       } else if (item.JoinExpr) tablesOf([item.JoinExpr.larg, item.JoinExpr.rarg], scope)
       else {
         const inner = Object.values(item)[0] as Node | undefined
@@ -61,7 +84,18 @@ export async function columnsRead(
       }
     }
   }
-  const reference = (fields: string[], scopes: Scope[]): void => {
+  const has = (table: string, column: string): boolean =>
+    columns.get(table)?.has(column) || added.has(`${table}.${column}`)
+  const isInReach = (scope: Scope): boolean =>
+    // `new` and `old` are rows whose columns nobody names alone
+    !scope.has('new') && [...scope.values()].some(t => t !== null && columns.has(t))
+  const reference = (node: Node, scopes: Scope[]): void => {
+    const fields = strings(node.fields)
+    // `c.*` is a whole row, and no column
+    if (fields.length !== node.fields.length) return
+    const isColumn = scopes.some(s => [...s.values()].some(t => t !== null && has(t, fields[0]!)))
+    if (fields.length === 1 && !isColumn && !variables.has(fields[0]!) && scopes.some(isInReach))
+      bare.add(`${fields[0]}: ${path}${within}`)
     const scope = scopes.find(s => (fields.length === 2 ? s.has(fields[0]!) : s.size > 0))
     if (fields.length === 3) note(`${fields[0]}.${fields[1]}`, fields[2])
     else if (fields.length === 2) note(scope?.get(fields[0]!), fields[1])
@@ -74,9 +108,11 @@ export async function columnsRead(
       for (const [kind, inner] of Object.entries(value as Node)) visitNode(kind, inner, scopes)
   }
   const visitNode = (kind: string, node: Node, scopes: Scope[]): void => {
-    if (kind === 'ColumnRef') reference(strings(node.fields), scopes)
+    if (kind === 'ColumnRef') reference(node, scopes)
     const scope: Scope = new Map()
-    if (kind === 'SelectStmt') tablesOf(node.fromClause, scope)
+    // the sides of a UNION are no nodes of their own
+    const isSide = (kind === 'larg' || kind === 'rarg') && node.targetList !== undefined
+    if (kind === 'SelectStmt' || isSide) tablesOf(node.fromClause, scope)
     if (['UpdateStmt', 'DeleteStmt', 'InsertStmt'].includes(kind)) {
       tablesOf([{ RangeVar: node.relation }], scope)
       tablesOf(node.fromClause ?? node.usingClause, scope)
@@ -97,7 +133,10 @@ export async function columnsRead(
       const options = (kind === 'DoStmt' ? node.args : node.options) ?? []
       const option = (name: string) => options.find((o: Node) => o.DefElem.defname === name)?.DefElem.arg
       const language = option('language')?.String?.sval ?? 'plpgsql'
-      const tables = triggered.get(strings(node.funcname).join('.')) ?? [null]
+      const called = strings(node.funcname).join('.')
+      const tables = triggered.get(called) ?? [null]
+      within = called && `, ${called}`
+      transitions = transitionsOf.get(called) ?? new Map()
       for (const table of tables) {
         const scope: Scope =
           table === null
@@ -108,14 +147,18 @@ export async function columnsRead(
               ])
         if (language === 'sql')
           for (const source of strings(option('as')?.List?.items)) await body(source, [scope])
-        if (language === 'plpgsql')
-          for (const query of await queriesOf(
-            kind === 'DoStmt'
-              ? `create function f() returns void language plpgsql as $rethread$${strings([option('as')]).join('')}$rethread$`
-              : text,
-          ))
-            await body(query, [scope])
+        if (language !== 'plpgsql') continue
+        const { queries, names } = await plpgsqlOf(
+          kind === 'DoStmt'
+            ? `create function f() returns void language plpgsql as $rethread$${strings([option('as')]).join('')}$rethread$`
+            : text,
+        )
+        variables = /#variable_conflict use_variable/.test(text) ? names : new Set()
+        for (const query of queries) await body(query, [scope])
+        variables = new Set()
       }
+      within = ''
+      transitions = new Map()
       return
     }
     if (kind === 'CreateTrigStmt') {
@@ -168,17 +211,19 @@ export async function columnsRead(
   }
   for (const { before, after } of info?.sight?.rows ?? [])
     for (const side of [before, after]) note(side.table, side.id)
-  return read
+  return { read, bare }
 }
 
-/** The queries and expressions of a PL/pgSQL function, each as a statement. */
-async function queriesOf(text: string): Promise<string[]> {
+/** The queries and expressions of a PL/pgSQL function, each as a statement, and names of its variables. */
+async function plpgsqlOf(text: string): Promise<{ queries: string[]; names: Set<string> }> {
   await loadModule()
   const found: string[] = []
+  const names = new Set(['sqlstate', 'sqlerrm'])
   const visit = (value: unknown): void => {
     if (Array.isArray(value)) for (const item of value) visit(item)
     else if (value !== null && typeof value === 'object')
       for (const [kind, inner] of Object.entries(value as Node)) {
+        if (['PLpgSQL_var', 'PLpgSQL_rec', 'PLpgSQL_row'].includes(kind)) names.add(inner.refname)
         if (kind === 'PLpgSQL_expr') {
           const query = String(inner.query)
           found.push(
@@ -191,5 +236,5 @@ async function queriesOf(text: string): Promise<string[]> {
       }
   }
   visit(await parsePlPgSQL(text))
-  return found
+  return { queries: found, names }
 }

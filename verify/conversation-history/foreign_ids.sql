@@ -12,10 +12,10 @@ select s.id::text as object,
 from public.chat_sessions s
 cross join rethread_archive.message_keys k
 cross join lateral json_array_elements(
-  case when json_typeof(s.messages::json) = 'array' and chat_private.why_unreadable(s.messages::text) is null then s.messages::json else '[]' end) e
+  case when json_typeof(s.messages::json) = 'array' and chat_private.why_unreadable(s.messages::text) is null then s.messages::json else '[]' end) as e (element)
 where s.messages::text like '%rethread_id%'
   and k.track = 'conversation-history'
-  and json_typeof(e) = 'object' and e ->> 'rethread_id' is not null
-  and e ->> 'rethread_seal' is distinct from chat_private.seal(k.secret, s.id, e ->> 'rethread_id')
+  and json_typeof(e.element) = 'object' and e.element ->> 'rethread_id' is not null
+  and e.element ->> 'rethread_seal' is distinct from chat_private.seal(k.secret, s.id, e.element ->> 'rethread_id')
 group by s.id
 order by 1

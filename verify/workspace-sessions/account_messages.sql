@@ -19,6 +19,6 @@ from (
 cross join (
   select count(distinct q.key) filter (where x.id is null) as taken_out,
     count(distinct q.key) filter (where x.id is not null and x.session_id is null) as left_in_place
-  from rethread_archive.quarantine q left join public.chats x on chat_private.message_key(x) = q.key
+  from rethread_archive.quarantine q left join public.chats x on chat_private.message_key(x.*) = q.key
   where q.track = 'workspace-sessions' and q.relation = 'public.chats'
 ) q

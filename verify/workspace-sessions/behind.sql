@@ -14,7 +14,7 @@ select b.message as object, format('no session since the %s, SQLSTATE %s', b.ope
 from chat_private.behind b
 join public.chats c on c.id::text = b.message
 where b.operation in ('INSERT', 'UPDATE') and c.session_id is null
-  and not exists (select from rethread_archive.quarantine q where q.relation = 'public.chats' and q.key = chat_private.message_key(c))
+  and not exists (select from rethread_archive.quarantine q where q.relation = 'public.chats' and q.key = chat_private.message_key(c.*))
 group by b.message, b.operation
 union all
 select b.session_id::text, format('its time is before that of its newest message, SQLSTATE %s', min(b.sqlstate))

@@ -20,7 +20,7 @@ messages as materialized (
   select c.workspace_id as room, c.user_id as author, case when isfinite(c.created_at) then c.created_at end as at
   from public.chats c
   join public.workspaces w on w.id = c.workspace_id
-  where (select takes from way) = 'all'
+  where (select y.takes from way y) = 'all'
   union all
   select * from (
     select c.room, c.author, c.at
@@ -29,7 +29,7 @@ messages as materialized (
       select x.workspace_id as room, x.user_id as author, case when isfinite(x.created_at) then x.created_at end as at
       from public.chats x where x.workspace_id = r.room limit 200000
     ) c
-    where (select takes from way) = 'some'
+    where (select y.takes from way y) = 'some'
     limit 200000
   ) sampled
 ),

@@ -10,7 +10,7 @@ select c.id::text as object,
 from public.chats c
 where c.session_id is null
   and not exists (
-    select from rethread_archive.quarantine q where q.relation = 'public.chats' and q.key = chat_private.message_key(c))
+    select from rethread_archive.quarantine q where q.relation = 'public.chats' and q.key = chat_private.message_key(c.*))
 union all
 select c.id::text, format('its session %s does not exist', c.session_id)
 from public.chats c

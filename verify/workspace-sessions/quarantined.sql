@@ -9,6 +9,6 @@ select q.reason as object, format('messages in rethread_archive.quarantine: %s',
 from rethread_archive.quarantine q
 where q.track = 'workspace-sessions'
   and (q.migration = '009_set_aside_unassigned'
-    or exists (select from public.chats c where chat_private.message_key(c) = q.key and c.session_id is null))
+    or exists (select from public.chats c where chat_private.message_key(c.*) = q.key and c.session_id is null))
 group by q.reason
 order by 1

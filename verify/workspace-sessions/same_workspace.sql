@@ -19,7 +19,7 @@ with recursive way as not materialized (
 ),
 met as (
   select (select c.session_id from public.chats c where c.session_id is not null order by c.session_id limit 1) as id
-  where (select by_index from way)
+  where (select y.by_index from way y)
   union all
   select (select c.session_id from public.chats c where c.session_id > m.id order by c.session_id limit 1)
   from met m
@@ -40,7 +40,7 @@ astray as (
   select c.id, c.session_id, c.workspace_id, s.id is not null, s.workspace_id
   from public.chats c
   left join public.chat_sessions s on s.id = c.session_id
-  where not (select by_index from way)
+  where not (select y.by_index from way y)
     and c.session_id is not null
     and not exists (
       select from public.chat_sessions o where o.id = c.session_id and o.workspace_id = c.workspace_id)

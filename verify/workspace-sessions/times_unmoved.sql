@@ -11,7 +11,7 @@
 
 -- Where the application keeps when a message was last changed. Only rows that the backfill wrote last are
 -- looked at: what people changed afterwards has a time of its own, and another transaction.
-select c.id::text as object, format('updated_at is %s, the time of the backfill', to_jsonb(c) ->> 'updated_at') as detail
+select c.id::text as object, format('updated_at is %s, the time of the backfill', to_jsonb(c.*) ->> 'updated_at') as detail
 from public.chats c
 join (
   select distinct ((x.xid::text)::numeric % 4294967296)::text as xmin, b.started_at
@@ -22,7 +22,7 @@ join (
 where exists (
     select from pg_catalog.pg_attribute a
     where a.attrelid = 'public.chats'::regclass and a.attname = 'updated_at' and not a.attisdropped)
-  and (to_jsonb(c) ->> 'updated_at')::timestamptz >= w.started_at
+  and (to_jsonb(c.*) ->> 'updated_at')::timestamptz >= w.started_at
   and c.created_at < w.started_at
 order by 1
 limit 100
