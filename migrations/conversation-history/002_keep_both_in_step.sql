@@ -1114,6 +1114,40 @@ end
 $$;
 revoke all on function chat_private.follow_session() from public;
 
+-- The old application has emptied its table: what it kept is gone on the other side too. No trigger sees
+-- single rows go.
+create function chat_private.follow_truncation() returns trigger
+language plpgsql security definer
+set search_path = ''
+set row_security = off
+set lock_timeout = '300ms'
+as $$
+begin
+  if coalesce(current_setting('rethread.in_step', true), '') = 'on' then
+    return null;
+  end if;
+  begin
+    perform set_config('rethread.in_step', 'on', true);
+    delete from public.conversations c
+    where not exists (select from public.chat_sessions s where s.id = c.id)
+      -- what the new application has opened waits for its session still
+      and not exists (
+        select from chat_private.behind b where b.session_id = c.id and b.written_by = 'new application' and b.caught_up_at is null);
+    perform set_config('rethread.in_step', '', true);
+  exception
+    when others then
+      insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
+      select c.id, c.tenant_id, c.user_id, 'old application', 'DELETE', sqlstate
+      from public.conversations c
+      where not exists (select from public.chat_sessions s where s.id = c.id)
+        and not exists (
+          select from chat_private.behind b where b.session_id = c.id and b.written_by = 'new application' and b.caught_up_at is null);
+  end;
+  return null;
+end
+$$;
+revoke all on function chat_private.follow_truncation() from public;
+
 -- An id that is a session's of somebody else is taken, as it will be when the backfill has made
 -- that session's conversation.
 create function chat_private.guard_conversation_id() returns trigger
@@ -1301,3 +1335,5 @@ create trigger update_conversation_on_change after update on public.messages
   referencing new table as new_rows for each statement execute function chat_private.touch_conversations();
 create trigger rethread_follow_session after insert or update or delete on public.chat_sessions
   for each row execute function chat_private.follow_session();
+create trigger rethread_follow_truncation after truncate on public.chat_sessions
+  for each statement execute function chat_private.follow_truncation();

@@ -3,6 +3,7 @@
 --! ends-old-app: chat_sessions is gone from the application's sight
 
 drop trigger rethread_follow_session on public.chat_sessions;
+drop trigger rethread_follow_truncation on public.chat_sessions;
 drop trigger rethread_follow_conversation on public.conversations;
 drop trigger rethread_guard_conversation_id on public.conversations;
 drop trigger rethread_follow_added_messages on public.messages;

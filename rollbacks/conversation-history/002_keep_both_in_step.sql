@@ -40,6 +40,7 @@ end
 $$;
 
 drop trigger if exists rethread_follow_session on public.chat_sessions;
+drop trigger if exists rethread_follow_truncation on public.chat_sessions;
 drop trigger if exists rethread_guard_conversation_id on public.conversations;
 drop trigger if exists rethread_follow_conversation on public.conversations;
 drop trigger if exists rethread_follow_added_messages on public.messages;
@@ -48,6 +49,7 @@ drop trigger if exists rethread_follow_deleted_messages on public.messages;
 drop trigger if exists update_conversation_on_message on public.messages;
 drop trigger if exists update_conversation_on_change on public.messages;
 drop function if exists chat_private.follow_session();
+drop function if exists chat_private.follow_truncation();
 drop function if exists chat_private.guard_conversation_id();
 drop function if exists chat_private.follow_conversation();
 drop function if exists chat_private.follow_messages();

@@ -147,3 +147,5 @@ create trigger rethread_follow_deleted_messages after delete on public.messages
   referencing old table as old_rows for each statement execute function chat_private.follow_messages();
 create trigger rethread_follow_session after insert or update or delete on public.chat_sessions
   for each row execute function chat_private.follow_session();
+create trigger rethread_follow_truncation after truncate on public.chat_sessions
+  for each statement execute function chat_private.follow_truncation();

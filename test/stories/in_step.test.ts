@@ -104,6 +104,61 @@ describe.each(servers())('both applications on PostgreSQL $major', server => {
     await expect(as(db, attacker, claim)).rejects.toMatchObject({ code: '23505' })
   })
 
+  test('TRUNCATE by the old application empties the other side; sessions that no trigger saw go are found, and stop the contract phase', async () => {
+    await using db = await database(server, 'conversation-history', 50)
+    await migrated(db)
+    const { own, target } = await twoTenants(db)
+    // as a worker of logical replication does it, or a restore beside the application
+    await db.sql.begin(async tx => {
+      await tx`set local session_replication_role = replica`
+      await tx`delete from public.chat_sessions where id in (${own}, ${target})`
+    })
+    const verified = await rethread(db.url, ['verify', ...track, '--only', 'behind'])
+    expect([verified.code, verified.report.checks[0]!.found.map(f => f.object)]).toEqual([
+      1,
+      [own, target].sort(),
+    ])
+    const stopped = await rethread(db.url, [
+      ...['migrate', ...track, '--phase', 'contract'],
+      ...['--allow', 'ENDS_OLD_APP,QUARANTINES_ROWS=100'],
+    ])
+    expect([stopped.code, stopped.report.findings.find(f => f.code === 'GATE')?.message]).toEqual([
+      1,
+      expect.stringContaining('behind'),
+    ])
+    // either way out of it
+    const expected = await contents(db, own)
+    await db.sql`select chat_private.catch_up(${own})`
+    await db.sql`delete from public.conversations where id = ${target}`
+    expect((await rethread(db.url, ['verify', ...track, '--only', 'behind'])).code).toBe(0)
+    expect([await elements(db, own), await contents(db, own)]).toEqual([expected, expected])
+
+    // what the new application has opened and the old table could not take is not the old one's to delete
+    await db.sql.unsafe(`
+      create function public.closed() returns trigger language plpgsql as $$ begin raise exception 'closed today'; end $$;
+      create trigger closed before insert on public.chat_sessions for each row execute function public.closed();
+      insert into public.conversations (id, tenant_id, user_id, title)
+      select md5('waits')::uuid, tenant_id, user_id, 'waits' from public.chat_sessions where id = '${own}';
+      drop trigger closed on public.chat_sessions; drop function public.closed();
+      truncate public.chat_sessions;`)
+    expect((await db.sql`select title from public.conversations`).map(r => r.title)).toEqual(['waits'])
+    expect((await db.sql`select from public.messages`).length).toBe(0)
+    await migrated(db)
+    expect((await rethread(db.url, ['verify', ...track, '--only', 'behind'])).code).toBe(0)
+
+    // one that can't be followed at once is followed later
+    const holder = await db.sql.reserve()
+    await holder.unsafe('begin; lock table public.messages in exclusive mode')
+    const sql = open(db.url, 1)
+    await sql`truncate public.chat_sessions`
+    await sql.end()
+    await holder.unsafe('rollback')
+    holder.release()
+    expect(await behind(db)).toBe(1)
+    await migrated(db)
+    expect((await db.sql`select from public.conversations`).length).toBe(0)
+  })
+
   test('a copied chat is a chat of its own, and an element that was doubled is two messages', async () => {
     await using db = await database(server, 'conversation-history')
     await migrated(db)
