@@ -260,7 +260,7 @@ describe('reports', () => {
     ])
     expect(report.steps[1]!.hazards.map(h => `${h.code} ${h.subject}`)).toEqual([
       'LOCKS_TABLE public.chats',
-      ...Array.from({ length: 7 }, () => 'BLOCKS_WRITES public.chats'),
+      ...Array.from({ length: 8 }, () => 'BLOCKS_WRITES public.chats'),
     ])
     expect(report.steps.flatMap(s => s.statements).join('\n')).toContain('create table public.chat_sessions')
     const tables = report.tables.find(t => t.title === 'Tables touched')!

@@ -50,13 +50,19 @@ create function chat_private.session_workspace(workspace_id uuid) returns uuid
 language sql immutable parallel safe
 as $$ select workspace_id $$;
 
+-- A finite time in seconds since 1970. Those that are later than any number of the following could say are
+-- taken for the latest that it could.
+create function chat_private.legacy_seconds(at timestamptz) returns numeric
+language sql immutable parallel safe
+as $$ select extract(epoch from least(at, timestamptz '100000-01-01 00:00+00') - timestamptz 'epoch') $$;
+
 -- When a legacy session starts, as the first half of its id has it: milliseconds since 1970, or
 -- `ffffffffffff` for messages without a time.
 create function chat_private.legacy_start(at timestamptz) returns text
 language sql immutable parallel safe
 as $$
   select case when isfinite(at)
-    then lpad(to_hex(floor(extract(epoch from at - timestamptz 'epoch') * 1000)::bigint & 281474976710655), 12, '0')
+    then lpad(to_hex(floor(chat_private.legacy_seconds(at) * 1000)::bigint & 281474976710655), 12, '0')
     else 'ffffffffffff' end
 $$;
 
@@ -164,7 +170,7 @@ begin
       create or replace function chat_private.legacy_slot(at timestamptz) returns bigint
       language sql immutable parallel safe
       as $$
-        select case when isfinite(at) then floor(extract(epoch from at - timestamptz 'epoch') / %L::bigint)::bigint
+        select case when isfinite(at) then floor(chat_private.legacy_seconds(at) / %L::bigint)::bigint
           else '-9223372036854775808'::bigint end
       $$ $f$, seconds);
     create or replace function chat_private.legacy_session_id(workspace_id uuid, author_id uuid, at timestamptz default null) returns uuid
@@ -190,7 +196,7 @@ begin
     as $$
       select case when lower(role) in ('user', 'human') then
         to_hex(4611686018427387904 + case when isfinite(at)
-          then floor(extract(epoch from at - timestamptz 'epoch') * 1000000)::bigint else 0 end)
+          then floor(chat_private.legacy_seconds(at) * 1000000)::bigint else 0 end)
         || substring(left(regexp_replace(btrim(left(
           case when said ~ '^\s*[\[{"]' then chat_private.text_said(said) else said end,
           1000), E' \t\r\n'), '\s+', ' ', 'g'), 60) from '^.*\S.*$') end

@@ -185,7 +185,8 @@ $$;
 revoke all on function chat_private.put_legacy_session(uuid, uuid, uuid, timestamptz, timestamptz, text, text[]) from public;
 
 -- Never fails the application's statement, and waits for nobody longer than a moment: a message that can't
--- get its session now is left without one, for the backfill.
+-- get its session now is left without one, for the backfill. The name of its triggers sorts last: a trigger
+-- of the application may fill in or change whose message it is, and where, or keep it out.
 create function chat_private.fill_session() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -200,16 +201,18 @@ exception
   when others then
     insert into chat_private.behind (message, operation, sqlstate)
     values (coalesce(to_jsonb(new) ->> 'id', ''), tg_op, sqlstate);
+    new.session_id := null;
     return new;
 end
 $$;
 revoke all on function chat_private.fill_session() from public;
 
 -- A message that is moved to another workspace, by a statement that chose no session, moves to that
--- one's legacy session; where that fails it is left without a session. AFTER, and on one column: a BEFORE
--- UPDATE trigger would make the server lock every row that anybody updates. After an INSERT, a message gets
--- its first session where a trigger of the application, whose name sorts later, has filled in the workspace;
--- one that could not get it before is left for the backfill.
+-- one's legacy session; where that fails it is left without a session. AFTER: a BEFORE UPDATE trigger would
+-- make the server lock every row that anybody updates. Of no column: one that a trigger of the application
+-- changes does not count as updated. After an INSERT, a message gets its first session where a trigger of the
+-- application, whose name sorts later still, has filled in the workspace; one that could not get it before is
+-- left for the backfill.
 create function chat_private.move_session() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -263,6 +266,35 @@ begin
 end
 $$;
 revoke all on function chat_private.catch_up(uuid) from public;
+
+-- For a restore: a message that was moved to another workspace while it had no session goes to the legacy
+-- session of that one, as if it were moved now. Then the times.
+create function chat_private.settle_session(session uuid) returns void
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_variable
+declare
+  other uuid;
+begin
+  for other in
+    with moved as (
+      update public.chats c
+      set session_id = coalesce(
+        chat_private.make_legacy_session(c.workspace_id, c.user_id, c.created_at,
+          chat_private.legacy_opening(c.created_at, c.role::text, c.message::text)), c.session_id)
+      from public.chat_sessions s
+      where s.id = session and c.session_id = s.id and c.workspace_id <> s.workspace_id
+      returning c.session_id
+    )
+    select distinct m.session_id from moved m where m.session_id <> session
+  loop
+    perform chat_private.catch_up(other);
+  end loop;
+  perform chat_private.catch_up(session);
+end
+$$;
+revoke all on function chat_private.settle_session(uuid) from public;
 
 -- How often this transaction has written a session: after many times each version of the row is in the way of
 -- the next. Of the last fifty sessions.
@@ -469,7 +501,7 @@ $key$;
 
 alter table public.chats add column session_id uuid;
 
-create trigger rethread_fill_session_on_insert
+create trigger zzz_rethread_fill_session_on_insert
   before insert on public.chats
   for each row when (new.session_id is null)
   execute function chat_private.fill_session();
@@ -480,9 +512,23 @@ create trigger rethread_fill_session_after_insert
   execute function chat_private.move_session();
 
 create trigger rethread_move_session_on_update
-  after update of workspace_id on public.chats
+  after update on public.chats
   for each row when (new.workspace_id is distinct from old.workspace_id and new.session_id is not distinct from old.session_id)
   execute function chat_private.move_session();
+
+-- A message that goes to another partition is deleted from one and inserted into the other, and no UPDATE
+-- trigger fires after that.
+-- locks: public.chats SHARE ROW EXCLUSIVE
+do $parted$
+begin
+  if (select c.relkind from pg_catalog.pg_class c where c.oid = 'public.chats'::regclass) = 'p' then
+    create trigger zzz_rethread_fill_session_on_update
+      before update on public.chats
+      for each row when (new.workspace_id is distinct from old.workspace_id and new.session_id is not distinct from old.session_id)
+      execute function chat_private.fill_session();
+  end if;
+end
+$parted$;
 
 create trigger rethread_check_session_on_insert
   before insert on public.chats
@@ -501,7 +547,7 @@ create trigger update_chat_session_on_message
 
 -- Not for the backfill, which gives a message its first session.
 create trigger update_chat_session_on_change
-  after update of created_at, session_id on public.chats
+  after update on public.chats
   for each row when (new.session_id is not null and old.session_id is not null
     and (new.created_at is distinct from old.created_at or new.session_id <> old.session_id))
   execute function chat_private.touch_session();

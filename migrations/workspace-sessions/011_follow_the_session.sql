@@ -2,7 +2,9 @@
 --! phase: contract
 --! ends-old-app: the database no longer fills in session_id, and messages follow the policies of their session
 
-drop trigger rethread_fill_session_on_insert on public.chats;
+drop trigger zzz_rethread_fill_session_on_insert on public.chats;
+-- only where messages are partitioned
+drop trigger if exists zzz_rethread_fill_session_on_update on public.chats;
 drop trigger rethread_fill_session_after_insert on public.chats;
 drop trigger rethread_move_session_on_update on public.chats;
 

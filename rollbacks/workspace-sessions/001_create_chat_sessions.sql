@@ -16,6 +16,7 @@ drop function if exists chat_private.legacy_author(uuid);
 drop function if exists chat_private.legacy_session_id(uuid, uuid, timestamptz);
 drop function if exists chat_private.legacy_id_from(uuid, text);
 drop function if exists chat_private.legacy_start(timestamptz);
+drop function if exists chat_private.legacy_seconds(timestamptz);
 drop function if exists chat_private.session_workspace(uuid);
 
 -- locks: none

@@ -1,9 +1,10 @@
 --! title: Take session_id away from messages
 --! ours: public.chats.session_id: (chat_private.legacy_pause() is null or coalesce(current_setting('rethread.restoring', true), '') = 'on')
 --!   and session_id not in (select s.id from public.chat_sessions s where not chat_private.is_made_again(s.id, s.workspace_id, s.user_id))
---! catch-up: public.chat_sessions: chat_private.catch_up(id)
+--! catch-up: public.chat_sessions: chat_private.settle_session(id)
 
-drop trigger if exists rethread_fill_session_on_insert on public.chats;
+drop trigger if exists zzz_rethread_fill_session_on_insert on public.chats;
+drop trigger if exists zzz_rethread_fill_session_on_update on public.chats;
 drop trigger if exists rethread_fill_session_after_insert on public.chats;
 drop trigger if exists rethread_move_session_on_update on public.chats;
 drop trigger if exists rethread_check_session_on_insert on public.chats;
@@ -16,6 +17,7 @@ drop function if exists chat_private.keep_session();
 drop function if exists chat_private.guard_session();
 drop function if exists chat_private.times_written(uuid);
 drop function if exists chat_private.touch_session();
+drop function if exists chat_private.settle_session(uuid);
 drop function if exists chat_private.catch_up(uuid);
 drop function if exists chat_private.fill_session();
 drop function if exists chat_private.move_session();

@@ -1,6 +1,6 @@
 --! title: Begin the dual write again, and let go of the policies on messages
 
-create trigger rethread_fill_session_on_insert
+create trigger zzz_rethread_fill_session_on_insert
   before insert on public.chats
   for each row when (new.session_id is null)
   execute function chat_private.fill_session();
@@ -11,9 +11,21 @@ create trigger rethread_fill_session_after_insert
   execute function chat_private.move_session();
 
 create trigger rethread_move_session_on_update
-  after update of workspace_id on public.chats
+  after update on public.chats
   for each row when (new.workspace_id is distinct from old.workspace_id and new.session_id is not distinct from old.session_id)
   execute function chat_private.move_session();
+
+-- locks: public.chats SHARE ROW EXCLUSIVE
+do $parted$
+begin
+  if (select c.relkind from pg_catalog.pg_class c where c.oid = 'public.chats'::regclass) = 'p' then
+    create trigger zzz_rethread_fill_session_on_update
+      before update on public.chats
+      for each row when (new.workspace_id is distinct from old.workspace_id and new.session_id is not distinct from old.session_id)
+      execute function chat_private.fill_session();
+  end if;
+end
+$parted$;
 
 drop trigger if exists rethread_check_session_on_insert on public.chats;
 drop trigger if exists rethread_check_session_on_update on public.chats;

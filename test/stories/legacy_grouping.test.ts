@@ -128,6 +128,27 @@ describe.each(some('newest'))('sessions that end with a pause on PostgreSQL $maj
     expect({ sessions: await sessions(db), placed: await placed(db) }).toEqual(used)
   })
 
+  test('messages of any time that there is, before and after the migration, are in sessions of their own time', async () => {
+    await using db = await database(server, 'workspace-sessions', 60)
+    const options = { cwd: folder() }
+    const times = ['4713-01-01 BC', '1969-12-31', '99999-12-31', '294276-12-31', 'infinity', '-infinity']
+    const say = (when: string) =>
+      db.sql.unsafe(`
+        insert into chats (workspace_id, user_id, role, message, created_at)
+        select md5('workspace 1')::uuid, md5('user 1')::uuid, 'user', '${when} ' || t.at, t.at::timestamptz
+        from unnest(array[${times.map(t => `'${t}'`).join(', ')}]) t (at)`)
+    await say('before')
+    const up = await rethread(db.url, ['migrate'], options)
+    expect([up.code, up.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
+    await say('after')
+    // no pause is between two of the same time, but where a time is none
+    const said = await db.sql`
+      select c.created_at::text as at, count(*)::int as n, count(distinct c.session_id)::int as sessions
+      from chats c where c.message like 'before %' or c.message like 'after %' group by 1 order by min(c.created_at)`
+    expect(said.map(r => [r.n, r.sessions])).toEqual(times.map(() => [2, 1]))
+    expect((await rethread(db.url, ['verify', '--only', 'behind,orphaned_messages'], options)).code).toBe(0)
+  })
+
   test('while both applications run a message goes on in the session of its time, and makes no two of them one', async () => {
     await using db = await database(server, 'workspace-sessions', 60)
     const options = { cwd: folder() }

@@ -381,7 +381,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       sqlstate: '42703',
       reason: 'record "new" has no field "metadata"',
       context: 'PL/pgSQL function chat_private.fill_session() line 3 at assignment',
-      triggers: ['rethread_fill_session_on_insert'],
+      triggers: ['zzz_rethread_fill_session_on_insert'],
     },
   ],
   LEFT_IN_PLACE: [

@@ -1,7 +1,7 @@
 -- fault
-drop trigger rethread_fill_session_on_insert on chats;
+drop trigger zzz_rethread_fill_session_on_insert on chats;
 -- fix
-create trigger rethread_fill_session_on_insert before insert on public.chats
+create trigger zzz_rethread_fill_session_on_insert before insert on public.chats
   for each row when (new.session_id is null) execute function chat_private.fill_session();
 -- fault
 drop trigger rethread_fill_session_after_insert on chats;
