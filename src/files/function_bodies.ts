@@ -30,7 +30,7 @@ export function definedFunction({ kind, node }: Statement): FunctionDefinition |
 
 /**
  * The bodies that the applied migrations of a track leave its functions with, by name; without those that a
- * DO block names, and may replace.
+ * DO block makes again.
  */
 export async function bodiesOf(
   track: Track,
@@ -43,7 +43,8 @@ export async function bodiesOf(
       if (defined) newest.set(`${defined.name}(${defined.signature})`, defined)
       // what a block puts together may depend on the database
       if (s.kind === 'DoStmt')
-        for (const [key, { name }] of newest) if (s.text.includes(name)) newest.delete(key)
+        for (const [, name] of s.text.matchAll(/\bcreate\s+(?:or\s+replace\s+)?function\s+([\w."]+)/gi))
+          for (const [key, made] of newest) if (made.name === name) newest.delete(key)
     }
   const bodies: Record<string, string[]> = {}
   for (const { name, body } of newest.values()) bodies[name] = [...(bodies[name] ?? []), body]

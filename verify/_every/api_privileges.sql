@@ -1,7 +1,7 @@
 --! title: Nothing opens the tables beside their policies: TRUNCATE, foreign keys, default privileges, publications
 --! level: warn
---! fix: revoke truncate, references, trigger on … from anon, authenticated; alter default privileges … revoke;
---!   alter publication … set table, with the tables that are meant.
+--! fix: revoke truncate, references, trigger on ... from anon, authenticated; alter default privileges ... revoke;
+--!   alter publication ... set table, with the tables that are meant.
 --! mutant: alter default privileges in schema chat_private grant select on tables to anon
 
 select c.oid::regclass::text as object,

@@ -1,6 +1,6 @@
 --! title: The columns have the types, the nullability and the defaults that they should
---! fix: Put the column back as `rethread verify` says it should be: alter table … add column, or alter
---!   column … type, set default, set not null.
+--! fix: Put the column back as `rethread verify` says it should be: alter table ... add column, or alter
+--!   column ... type, set default, set not null.
 --! expects: columns
 
 select regexp_replace(t.name, '^public\.', '') || '.' || w.name as object,

@@ -1,5 +1,5 @@
 --! title: Keys, checks and foreign keys are there, valid, and as defined
---! fix: Add the constraint again as it should be, not valid first; then alter table … validate constraint.
+--! fix: Add the constraint again as it should be, not valid first; then alter table ... validate constraint.
 --! expects: constraints
 
 select w.name as object,

@@ -1,5 +1,5 @@
 --! title: Every foreign key of the track has an index that its deletions can use
---! fix: create index concurrently … on the columns that are named.
+--! fix: create index concurrently ... on the columns that are named.
 --! level: warn
 
 select k.conrelid::regclass::text || '.' || k.conname as object,

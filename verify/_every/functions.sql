@@ -1,6 +1,6 @@
 --! title: The functions are there, as their migrations make them, pinned, and not open to everybody
 --! fix: Run the statements of the function again from its migration: create or replace function, then
---!   revoke all … from public.
+--!   revoke all ... from public.
 --! expects: functions
 
 select w.name as object,

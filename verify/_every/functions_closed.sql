@@ -1,5 +1,5 @@
 --! title: No function lets the API past the policies of the tables that the track names
---! fix: revoke execute on function … from public, anon, authenticated; or let it compare the rows with
+--! fix: revoke execute on function ... from public, anon, authenticated; or let it compare the rows with
 --!   (select auth.uid()), or make it security invoker.
 
 -- Only functions with their owner's rights are doors: any other sees what its caller sees. What a function

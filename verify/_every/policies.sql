@@ -1,5 +1,5 @@
 --! title: Row security is on, with the policies that are expected and no other
---! fix: alter table … enable row level security; drop policy the one that is named, and create it again
+--! fix: alter table ... enable row level security; drop policy the one that is named, and create it again
 --!   from its migration.
 --! expects: policies
 

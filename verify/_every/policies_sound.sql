@@ -1,5 +1,5 @@
 --! title: No policy lets everybody in, speaks to every role, or believes what users can write themselves
---! fix: alter policy … to authenticated, with a condition that compares the row with (select auth.uid());
+--! fix: alter policy ... to authenticated, with a condition that compares the row with (select auth.uid());
 --!   or drop it.
 
 select p.polrelid::regclass::text || ' ' || p.polname as object,

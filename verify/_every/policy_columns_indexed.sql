@@ -1,5 +1,5 @@
 --! title: Every column that a policy finds rows by leads an index
---! fix: create index concurrently … on the column that is named.
+--! fix: create index concurrently ... on the column that is named.
 --! level: warn
 
 select c.oid::regclass::text || '.' || a.attname as object,

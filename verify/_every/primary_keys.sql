@@ -1,5 +1,5 @@
 --! title: Every table of the track has its primary key
---! fix: alter table … add primary key.
+--! fix: alter table ... add primary key.
 
 select c.oid::regclass::text as object, 'no valid primary key: rows could stand twice, and nothing could point at them' as detail,
   array[format('table %I.%I', s.nspname, c.relname)] as about

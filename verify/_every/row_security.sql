@@ -1,5 +1,5 @@
 --! title: Row security is on for every table that the track names and the API reaches, partitions and children included
---! fix: alter table … enable row level security, with policies; or revoke all on it from anon,
+--! fix: alter table ... enable row level security, with policies; or revoke all on it from anon,
 --!   authenticated.
 
 -- Also where no policy was written yet: without row security a grant alone opens all rows.

@@ -1,5 +1,5 @@
 --! title: The triggers are there, and switched on
---! fix: alter table … enable trigger the one that is named, or create it again from its migration; then run
+--! fix: alter table ... enable trigger the one that is named, or create it again from its migration; then run
 --!   rethread backfill.
 --! expects: triggers
 

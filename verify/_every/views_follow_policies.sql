@@ -1,5 +1,5 @@
 --! title: No view or foreign table shows the API rows that the policies of its tables would hide
---! fix: alter view … set (security_invoker = on), or revoke all on it from anon, authenticated.
+--! fix: alter view ... set (security_invoker = on), or revoke all on it from anon, authenticated.
 
 -- Through other views too: each view without security_invoker reads what is below it as its owner.
 with recursive below as (

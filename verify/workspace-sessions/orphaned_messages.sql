@@ -1,6 +1,6 @@
 --! title: Every message has a session, or is in the quarantine with a reason
 --! fix: rethread backfill assigns a message that has no session. For one whose session is gone, put the
---!   session back (rethread restore, or a backup), or give the message another: update … set session_id.
+--!   session back (rethread restore, or a backup), or give the message another: update ... set session_id.
 --! after: 005_assign_messages
 --! gate: 006_index_and_constrain
 

@@ -1,5 +1,5 @@
 --! title: The session of every message exists, and is of the message's workspace
---! fix: Correct workspace_id of the message, or give it a session of its own workspace: update … set
+--! fix: Correct workspace_id of the message, or give it a session of its own workspace: update ... set
 --!   session_id.
 --! after: 005_assign_messages
 

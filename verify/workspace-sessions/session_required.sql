@@ -1,5 +1,5 @@
 --! title: A message without a session can't be written
---! fix: Run rethread backfill, then alter table … alter column session_id set not null.
+--! fix: Run rethread backfill, then alter table ... alter column session_id set not null.
 --! after: 010_require_session
 
 select 'chats.session_id' as object, 'may be null, or is not there' as detail
