@@ -26,6 +26,10 @@ const cases: [sql: string, codes: string[]][] = [
   ],
   [
     "create function f() returns int language sql security definer set search_path = '' as $$ select 1 $$",
+    ['DEFINER_WITHOUT_SEARCH_PATH'],
+  ],
+  [
+    'create function f() returns int language sql security definer set search_path = pg_catalog, pg_temp as $$ select 1 $$',
     [],
   ],
   ['create policy p on t for select using (a = 1)', ['POLICY_WITHOUT_TO']],

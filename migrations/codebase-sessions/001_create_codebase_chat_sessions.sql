@@ -29,7 +29,7 @@ create index idx_codebase_chat_sessions_repo on public.codebase_chat_sessions (r
 -- last_activity moves only when the conversation does; a debounced save of the cache is no activity.
 create function chat_private.touch_codebase_chat_session() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   new.updated_at := now();

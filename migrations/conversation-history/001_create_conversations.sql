@@ -40,7 +40,7 @@ create index idx_messages_conversation_created on public.messages (conversation_
 -- policy of tenant_users that asks tenant_users would recurse.
 create function chat_private.tenant_role(tenant uuid) returns text
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
   select t.role::text from public.tenant_users t where t.tenant_id = tenant and t.user_id = (select auth.uid())

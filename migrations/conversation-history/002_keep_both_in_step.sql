@@ -94,7 +94,7 @@ as $$ select md5(secret || ':message:' || session_id || ':' || key)::uuid::text 
 -- The same where that id belongs to an element which has moved: the first of its numbered forms that is free.
 create function chat_private.free_place_id(secret text, session_id uuid, key text, taken jsonb) returns text
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   id text;
@@ -111,7 +111,7 @@ $$;
 -- what calls it: before PostgreSQL 17 no error may be caught in them.
 create function chat_private.iso_time(said text) returns timestamptz
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 as $$
 begin
@@ -562,7 +562,7 @@ as $$ select e.* from chat_private.elements_after(session_id, messages, started,
 -- has changed, where one of them has an id of its own, or where messages hold their answers.
 create function chat_private.appended(before json, messages json) returns json
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   said text := before;
@@ -612,7 +612,7 @@ $$;
 -- where it says them.
 create function chat_private.restated_element(element jsonb, role text, content text) returns jsonb
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   said record;
@@ -692,7 +692,7 @@ $$;
 -- changed.
 create function chat_private.rebuilt_document(session uuid, messages json, started timestamptz) returns jsonb
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   place text[] := chat_private.messages_place(messages);
@@ -773,7 +773,7 @@ as $$ select case jsonb_typeof(element) when 'object' then element - '{rethread_
 -- The session's row is locked before anything is read: two writers of one session come one after the other.
 create function chat_private.rebuild_session(session uuid) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   kept record;
@@ -842,7 +842,7 @@ as $$ select a::text is not distinct from b::text $$;
 -- is changing is left to that transaction, which comes to this session next.
 create function chat_private.merge_messages(session uuid, before json, messages json, started timestamptz) returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   kept boolean;
@@ -929,7 +929,7 @@ $$;
 -- The time of a conversation is never before its newest message. False when somebody holds the conversation.
 create function chat_private.touch_conversation(session uuid) returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform from public.conversations c where c.id = session for no key update skip locked;
@@ -953,7 +953,7 @@ $$;
 -- only a superuser may give it one.
 create function chat_private.catch_up(session uuid) returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   kept record;
@@ -1031,7 +1031,7 @@ $$;
 -- The messages that a session held which the old application wrote; null where they can't be read now.
 create function chat_private.ids_held(session uuid, messages json, started timestamptz) returns uuid[]
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return array(select e.id from chat_private.elements(session, messages, started) e where e.reason is null and not e.is_sealed);
@@ -1046,7 +1046,7 @@ $$;
 -- and user as the row that was written.
 create function chat_private.follow_session() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -1116,7 +1116,7 @@ revoke all on function chat_private.follow_session() from public;
 -- that session's conversation.
 create function chat_private.guard_conversation_id() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
 begin
@@ -1135,7 +1135,7 @@ revoke all on function chat_private.guard_conversation_id() from public;
 -- The new application has written a conversation: the old one finds it in chat_sessions.
 create function chat_private.follow_conversation() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -1184,7 +1184,7 @@ revoke all on function chat_private.follow_conversation() from public;
 -- Messages that are only added are appended to it, whatever its length.
 create function chat_private.follow_messages() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -1246,7 +1246,7 @@ revoke all on function chat_private.follow_messages() from public;
 -- row for each conversation of a statement. It goes on when the old application is gone.
 create function chat_private.touch_conversations() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set lock_timeout = '300ms'
 as $$

@@ -60,7 +60,7 @@ create index idx_chat_messages_session_created on public.chat_messages (session_
 -- Who may use a project: its owner. Replace the body with your own membership rule.
 create function chat_private.can_use_project(project uuid) returns boolean
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
   select project is null or exists (select from public.projects p where p.id = project and p.user_id = (select auth.uid()))
@@ -131,7 +131,7 @@ revoke all on chat_private.kept_chats from public, anon, authenticated, service_
 -- as for a trigger that raises, is put by and comes back.
 create function chat_private.keep_chats_of_others() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
 begin

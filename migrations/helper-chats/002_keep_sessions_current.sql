@@ -30,7 +30,7 @@ $$;
 -- computes its own again.
 create function chat_private.put_back(target regclass, originals jsonb) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   columns text;
@@ -56,7 +56,7 @@ revoke all on function chat_private.put_back(regclass, jsonb) from public;
 -- read has seen whoever held it. A chat that was put by comes back before.
 create function chat_private.catch_up(session uuid) returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   put_by record;
@@ -96,7 +96,7 @@ revoke all on function chat_private.catch_up(uuid) from public;
 -- the next. Of the last fifty sessions.
 create function chat_private.times_written(session uuid) returns int
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   counts jsonb := coalesce(nullif(current_setting('rethread.touched', true), ''), '{}')::jsonb;
@@ -117,7 +117,7 @@ revoke all on function chat_private.times_written(uuid) from public;
 -- what one transaction does with a session after 500 statements.
 create function chat_private.update_chat_session() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -212,7 +212,7 @@ begin
   execute format($f$
     create function chat_private.limit_chat_sessions() returns trigger
     language plpgsql security definer
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
     set row_security = off
     as $body$
     begin

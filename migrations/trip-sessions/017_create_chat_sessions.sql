@@ -51,7 +51,7 @@ create index idx_chat_sessions_proposal on public.chat_sessions (proposal_id) wh
 -- Which agent is asking: the one whose Clerk id the token carries.
 create function chat_private.current_agent_id() returns uuid
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
   select a.id from public.iso_agents a where a.clerk_user_id = (select auth.jwt() ->> 'sub')
@@ -64,7 +64,7 @@ grant execute on function chat_private.current_agent_id() to authenticated, serv
 -- asked.
 create function chat_private.can_use_request(request uuid) returns boolean
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
   select request is null or exists (
@@ -75,7 +75,7 @@ as $$
 $$;
 create function chat_private.can_use_conversation(conversation uuid) returns boolean
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
   select exists (
@@ -90,7 +90,7 @@ as $$
 $$;
 create function chat_private.can_use_quote(quote uuid) returns boolean
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
   select quote is null or exists (
@@ -98,7 +98,7 @@ as $$
 $$;
 create function chat_private.can_use_proposal(proposal uuid) returns boolean
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
   select proposal is null or exists (
@@ -131,7 +131,7 @@ create function public.create_or_update_chat_session(
   conversation uuid, agent uuid, request uuid default null, session_status text default 'active', step text default null)
 returns uuid
 language plpgsql security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   found_id uuid;
@@ -162,7 +162,7 @@ create function public.set_chat_session_trip(
   session uuid, trip_id text default null, rfp_id text default null, rfq_id text default null, request uuid default null, step text default null)
 returns void
 language sql security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   update public.chat_sessions s
   set avinode_trip_id = coalesce(trip_id, s.avinode_trip_id), avinode_rfp_id = coalesce(rfp_id, s.avinode_rfp_id),
@@ -173,14 +173,14 @@ $$;
 
 create function public.touch_chat_session(session uuid) returns void
 language sql security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   update public.chat_sessions s set last_activity_at = now(), updated_at = now() where s.id = session
 $$;
 
 create function public.complete_chat_session(session uuid) returns void
 language sql security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   update public.chat_sessions s
   set status = 'completed', session_ended_at = coalesce(s.session_ended_at, now()), updated_at = now()
@@ -189,7 +189,7 @@ $$;
 
 create function public.archive_idle_chat_sessions(idle interval) returns int
 language sql security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   with archived as (
     update public.chat_sessions s
@@ -317,7 +317,7 @@ $$;
 -- keeps a recount, which takes the note away first, waiting until what it is about can be seen.
 create function chat_private.note_behind(conversation uuid, request uuid, operation text, sqlstate text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform from chat_private.behind b where b.conversation_id = conversation or b.request_id = request for key share;
@@ -331,7 +331,7 @@ $$;
 -- them, and copies what they lack of it.
 create function chat_private.catch_up(conversation uuid) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   sessions uuid[];
@@ -381,7 +381,7 @@ $$;
 -- agent's than the conversation.
 create function chat_private.catch_up_session(session uuid) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   is_noted constant boolean := to_regclass('rethread_archive.own_requests') is not null;
@@ -404,7 +404,7 @@ $$;
 -- up now.
 create function chat_private.has_caught_up(conversation uuid) returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if not exists (select from public.chat_sessions s where s.conversation_id = conversation) then
@@ -425,7 +425,7 @@ $$;
 -- deadlock takes to be found; false where that was too short.
 create function chat_private.wait_for_sessions(session uuid, conversation uuid, request uuid) returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set lock_timeout = '300ms'
 as $$
 begin
@@ -446,7 +446,7 @@ $$;
 -- the same statement may be among what was counted, and are not to be added once more.
 create function chat_private.count_session() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
 declare
@@ -518,7 +518,7 @@ as $$ select concat_ws(' ', extract(epoch from statement_timestamp()), pg_curren
 -- Notes the conversations that prune leaves without a session; a session that people delete is opened again.
 create function chat_private.note_pruned() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
 begin
@@ -533,7 +533,7 @@ $$;
 -- Opens sessions for those of the conversations that lack one and have an agent.
 create function chat_private.open_sessions(conversations uuid[]) returns void
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   insert into public.chat_sessions
     (id, conversation_id, request_id, iso_agent_id, session_started_at, last_activity_at, created_at, updated_at)
@@ -548,7 +548,7 @@ $$;
 -- application's statement: what can't be done now is noted, and the backfill does it.
 create function chat_private.follow_conversations() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -571,7 +571,7 @@ $$;
 -- one.
 create function chat_private.follow_request_of_conversation() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -595,7 +595,7 @@ $$;
 -- application has set itself stays.
 create function chat_private.follow_requests() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -645,7 +645,7 @@ $$;
 -- gives way to the newest message that is left.
 create function chat_private.follow_messages() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -728,7 +728,7 @@ $$;
 -- quote or proposal that moves to another request gives way to one of those that are left.
 create function chat_private.follow_quotes() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set lock_timeout = '300ms'
 as $$

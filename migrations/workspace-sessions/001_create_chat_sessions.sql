@@ -173,7 +173,7 @@ begin
     -- the text of a message that is kept as JSON; one that is no JSON is the text itself
     create function chat_private.text_said(said text) returns text
     language plpgsql immutable parallel safe
-    set search_path = ''
+    set search_path = pg_catalog, pg_temp
     as $$
     begin
       return coalesce(
@@ -235,7 +235,7 @@ create trigger update_chat_sessions_updated_at
 -- messages of others. Asked of those whom the policies bind.
 create function chat_private.reserve_legacy_ids() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   raise exception 'ids of version 8 belong to legacy sessions, which stay in their workspace: let the database choose the id'
@@ -257,7 +257,7 @@ create trigger rethread_reserve_ids_on_update
 -- your own membership rule.
 create function chat_private.can_use_workspace(workspace uuid) returns boolean
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
   select exists (

@@ -67,7 +67,7 @@ revoke all on chat_private.behind from public, anon, authenticated, service_role
 -- a message with an old time joins the session of that time, and never makes one of two.
 create function chat_private.legacy_session_of(workspace_id uuid, author_id uuid, at timestamptz) returns uuid
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   started uuid := chat_private.legacy_session_id(workspace_id, author_id, at);
@@ -98,7 +98,7 @@ revoke all on function chat_private.legacy_session_of(uuid, uuid, timestamptz) f
 -- pause stays with who wrote first.
 create function chat_private.make_legacy_session(workspace_id uuid, author_id uuid, at timestamptz, opening text default null) returns uuid
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
 declare
@@ -162,7 +162,7 @@ create function chat_private.put_legacy_session(
   id uuid, workspace_id uuid, owner_id uuid, first_at timestamptz, last_at timestamptz, title text, called text[])
 returns uuid
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into public.chat_sessions as s (id, workspace_id, user_id, title, created_at, updated_at)
@@ -187,7 +187,7 @@ revoke all on function chat_private.put_legacy_session(uuid, uuid, uuid, timesta
 -- get its session now is left without one, for the backfill.
 create function chat_private.fill_session() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -211,7 +211,7 @@ revoke all on function chat_private.fill_session() from public;
 -- one that could not get it before is left for the backfill.
 create function chat_private.move_session() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -251,7 +251,7 @@ revoke all on function chat_private.move_session() from public;
 -- The time of a session that is behind, from its newest message.
 create function chat_private.catch_up(session uuid) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   update public.chat_sessions s
@@ -266,7 +266,7 @@ revoke all on function chat_private.catch_up(uuid) from public;
 -- the next. Of the last fifty sessions.
 create function chat_private.times_written(session uuid) returns int
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   counts jsonb := coalesce(nullif(current_setting('rethread.touched', true), ''), '{}')::jsonb;
@@ -287,7 +287,7 @@ revoke all on function chat_private.times_written(uuid) from public;
 -- another transaction, in whichever session.
 create function chat_private.touch_session() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -338,7 +338,7 @@ revoke all on function chat_private.touch_session() from public;
 -- sessions bind, and with the writer's own rights: it sees what they see.
 create function chat_private.guard_session() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if tg_nargs > 0 then
@@ -370,7 +370,7 @@ revoke all on function chat_private.guard_session() from public;
 -- account is gone, and the contract phase waits for it.
 create function chat_private.keep_session() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
 declare

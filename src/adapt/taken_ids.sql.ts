@@ -8,7 +8,7 @@ export const takeIds = (ids: TakenIds): string =>
   `-- From the sequence that the application takes its own ids from: none is given twice.
 create function ${ids.name}() returns ${ids.type}
 language sql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 return ${ids.from};
 revoke all on function ${ids.name}() from public;
 grant execute on function ${ids.name}() to authenticated, service_role;

@@ -28,7 +28,7 @@ export async function startCapture(
     create table ${storedAs} as select ${columns} from ${table} with no data;
     ${key.length > 0 ? `alter table ${storedAs} add primary key (${keys});` : ''}
     create function rethread_archive.capture_${id}() returns trigger
-    language plpgsql security definer set search_path = '' set row_security = off as $capture$
+    language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = off as $capture$
     begin
       if new.${ident(column)} is not null then
         insert into ${storedAs} (${columns}) values (${values}) ${newest};

@@ -29,7 +29,11 @@ export async function dryRunWithRehearsal(
   const applications = await readApplications(apps.old, apps.new)
   const rehearsed =
     url === null
-      ? await rehearseInPlace(ctx, track, plan, applications, report.schema)
+      ? await rehearseInPlace(ctx, track, plan, {
+          applications,
+          schema: report.schema,
+          consent: options.consent,
+        })
       : await rehearseOnCopy(ctx, track, {
           options,
           plan,

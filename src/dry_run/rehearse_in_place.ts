@@ -11,7 +11,7 @@ import { parseStatements, withoutByteOrderMark } from '../files/statements.js'
 import type { HazardCode } from '../model/codes.js'
 import { whyNotRun } from '../model/expected.js'
 import { Failure } from '../model/failure.js'
-import type { Plan } from '../model/plan.js'
+import type { Consent, Plan } from '../model/plan.js'
 import { acts, idOf, type Migration, type Track } from '../model/project.js'
 import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
 import { describe } from '../plan/describe_steps.js'
@@ -26,6 +26,7 @@ import { rowEstimate } from '../verify/probes.sql.js'
 import { isListing, isOutlook, runCheck, sharedFactsOf } from '../verify/run_check.js'
 import { type Applications, judgeNewApp } from './new_app.js'
 import { compareMoments, runApplication } from './old_app.js'
+import { refuseForeignCode } from './refuse_foreign_code.js'
 
 /** Longest statement of a rehearsal on the target itself, in milliseconds: it holds its locks that long. */
 const statementMs = 10_000
@@ -42,6 +43,14 @@ export interface Rehearsed {
   verdict: Ran['verdict']
 }
 
+/** What is rehearsed besides the plan. */
+interface PlaceRehearsal {
+  applications: Applications
+  /** The tables as they are before, for a picture of them afterwards. */
+  schema: Report['schema']
+  consent: Consent
+}
+
 /**
  * Executes the plan on the target itself, in one transaction that is rolled back. Its locks are real
  * and are held to the end: short lock time-outs, and a warning. What can't be done there is
@@ -51,10 +60,11 @@ export async function rehearseInPlace(
   ctx: Context,
   track: Track,
   plan: Plan,
-  { old: oldApp, new: newApp }: Applications,
-  schema: Report['schema'],
+  { applications, schema, consent }: PlaceRehearsal,
 ): Promise<Rehearsed> {
+  const { old: oldApp, new: newApp } = applications
   await using connection = await connect(ctx, 'writer')
+  await refuseForeignCode(connection.sql, plan, consent, '--rehearse')
   const described = await describe(plan, connection.sql)
   const rehearsed: Rehearsed = {
     steps: [],

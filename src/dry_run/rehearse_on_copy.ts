@@ -18,15 +18,17 @@ import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
 import { plainVerifyOptions, verify } from '../verify/verify.js'
 import { type Applications, judgeNewApp } from './new_app.js'
 import { compareMoments, type Moment, runApplication } from './old_app.js'
+import type { DryRunOptions } from './plan.js'
+import { refuseForeignCode } from './refuse_foreign_code.js'
 import { downTable, type Rehearsed, wayBack } from './rehearse_in_place.js'
 import { type VisibilityWatch, watchVisibility } from './visibility_on_copy.js'
 
-/** Every hazard by name: a copy has no application to harm. */
-const everything: ReadonlySet<string> = new Set(Object.keys(hazards))
+/** Hazards by name: a copy has no application to harm. Code of others could harm its server. */
+const everything = Object.keys(hazards).filter(code => code !== 'RUNS_FOREIGN_CODE')
 
 /** What is rehearsed, and on which copy. */
 interface CopyRehearsal {
-  options: PlanOptions
+  options: DryRunOptions
   plan: Plan
   /** URL of the copy. */
   url: string
@@ -58,10 +60,18 @@ export async function rehearseOnCopy(
     ...s,
     traces: traces.get(idOf({ track: s.track, name: s.migration })) ?? [],
   })
+  {
+    await using reader = await connect(copy, 'reader')
+    await refuseForeignCode(reader.sql, plan, options.consent, '--rehearse-url')
+  }
   const watch = visibility ? await watchVisibility(copy, track, plan) : null
   const { before, applied } = await startOf(copy, track, options)
   // rows are counted again where the run stops on the way: a copy has none to lose
-  const consent = { allow: everything, confirm: database, rows: Number.MAX_SAFE_INTEGER }
+  const consent = {
+    allow: new Set([...everything, ...options.consent.allow]),
+    confirm: database,
+    rows: Number.MAX_SAFE_INTEGER,
+  }
   const { played, moments } = await playUp(copy, track, rehearsal, { consent, watch })
   const steps = played
     .flatMap(r => r.steps.filter(s => s.outcome !== 'not-run' || r === played.at(-1)))

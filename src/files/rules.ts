@@ -65,8 +65,8 @@ export async function rulesOf(m: Migration, warnings: SquawkWarning[] = []): Pro
 }
 
 /**
- * Bodies that swallow every exception; functions with their owner's rights that trust
- * the caller's search_path.
+ * Bodies that swallow every exception; functions with their owner's rights that trust the search_path or the
+ * temporary types of the caller.
  */
 function ofFunctions({ kind, node, text }: Statement, { where, excuse }: Place): Breach[] {
   if (kind !== 'CreateFunctionStmt' && kind !== 'DoStmt') return []
@@ -75,13 +75,14 @@ function ofFunctions({ kind, node, text }: Statement, { where, excuse }: Place):
     found.push(finding('SWALLOWED_EXCEPTION', where, { excused: excuse('SWALLOWED_EXCEPTION') }))
   const options = (node.options ?? []).map((o: Node) => o.DefElem as Node)
   const definer = options.some((o: Node) => o.defname === 'security' && o.arg?.Boolean?.boolval)
-  const pinned = options.some(
+  const path = options.find(
     (o: Node) => o.defname === 'set' && o.arg?.VariableSetStmt?.name === 'search_path',
-  )
-  if (definer && !pinned)
+  )?.arg.VariableSetStmt
+  if (definer && path?.args?.at(-1)?.A_Const?.sval?.sval !== 'pg_temp')
     found.push(
       finding('DEFINER_WITHOUT_SEARCH_PATH', where, {
         name: strings(node.funcname).join('.'),
+        sets: path !== undefined,
         excused: excuse('DEFINER_WITHOUT_SEARCH_PATH'),
       }),
     )

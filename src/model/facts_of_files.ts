@@ -49,7 +49,7 @@ export interface FactsOfFiles {
   SWALLOWED_EXCEPTION: Excusable
   /** The part of a backfill's WITH that reads its table, and that table. */
   WITH_READS_TABLE: Excusable & { part: string; table: string }
-  DEFINER_WITHOUT_SEARCH_PATH: { name: string } & Excusable
+  DEFINER_WITHOUT_SEARCH_PATH: { name: string; sets: boolean } & Excusable
   POLICY_WITHOUT_TO: { policy: string; table: string } & Excusable
   POLICY_WITHOUT_CHECK: { policy: string; table: string } & Excusable
   BULK_WRITE: {

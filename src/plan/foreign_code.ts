@@ -32,7 +32,7 @@ export const foreignCodeHazards = (code: ForeignCode[]): Hazard[] =>
     }))
 
 /** Such as `trigger a_audit (public.audit of mallory)`. */
-const describeForeignCode = (c: ForeignCode): string => `${c.what} (${c.function} of ${c.owner})`
+export const describeForeignCode = (c: ForeignCode): string => `${c.what} (${c.function} of ${c.owner})`
 
 /** Where no superuser lends its rights, whose functions the tables run is worth a line for each table. */
 export function foreignCodeFindings(code: ForeignCode[]): Finding[] {

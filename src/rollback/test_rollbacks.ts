@@ -1,5 +1,6 @@
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
+import { tablesNamed } from '../files/track_objects.js'
 import { migrate } from '../migrate/migrate.js'
 import { bareMigrateOptions } from '../migrate/migrate_options.js'
 import { hazards } from '../model/codes.js'
@@ -7,6 +8,7 @@ import type { Consent } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { wants } from '../plan/consent.js'
+import { judgeForeignCode } from '../plan/foreign_code.js'
 import { readHistory } from '../plan/history.js'
 import { differences } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
@@ -29,12 +31,17 @@ export async function testRollbacks(ctx: Context, track: Track, consent: Consent
     const { plan } = await readHistory(connection, track, { to: null, phase: 'contract', backfills: true })
     report.findings.push(...plan.findings)
     const objects = plan.applied.map(m => m.name)
+    const foreign = await judgeForeignCode(connection.sql, await tablesNamed(track))
     const refused =
       objects.length > 0
         ? [finding('UNTESTED_ROLLBACK', track.name, { result: 'untried', objects }, 'refused')]
         : wants(track.name, consent, {
+            hazards: [...new Set(foreign.hazards.map(h => h.code))],
             database: target.info.database,
-            because: ['every migration is applied, undone and applied again: meant for a scratch database'],
+            because: [
+              ...foreign.hazards.map(h => `${h.code}: ${h.detail}`),
+              'every migration is applied, undone and applied again: meant for a scratch database',
+            ],
           })
     report.findings.push(...refused)
     if (refused.length > 0) return { ...report, verdict: verdictOf(report) }

@@ -16,7 +16,7 @@
 export const putBackSql = `
   create or replace function rethread_archive.settle(target regclass) returns void
   language plpgsql
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   as $settle$
   declare
     item record;
@@ -40,7 +40,7 @@ export const putBackSql = `
 
   create or replace function rethread_archive.hold_off(target regclass, own boolean, constraints boolean) returns text[]
   language plpgsql
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   as $hold$
   declare
     item record;
@@ -94,7 +94,7 @@ export const putBackSql = `
 
   create or replace function rethread_archive.release(undo text[]) returns void
   language plpgsql
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   as $release$
   declare
     again text;
@@ -107,7 +107,7 @@ export const putBackSql = `
 
   create or replace function rethread_archive.put_back(migration text, relation text) returns bigint
   language plpgsql
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   as $put$
   declare
     target constant regclass := coalesce(nullif(current_setting('rethread.twin', true), ''), put_back.relation)::regclass;
@@ -189,7 +189,7 @@ export const putBackSql = `
 
   create or replace function rethread_archive.is_back(relation text, original jsonb) returns boolean
   language plpgsql stable
-  set search_path = ''
+  set search_path = pg_catalog, pg_temp
   as $back$
   declare
     target constant regclass := pg_catalog.to_regclass(relation);

@@ -50,7 +50,7 @@ export async function mutantsOf(
      from secured l
      union all
      select 'a function that reads ' || l.oid::regclass || ' for everybody',
-       format('create function public.mutant() returns bigint language sql security definer set search_path = '''' as ''select count(*) from %s'';
+       format('create function public.mutant() returns bigint language sql security definer set search_path = pg_catalog, pg_temp as ''select count(*) from %s'';
          grant execute on function public.mutant() to anon', (select format('%I.%I', n.nspname, c.relname)
            from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = l.oid))
      from secured l
@@ -93,7 +93,7 @@ export async function mutantsOf(
      union all
      -- what policies ask, without asking
      select distinct 'function ' || f.oid::regprocedure || ' that says yes to everybody',
-       format('create or replace function %s(%s) returns %s language sql stable security definer set search_path = '''' as %L',
+       format('create or replace function %s(%s) returns %s language sql stable security definer set search_path = pg_catalog, pg_temp as %L',
          f.oid::regproc, pg_get_function_arguments(f.oid), format_type(f.prorettype, null),
          case f.prorettype when 'boolean'::regtype then 'select true' else 'select ''admin''' end)
      from pg_catalog.pg_proc f
@@ -102,7 +102,7 @@ export async function mutantsOf(
      union all
      -- what a trigger asks or does with its owner's rights, left out
      select 'function ' || f.oid::regprocedure || ' without its body',
-       format('create or replace function %s() returns trigger language plpgsql security definer set search_path = '''' as ''begin return coalesce(new, old); end''',
+       format('create or replace function %s() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as ''begin return coalesce(new, old); end''',
          f.oid::regproc)
      from pg_catalog.pg_proc f
      where f.pronamespace = to_regnamespace('chat_private') and f.prosecdef and f.prorettype = 'trigger'::regtype

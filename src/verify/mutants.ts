@@ -7,13 +7,14 @@ import { savepoint, takenBack, transaction } from '../database/scopes.js'
 import { inspect } from '../database/server.js'
 import type { Db } from '../database/types.js'
 import { requireTrackInfo } from '../files/track_info.js'
-import { objectsOf } from '../files/track_objects.js'
+import { objectsOf, tablesNamed } from '../files/track_objects.js'
 import { expectedNow } from '../model/expected.js'
 import { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import { acts, type Check, type Track } from '../model/project.js'
 import { emptyReport, finding, interrupted, type Report, type Table, verdictOf } from '../model/report.js'
 import { wants } from '../plan/consent.js'
+import { judgeForeignCode } from '../plan/foreign_code.js'
 import { readHistory } from '../plan/history.js'
 import { type Mutant, mutantsOf, mutateBy } from './mutants.sql.js'
 import { isListing, isOutlook, runCheck, type SharedFacts, sharedFactsOf, whySkipped } from './run_check.js'
@@ -51,15 +52,17 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
     report.findings.push(finding('NOTHING_APPLIED', track.name, {}, 'error'))
     return { ...report, verdict: 'failed' }
   }
-  report.findings.push(
-    ...wants(track.name, consent, {
-      database: target.info.database,
-      because: [
-        'every mutant takes ACCESS EXCLUSIVE locks while all checks run: meant for a scratch database, such as that of `rethread demo --keep`',
-      ],
-    }),
-  )
-  if (report.findings.length > 0) return { ...report, verdict: verdictOf(report) }
+  const foreign = await judgeForeignCode(connection.sql, await tablesNamed(track))
+  const wanted = wants(track.name, consent, {
+    hazards: [...new Set(foreign.hazards.map(h => h.code))],
+    database: target.info.database,
+    because: [
+      ...foreign.hazards.map(h => `${h.code}: ${h.detail}`),
+      'every mutant takes ACCESS EXCLUSIVE locks while all checks run: meant for a scratch database, such as that of `rethread demo --keep`',
+    ],
+  })
+  report.findings.push(...foreign.findings, ...wanted)
+  if (wanted.length > 0) return { ...report, verdict: verdictOf(report) }
   const info = await requireTrackInfo(track).catch(error => {
     if (error instanceof Failure && error.finding.code === 'NO_TRACK_INFO') return null
     throw error

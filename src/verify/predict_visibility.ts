@@ -1,8 +1,10 @@
 import { setLocal } from '../database/connection.sql.js'
 import { savepoint, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
+import { relationsNamed } from '../files/statements.js'
 import { partitionsIn } from '../plan/block_access.js'
 import { AccessState } from './access_state.js'
+import { whyNotAct } from './lent_rights.js'
 import type { PendingWrites } from './pending_writes.js'
 import { reachGraph } from './policy_reach.sql.js'
 import type { NamedSeer } from './seers.js'
@@ -38,6 +40,10 @@ interface Predicting {
 export async function predict(tx: Db, asked: Predicting): Promise<Prediction> {
   const { files, seers, writes, unknown } = asked
   await setLocal(tx, 50, 5000, { search_path: '' })
+  // policies that the files make may read whatever the files name
+  const named = files.flatMap(f => [...relationsNamed(f.played.map(p => p.statement))])
+  const lends = await whyNotAct(tx, [...asked.there, ...named], 'reads')
+  if (lends !== null) throw new NotForeseen(lends)
   const subjects = await subjectsOf(tx, asked.there)
   const twins = new Twins(tx, subjects, asked.path)
   const { columns, stopped } = await takenBack(savepoint(tx), inside => rehearse(inside, asked, subjects))

@@ -10,6 +10,7 @@ import type { Access, Check, Track } from '../model/project.js'
 import { type Facts, finding, type Probed } from '../model/report.js'
 import { fitSeeds, type Renumbered, renumber } from './fit_seeds.js'
 import { lackingRights } from './lacking_rights.js'
+import { whyNotAct } from './lent_rights.js'
 import { become, becomeUs, reachingOut, seed, seedRows, unreachable } from './probes.sql.js'
 
 /** Longest wait for a lock and longest statement of a probe, in milliseconds: it must not be felt. */
@@ -104,6 +105,8 @@ export async function prepareProbe(tx: Db, check: Check): Promise<Seeded | { ski
       },
     }
   const renumbered: Renumbered = new Map()
+  const lends = await whyNotAct(tx, personasIn(text), 'writes')
+  if (lends !== null) return { skipped: { reason: lends, roles: [], role: null } }
   const seeded = await sendFitting(tx, text, t => fitSeeds(tx, t, renumbered), seed).catch(error => {
     if (!isOfRows(error)) throw error
     return { skipped: refusedRows(error) }

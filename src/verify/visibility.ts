@@ -9,6 +9,7 @@ import type { Track, TrackInfo, VisibleRows } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import { namesIn, tableText } from '../model/table_name.js'
 import type { Run } from '../run/run.js'
+import { whyNotAct } from './lent_rights.js'
 import { become, unreachable } from './probes.sql.js'
 import { asRealUser } from './real_users.js'
 import { sampleRealUsers } from './real_users.sql.js'
@@ -47,6 +48,11 @@ export async function recordVisibility(run: Run, track: Track): Promise<Finding[
   for (const { before } of info.sight.rows) {
     const [facts] = await relationFacts(connection.sql, [before.table])
     if (!facts) continue
+    const reason = await whyNotAct(connection.sql, [before.table], 'reads')
+    if (reason !== null) {
+      findings.push(finding('PROBE_SKIPPED', before.table, { reason, roles: [], role: null }))
+      continue
+    }
     const filtered = facts.rowSecurity || !(await mayRead(connection.sql, role, before.table))
     const { at, seen, sample, rows } = await atOneMoment(connection, async tx => ({
       at: await transactionTime(tx),
@@ -115,6 +121,11 @@ export async function compareVisibility(
     const { after } = pair
     const [facts] = await relationFacts(reader.sql, [after.table])
     if (!facts) continue
+    const reason = await whyNotAct(connection.sql, [after.table], 'reads')
+    if (reason !== null) {
+      findings.push(finding('PROBE_SKIPPED', after.table, { reason, roles: [], role: null }))
+      continue
+    }
     const born = of === null ? bornBefore(info, after.table, at) : 'true'
     const looked = await atOneMoment(connection, async tx =>
       lookTogether(tx, {

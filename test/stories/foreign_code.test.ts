@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { HazardCode, Report } from '../../src/index.js'
-import { database, open, some } from '../support/database.js'
+import { type Database, database, open, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { inProcess, said } from '../support/in_process.js'
 
@@ -139,6 +139,133 @@ describe.each(some('newest'))('functions of others on the tables of a track on P
     await db.sql.unsafe(
       `alter table public.chats drop column speaker, drop column said; drop owned by ${mallory} cascade`,
     )
+  })
+
+  /**
+   * Code of somebody else that takes back the role of the session where it can. A sequence keeps its count in
+   * a transaction that is rolled back, as a file of the server would.
+   */
+  const taker = `
+    do $$ begin create role ${mallory}; exception when duplicate_object then null; end $$;
+    create schema side authorization ${mallory};
+    grant usage on schema side to public;
+    create sequence side.taken;
+    alter sequence side.taken owner to ${mallory};
+    set role ${mallory};
+    create function side.take() returns int language plpgsql as $$
+    begin
+      perform pg_catalog.set_config('role', 'none', false);
+      if (select rolsuper from pg_catalog.pg_roles where rolname = current_user) then perform pg_catalog.nextval('side.taken'); end if;
+      return 1;
+    exception
+      when others then return 1;
+    end $$;
+    create function side.audit() returns trigger language plpgsql as $$ begin perform side.take(); return coalesce(new, old); end $$;
+    reset role;`
+
+  const isTaken = async (db: Database) =>
+    (await db.sql<{ is_called: boolean }[]>`select is_called from side.taken`)[0]!.is_called
+
+  test.each([
+    [
+      'a trigger',
+      'create trigger a_audit before insert or update or delete on public.chats for each row execute function side.audit()',
+      'trigger a_audit (side.audit',
+    ],
+    [
+      'a trigger of a table that follows',
+      `create table public.marks (chat uuid references public.chats (id) on delete cascade);
+       create trigger a_audit before insert or update or delete on public.marks for each row execute function side.audit()`,
+      'trigger a_audit (side.audit',
+    ],
+    [
+      'a default',
+      'alter table public.chats add column mood int default side.take()',
+      'default of mood (side.take',
+    ],
+    [
+      'a policy',
+      'create policy side on public.chat_sessions for select to authenticated using (side.take() = 2)',
+      'policy side (side.take',
+    ],
+    [
+      'a policy of a table that a policy reads',
+      `alter table public.workspaces enable row level security;
+       create policy side on public.workspaces for select to authenticated using (side.take() = 2);
+       create policy side on public.chat_sessions for select to authenticated using (exists (select from public.workspaces w where w.id = workspace_id and false))`,
+      'policy side (side.take',
+    ],
+    [
+      'a view',
+      'create view public.peek as select s.*, side.take() as took from public.chat_sessions s; grant select on public.peek to authenticated',
+      'view peek (side.take',
+    ],
+  ])(
+    '%s of somebody else takes no superuser’s rights where rows are read and written as somebody',
+    async (_, sql, named) => {
+      await using db = await database(server, 'workspace-sessions', 300)
+      const project = await inProcess(db.url, { track: 'workspace-sessions' })
+      expect((await said(project.migrate())).verdict).toBe('clean')
+      await db.sql.unsafe(taker)
+      await db.sql.unsafe(sql)
+      await db.sql.unsafe(`alter sequence side.taken restart`)
+      const [person] = await db.sql<{ id: string }[]>`select user_id as id from public.chat_sessions limit 1`
+      const verbs: [string, () => Promise<Report>][] = [
+        ['verify', () => project.verify({ sample: 2 })],
+        ['prove', () => project.prove()],
+        ['plan', () => project.plan({ phase: 'contract' })],
+        ['status', () => project.status()],
+        ['doctor', () => project.doctor()],
+        ['stats', () => project.stats()],
+      ]
+      for (const [name, verb] of verbs) {
+        const report = await said(verb())
+        expect([name, await isTaken(db)]).toEqual([name, false])
+        if (name !== 'verify') continue
+        expect(report.verdict).not.toBe('clean')
+        expect(report.findings.filter(f => f.code === 'PROBE_SKIPPED').map(f => f.message)).toContainEqual(
+          expect.stringContaining(named),
+        )
+      }
+      await expect(project.verify({ asUser: person!.id })).rejects.toThrow(named)
+      expect(await isTaken(db)).toBe(false)
+      await db.sql.unsafe(`drop owned by ${mallory} cascade`)
+    },
+  )
+
+  test('what takes back the role of a session would have got it', async () => {
+    await using db = await database(server, 'workspace-sessions', 20)
+    await db.sql.unsafe(taker)
+    const session = open(db.url, 1)
+    await session.unsafe('begin; set local role authenticated; select side.take(); rollback')
+    await session.end()
+    expect(await isTaken(db)).toBe(true)
+    await db.sql.unsafe(`drop owned by ${mallory} cascade`)
+  })
+
+  test('a rehearsal, a test of the way back and mutants of a superuser ask before they run it', async () => {
+    await using db = await database(server, 'workspace-sessions', 60)
+    await using copy = await database(server, 'workspace-sessions', 60)
+    for (const one of [db, copy])
+      await one.sql.unsafe(
+        `${taker} create trigger a_audit before insert or update on public.chats for each row execute function side.audit()`,
+      )
+    const project = await inProcess(db.url, { track: 'workspace-sessions' })
+    for (const asked of [{ rehearse: true }, { rehearseUrl: copy.url }])
+      await expect(project.plan(asked)).rejects.toThrow(
+        `trigger a_audit (side.audit of ${mallory}) would run as postgres, a superuser`,
+      )
+    const wanted = { missing: ['RUNS_FOREIGN_CODE'] }
+    const ways = await said(project.testRollbacks({ consent: { confirm: db.name } }))
+    expect(ways.findings.find(f => f.code === 'CONSENT_NEEDED')?.facts).toMatchObject(wanted)
+    expect([await isTaken(db), await isTaken(copy)]).toEqual([false, false])
+    const given = { allow: ['FIRES_TRIGGERS', 'RUNS_FOREIGN_CODE'] as HazardCode[] }
+    expect((await said(project.migrate({ consent: given }))).verdict).toBe('clean')
+    await db.sql.unsafe('alter sequence side.taken restart')
+    const mutants = await said(project.testChecks({ consent: { confirm: db.name } }))
+    expect(mutants.findings.find(f => f.code === 'CONSENT_NEEDED')?.facts).toMatchObject(wanted)
+    expect(await isTaken(db)).toBe(false)
+    for (const one of [db, copy]) await one.sql.unsafe(`drop owned by ${mallory} cascade`)
   })
 
   test('a role of its own that lends no superuser’s rights is shown whose functions they are', async () => {

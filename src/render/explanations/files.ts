@@ -88,9 +88,9 @@ export const fileExplanations = {
     'Catch the one exception that you expect, for example `when duplicate_object`.',
   ),
   DEFINER_WITHOUT_SEARCH_PATH: explained(
-    'A SECURITY DEFINER function does not set its search_path.',
-    'The function runs with the rights of its owner and finds tables and functions by the path of its caller. Whoever can create an object in that path can have it run with those rights.',
-    "Add `set search_path = ''` to the function and write every name with its schema.",
+    'A SECURITY DEFINER function does not set its search_path, or sets one that does not end with `pg_temp`.',
+    'The function runs with the rights of its owner and finds tables, types and functions by its search_path. Whoever can create an object in a schema of it can have code run with those rights. The temporary schema of the caller is searched first for tables and types unless it is named, also where the path is empty: a temporary domain called `uuid` would be used for `uuid`, and its CHECK would run as the owner.',
+    'Add `set search_path = pg_catalog, pg_temp` to the function and write every other name with its schema.',
   ),
   POLICY_WITHOUT_TO: explained(
     'A policy has no TO clause.',

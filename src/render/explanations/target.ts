@@ -284,7 +284,7 @@ export const targetExplanations = {
   ),
   TRIGGER_NEEDS_PATH: explained(
     'A trigger of the application uses names without a schema and sets no search_path.',
-    'When a function of the track writes to the table, its search_path is empty and the trigger fails. The failure is caught, and the row is left for the backfill.',
+    'When a function of the track writes to the table, its search_path holds no schema of the application and the trigger fails. The failure is caught, and the row is left for the backfill.',
     'Set the search_path of the function with the statement in the message.',
   ),
   CHANGES_UNKNOWN_ROWS: explained(

@@ -62,7 +62,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   DROP_BEFORE_CREATE: [file, { table: chats, creates: 'migrations/own/007_chats.sql' }],
   WITH_READS_TABLE: [place, { part: 'firsts', table: 'public.chats', excused: null }],
   SWALLOWED_EXCEPTION: [place, { excused: null }],
-  DEFINER_WITHOUT_SEARCH_PATH: [place, { name: 'public.may_read', excused: null }],
+  DEFINER_WITHOUT_SEARCH_PATH: [place, { name: 'public.may_read', sets: false, excused: null }],
   POLICY_WITHOUT_TO: [place, { policy: 'readers', table: chats, excused: null }],
   POLICY_WITHOUT_CHECK: [place, { policy: 'writers', table: chats, excused: null }],
   BULK_WRITE: [place, { table: chats, where: false, excused: null }],

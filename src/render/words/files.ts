@@ -115,8 +115,10 @@ export const fileWords = {
   ),
   DEFINER_WITHOUT_SEARCH_PATH: say(
     (s, f) =>
-      sentence`\`${s}\`: function ${f.name} is SECURITY DEFINER and takes the caller's search_path${excused(f)}.`,
-    () => "Add: set search_path = ''   and write every name with its schema.",
+      f.sets
+        ? sentence`\`${s}\`: function ${f.name} is SECURITY DEFINER, and its search_path does not end with pg_temp: the types that it names are first looked for among the caller's temporary ones${excused(f)}.`
+        : sentence`\`${s}\`: function ${f.name} is SECURITY DEFINER and takes the caller's search_path${excused(f)}.`,
+    () => 'Add: set search_path = pg_catalog, pg_temp   and write every other name with its schema.',
   ),
   POLICY_WITHOUT_TO: say(
     (s, f) =>

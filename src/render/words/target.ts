@@ -4,14 +4,14 @@ import { bullets, type Group, listed, say, sentence } from './say.js'
 /** SQL for prerequisites that people are known to lack. */
 const prerequisites: Record<string, string> = {
   'function public.update_updated_at()': `create function public.update_updated_at() returns trigger
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   new.updated_at = now();
   return new;
 end
 $$;`,
   'function auth.uid()': `create schema if not exists auth;
-create function auth.uid() returns uuid language sql stable set search_path = '' as $$
+create function auth.uid() returns uuid language sql stable set search_path = pg_catalog, pg_temp as $$
   select coalesce(
     nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub',
     nullif(current_setting('app.user_id', true), '')
@@ -382,8 +382,8 @@ export const targetWords = {
   ),
   TRIGGER_NEEDS_PATH: say(
     (s, f) =>
-      sentence`Trigger \`${f.trigger}\` of \`${s}\` names ${listed(f.names)} without a schema, and \`${f.function}\` sets no search_path: it fails where a function of the track, whose search_path is empty, fires it. Such a failure is caught, and what was left undone is left for the backfill.`,
-    (_, f) => sentence`alter function ${f.function} set search_path = public;`,
+      sentence`Trigger \`${f.trigger}\` of \`${s}\` names ${listed(f.names)} without a schema, and \`${f.function}\` sets no search_path: it fails where a function of the track, whose search_path holds no schema of the application, fires it. Such a failure is caught, and what was left undone is left for the backfill.`,
+    (_, f) => sentence`alter function ${f.function} set search_path = public, pg_temp;`,
   ),
   CHANGES_UNKNOWN_ROWS: say(
     (s, f) =>

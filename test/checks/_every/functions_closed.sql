@@ -1,6 +1,6 @@
 -- with: contract
 -- fault
-create function all_messages() returns setof chats language sql security definer set search_path = '' as 'select * from public.chats';
+create function all_messages() returns setof chats language sql security definer set search_path = pg_catalog, pg_temp as 'select * from public.chats';
 -- fix
 alter function all_messages() security invoker;
 -- fault
@@ -16,4 +16,4 @@ begin atomic delete from public.chats c where c.id = drop_chat.id; end;
 revoke execute on function drop_chat(uuid) from public, anon, authenticated;
 -- fault
 create or replace function chat_private.can_use_workspace(workspace uuid) returns boolean
-  language sql stable security definer set search_path = '' as 'select exists (select from public.chats c where c.workspace_id = workspace)';
+  language sql stable security definer set search_path = pg_catalog, pg_temp as 'select exists (select from public.chats c where c.workspace_id = workspace)';

@@ -1,7 +1,7 @@
 -- fault
 alter function chat_private.touch_codebase_chat_session() reset search_path;
 -- fix
-alter function chat_private.touch_codebase_chat_session() set search_path = '';
+alter function chat_private.touch_codebase_chat_session() set search_path = pg_catalog, pg_temp;
 -- fault
 grant execute on function chat_private.touch_codebase_chat_session() to public;
 -- fix

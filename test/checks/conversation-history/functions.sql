@@ -1,7 +1,7 @@
 -- fault
 alter function chat_private.tenant_role(uuid) reset search_path;
 -- fix
-alter function chat_private.tenant_role(uuid) set search_path = '';
+alter function chat_private.tenant_role(uuid) set search_path = pg_catalog, pg_temp;
 -- fault
 grant execute on function chat_private.tenant_role(uuid) to public;
 -- fix

@@ -1,7 +1,7 @@
 -- fault
 alter function public.touch_chat_session(uuid) reset search_path;
 -- fix
-alter function public.touch_chat_session(uuid) set search_path = '';
+alter function public.touch_chat_session(uuid) set search_path = pg_catalog, pg_temp;
 -- fault
 grant execute on function public.touch_chat_session(uuid) to public;
 -- fix

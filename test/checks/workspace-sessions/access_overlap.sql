@@ -19,10 +19,10 @@ drop policy anyone on public.chat_sessions;
 -- fault
 -- a rule of membership that lets everybody in
 create or replace function chat_private.can_use_workspace(workspace uuid) returns boolean
-language sql stable security definer set search_path = '' set row_security = off as $$ select true $$;
+language sql stable security definer set search_path = pg_catalog, pg_temp set row_security = off as $$ select true $$;
 -- fix
 create or replace function chat_private.can_use_workspace(workspace uuid) returns boolean
-language sql stable security definer set search_path = '' set row_security = off
+language sql stable security definer set search_path = pg_catalog, pg_temp set row_security = off
 as $$
   select exists (select from public.workspaces w where w.id = workspace and w.owner_id = (select auth.uid()))
     or exists (select from public.chats c where c.workspace_id = workspace and c.user_id = (select auth.uid()))

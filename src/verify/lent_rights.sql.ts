@@ -1,0 +1,85 @@
+import type { Db } from '../database/types.js'
+import { type ForeignCode, foreignCode } from '../plan/foreign_code.sql.js'
+
+/**
+ * Code of others that acting as somebody on these tables would run: policies and views that show the tables,
+ * with all that those read, and where rows are written, what the tables and those that follow by foreign keys
+ * run. SET ROLE in the session of a superuser takes no rights away: such code gets them back with RESET ROLE.
+ * Empty for any other role, which has no more to lend than its own rights.
+ */
+export async function codeOfOthers(
+  sql: Db,
+  tables: string[],
+  does: 'reads' | 'writes',
+): Promise<ForeignCode[]> {
+  const [me] = await sql<{ superuser: boolean }[]>`
+    select rolsuper as superuser from pg_catalog.pg_roles where rolname = current_user`
+  if (!me!.superuser) return []
+  const shown = await shownByOthers(sql, tables)
+  if (does === 'reads') return shown
+  const following = await followingTables(sql, tables)
+  return [...(await foreignCode(sql, [...tables, ...following])), ...shown]
+}
+
+/** Tables whose rows are written when rows of these are deleted or get another key. */
+async function followingTables(sql: Db, tables: string[]): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    with recursive following (relid) as (
+      select to_regclass(t)::oid from unnest(${tables}::text[]) as t
+      union
+      select k.conrelid
+      from following f join pg_catalog.pg_constraint k on k.confrelid = f.relid and k.contype = 'f'
+      where k.confdeltype not in ('a', 'r') or k.confupdtype not in ('a', 'r')
+    )
+    select format('%I.%I', n.nspname, c.relname) as name
+    from following f
+    join pg_catalog.pg_class c on c.oid = f.relid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
+  return rows.map(r => r.name)
+}
+
+/**
+ * Functions that a policy of these tables calls or a view of them, or a policy or a view of what those read,
+ * and that belong neither to the owner of the table, to a superuser, to the owner of the database, nor to us.
+ */
+const shownByOthers = (sql: Db, tables: string[]): Promise<ForeignCode[]> => sql<ForeignCode[]>`
+  with recursive code as (
+    select p.polrelid as relid, 'policy ' || quote_ident(p.polname) as what,
+      'pg_catalog.pg_policy'::regclass::oid as classid, p.oid as objid
+    from pg_catalog.pg_policy p join pg_catalog.pg_class c on c.oid = p.polrelid and c.relrowsecurity
+    union all
+    select r.ev_class, 'view ' || quote_ident(c.relname), 'pg_catalog.pg_rewrite'::regclass::oid, r.oid
+    from pg_catalog.pg_rewrite r join pg_catalog.pg_class c on c.oid = r.ev_class and c.relkind in ('v', 'm')
+  ),
+  base (asked, owner, relid) as (
+    select t, c.relowner, c.oid from unnest(${tables}::text[]) as t join pg_catalog.pg_class c on c.oid = to_regclass(t)
+  ),
+  reached (asked, owner, relid) as (
+    select asked, owner, relid from base
+    union
+    select b.asked, b.owner, k.relid
+    from base b
+    join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = b.relid
+    join code k on k.classid = d.classid and k.objid = d.objid
+    union
+    select r.asked, r.owner, d.refobjid
+    from reached r
+    join code k on k.relid = r.relid
+    join pg_catalog.pg_depend d on d.classid = k.classid and d.objid = k.objid
+      and d.refclassid = 'pg_catalog.pg_class'::regclass
+  )
+  select distinct r.asked, format('%I.%I', n.nspname, c.relname) as table, k.what,
+    format('%I.%I', pn.nspname, p.proname) as function, o.rolname::text as owner,
+    me.rolname::text as role, me.rolsuper as superuser
+  from reached r
+  join code k on k.relid = r.relid
+  join pg_catalog.pg_depend d on d.classid = k.classid and d.objid = k.objid
+    and d.refclassid = 'pg_catalog.pg_proc'::regclass
+  join pg_catalog.pg_class c on c.oid = r.relid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  join pg_catalog.pg_proc p on p.oid = d.refobjid
+  join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
+  join pg_catalog.pg_roles o on o.oid = p.proowner and not o.rolsuper
+  join pg_catalog.pg_roles me on me.rolname = current_user
+  where p.proowner not in (r.owner, me.oid, (select datdba from pg_catalog.pg_database where datname = current_database()))
+  order by 2, 3, 4`

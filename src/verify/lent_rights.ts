@@ -1,0 +1,15 @@
+import type { Db } from '../database/types.js'
+import { describeForeignCode } from '../plan/foreign_code.js'
+import { codeOfOthers } from './lent_rights.sql.js'
+
+/** Most pieces of code that a reason names. */
+const mostCode = 3
+
+/** Why this session must not read or write these tables as somebody, else null. */
+export async function whyNotAct(sql: Db, tables: string[], does: 'reads' | 'writes'): Promise<string | null> {
+  const code = await codeOfOthers(sql, tables, does)
+  if (code.length === 0) return null
+  const named = [...new Set(code.map(c => `${describeForeignCode(c)} on ${c.table}`))]
+  const more = named.length > mostCode ? ` and ${named.length - mostCode} more` : ''
+  return `acting as somebody would run ${named.slice(0, mostCode).join(', ')}${more}, which could take the rights of ${code[0]!.role}, a superuser: connect as a role that is no superuser`
+}
