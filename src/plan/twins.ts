@@ -1,5 +1,5 @@
 import type { Connection } from '../database/connection.js'
-import { setLocal } from '../database/connection.sql.js'
+import { setLocal, setParameter } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { isRefused, serverFault } from '../database/faults.js'
 import { knownOf } from '../database/known.js'
@@ -192,6 +192,8 @@ async function play(
   try {
     await takenBack(transaction(connection.sql), async tx => {
       await setLocal(tx, twinLockMs, twinStatementMs)
+      // notices of a rehearsal speak of tables that nobody knows
+      await setParameter(tx, 'client_min_messages', 'warning')
       await makeTwins(tx, originals, moved)
       for (const text of texts) {
         at++

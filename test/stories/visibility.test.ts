@@ -306,8 +306,8 @@ describe.each(some('newest'))('the preview of a plan, on PostgreSQL $major', ser
     ).toMatch(/its policies read app\.rooms; 001_x has rows of app\.rooms to write before/)
     const block = (...above: string[]) =>
       `${above.map(a => `-- ${a}\n`).join('')}do $$ begin execute 'alter table app.notes disable row level security'; end $$;`
-    expect(await why(block('locks: app.notes ACCESS EXCLUSIVE'))).toMatch(/only running 001_x tells/)
-    expect(await why(policy('true'), block())).toMatch(/app\.notes 002_x: only running 002_x tells/)
+    expect(await why(block('locks: app.notes ACCESS EXCLUSIVE'))).toMatch(/only running 001_x shows/)
+    expect(await why(policy('true'), block())).toMatch(/app\.notes 002_x: only running 002_x shows/)
     expect(await why(policy('true'), block('access: none'))).toBe('')
   })
 })
