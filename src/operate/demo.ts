@@ -68,7 +68,7 @@ export async function demo(
     columns: ['command', 'verdict', 'seconds', 'result'],
     rows,
   })
-  /** Whether all of them were walked: after one that failed, or Ctrl-C, the next ones would only say so too. */
+  /** Whether all were walked: after one that failed, or Ctrl-C, the next ones would only say so too. */
   const walk = async (stations: Station[]): Promise<boolean> => {
     for (const { command, why, run, seen, comesTo = 'clean' } of stations) {
       narrate(`\n$ rethread ${command}\n  ${why}`)
