@@ -367,6 +367,20 @@ describe('reports', () => {
     await expect(steady(markdown.stdout)).toMatchFileSnapshot('golden/plan.md')
   })
 
+  test('a demo that is stopped ends there, and says so', async () => {
+    const child = start(['demo', '--messages', '20000', '--format', 'json'])
+    child.stderr!.on('data', (line: Buffer) => {
+      if (String(line).includes('$ rethread backfill')) child.kill('SIGINT')
+    })
+    const { code, report } = await ended(child)
+    expect([code, report.verdict, report.tables[0]!.rows.at(-1)!.slice(0, 2)]).toEqual([
+      130,
+      'interrupted',
+      ['backfill', 'interrupted'],
+    ])
+    expect(report.findings).toEqual([])
+  })
+
   test('--output writes the report to a file, --quiet says nothing else', async () => {
     const file = `/tmp/rethread-report-${process.pid}.json`
     const ran = await rethread(db.url, ['status', '--quiet', '--output', file])

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { contract, undoAll } from './support/cli.js'
@@ -303,6 +303,15 @@ test('the demo of a track that is not right says which check has found what', mi
     ['verify', 'attention'],
   ])
   expect(report.tables[0]!.rows.at(-1)!.at(-1)).toMatch(/^\d+ checks pass; faults: never_content\b/)
+  // after a step that did not run nothing else is walked, and the finding is there
+  const threads = join(copy.folder, 'migrations/note-threads/001_threads.sql')
+  appendFileSync(threads, 'do $$ begin perform 1 / 0; end $$;\n')
+  const stopped = await copy.rethread('', ['demo', '--track', 'note-threads', '--quiet'])
+  expect([stopped.code, stopped.report.tables[0]!.rows.at(-1)!.slice(0, 2)]).toEqual([
+    2,
+    ['migrate --no-backfill', 'refused'],
+  ])
+  expect(stopped.report.findings.map(f => f.code)).toContain('CONSENT_NEEDED')
 })
 
 test('a new track is its folders', minutes, async () => {

@@ -227,9 +227,14 @@ function takenNames(
 export const isCertain = (p: ReadProposal): boolean =>
   p.lacks.length === 0 && p.bindings.every(b => b.confidence === 'certain')
 
-/** True where something was found for every role, and the track could do with it. */
-export const hasAllRoles = (p: ReadProposal): boolean =>
-  p.lacks.length === 0 && p.bindings.every(b => b.to !== null)
+/** True where something was found for every role, its tables for certain, and the track could do with it. */
+export const hasItsTables = (p: ReadProposal): boolean =>
+  p.lacks.length === 0 &&
+  p.bindings.every(b => b.to !== null && (b.confidence === 'certain' || !isTableRole(b)))
+
+/** A table: what has a point in its name is a column, and how times and persons are read is neither. */
+const isTableRole = ({ role }: ProposedBinding): boolean =>
+  !role.includes('.') && role !== 'zone' && role !== 'identity'
 
 /** What a person has to say: what nothing is like, what several are like, and what is only likely. */
 export const openBindings = (p: Proposal): ProposedBinding[] =>

@@ -63,7 +63,13 @@ export async function demo(
   const narrate = (text: string) => ctx.emit({ type: 'narrate', text })
   const report = emptyReport('demo')
   const rows: Table['rows'] = []
-  const walk = async (stations: Station[]): Promise<void> => {
+  report.tables.push({
+    title: 'The demo, step by step',
+    columns: ['command', 'verdict', 'seconds', 'result'],
+    rows,
+  })
+  /** Whether all were walked: after one that failed, or Ctrl-C, the next ones would only say so too. */
+  const walk = async (stations: Station[]): Promise<boolean> => {
     for (const { command, why, run, seen, comesTo = 'clean' } of stations) {
       narrate(`\n$ rethread ${command}\n  ${why}`)
       const start = ctx.clock.now()
@@ -72,12 +78,18 @@ export async function demo(
       rows.push([command, came.verdict, seconds, seen(came)])
       narrate(`  ${came.verdict} in ${seconds} s: ${seen(came)}`)
       report.target = came.target
+      if (ctx.signal.aborted) {
+        report.verdict = 'interrupted'
+        return false
+      }
       if (came.verdict === comesTo) continue
       // what was in the way is not left to be guessed
       report.verdict = 'failed'
       report.checks.push(...came.checks.filter(isFault))
       report.findings.push(...came.findings.filter(f => f.level !== 'info'))
+      if (came.verdict !== 'attention') return false
     }
+    return true
   }
 
   await using app = await connect(ctx, 'writer')
@@ -88,23 +100,18 @@ export async function demo(
   const schema = async () => fingerprintOf(await objects(sql))
   const before = await schema()
 
-  await walk(expanding(ctx, project, track, sources))
+  if (!(await walk(expanding(ctx, project, track, sources)))) return report
   await playApplication(sql, fixture.oldApp)
   narrate('  The old application reads, writes, changes and deletes as before.')
-  await walk(filling(ctx, track))
+  if (!(await walk(filling(ctx, track)))) return report
   await playApplication(sql, fixture.newApp)
   narrate('  People use it: the new application opens sessions and writes messages in them.')
-  await walk(goingBack(ctx, track))
+  if (!(await walk(goingBack(ctx, track)))) return report
   const identical = (await schema()) === before
   const missing = await missingRows(sql, size.tables)
   narrate(`  Schema identical to the one before: ${identical ? 'yes' : 'NO'}. Rows missing: ${missing}.`)
-  await walk(goingOn(ctx, track))
+  if (!(await walk(goingOn(ctx, track)))) return report
 
-  report.tables.push({
-    title: 'The demo, step by step',
-    columns: ['command', 'verdict', 'seconds', 'result'],
-    rows,
-  })
   const held = identical && missing === 0
   report.findings.push(finding('DEMO_NEXT', name, { identical: held }, held ? 'info' : 'error'))
   if (!held) report.verdict = 'failed'

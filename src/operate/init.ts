@@ -4,7 +4,7 @@ import { splitMapping } from '../adapt/judge_mapping.js'
 import { type OwnGrant, ownRoles, ownTablesOf, partialGrants } from '../adapt/own_grants.js'
 import {
   describeBinding,
-  hasAllRoles,
+  hasItsTables,
   initCommand,
   isCertain,
   openBindings,
@@ -92,15 +92,16 @@ export async function init(ctx: Context, options: InitOptions): Promise<Report> 
 }
 
 /**
- * The only track that nothing is open of; else the one that clearly comes nearest where something was found
- * for all of it, and a person says whether that is right. Throws TRACK_UNCLEAR, and says which comes nearest.
+ * The only track that nothing is open of; else the one that clearly comes nearest, where something was found
+ * for all of it and only columns or the zone are open, which a person is asked about. Throws TRACK_UNCLEAR,
+ * and says which comes nearest.
  */
 function likeliest(proposals: ReadProposal[], shipped: Track[], zone: string | null): ReadProposal {
   const certain = proposals.filter(isCertain)
   if (certain.length === 1) return certain[0]!
   if (certain.length > 1) throw new Failures([severalFit(certain.map(p => p.track))])
   const nearest = nearestOf(proposals)
-  if (nearest && hasAllRoles(nearest) && proposals.every(p => p === nearest || p.found < nearest.found))
+  if (nearest && hasItsTables(nearest) && proposals.every(p => p === nearest || p.found < nearest.found))
     return nearest
   const near = nearest && nearestFinding(nearest, zone)
   throw new Failures([

@@ -47,6 +47,17 @@ test('where no track fits, every command names the nearest one and the command t
   expect(codes(await rethread(db.url, ['doctor'], { cwd }))).toContain('FITS')
 })
 
+test('a table that only may be one of the track is nobody’s to press Enter for', async () => {
+  const cwd = folder({})
+  await using db = await database(newest(), 'empty')
+  // a chat with its messages as JSON, of which the track that wants the least would make projects
+  await db.sql.unsafe(`
+    create table public.chats (id uuid primary key, user_id uuid not null references auth.users (id), title text, messages json not null)`)
+  const ran = await rethread(db.url, ['init'], { cwd })
+  expect([ran.code, codes(ran)]).toEqual([3, ['TRACK_UNCLEAR', 'NEAREST_TRACK']])
+  expect(existsSync(join(cwd, 'migrations'))).toBe(false)
+})
+
 test('times without a zone: the zone is asked for, and what it says holds for the migration and for the triggers', async () => {
   for (const type of ['date', 'timestamp']) {
     const cwd = folder({})
