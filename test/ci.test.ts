@@ -235,7 +235,7 @@ describe('plan', () => {
     const refused = readFileSync(page, 'utf8').split('\n')
     expect(refused[0]).toBe('## rethread rollback: Needs a decision: nothing was changed')
     expect(refused.slice(1).join('\n')).toMatch(
-      /^\nTarget: [^\n]+\n\n- \*\*What happened\*\*: [\s\S]*?\n {2}```\n {2}rethread rollback --track \w+ --all --allow [A-Z_,]+ --confirm \w+ --dir \S+\n {2}```\n\n- \*\*refused\*\* `CONSENT_NEEDED` /,
+      /^\nTarget: [^\n]+\n\n- \*\*What happened\*\*: [\s\S]*?\n {2}```\n {2}rethread rollback --dir \S+ --track \w+ --all --allow [A-Z_,]+ --confirm \w+\n {2}```\n\n- \*\*refused\*\* `CONSENT_NEEDED` /,
     )
     expect(refused.join('\n')).not.toContain('drop table')
   })

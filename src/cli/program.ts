@@ -46,6 +46,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
     .addHelpText('after', programHelp)
   // only the named command is loaded, all of them for --help
   const files = filesIn(folderOf('commands'))
+  const format = formatIn(argv)
   argv = readHelp(argv)
   const place = commandPlace(argv, files)
   const named = argv[place]
@@ -93,7 +94,7 @@ export async function cli(argv: string[], process: Process): Promise<number> {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return 0
     const look = { color: false, verbose: false, width: 100 }
-    await writeUsageReport(usageReport(named ?? null, argv, flags, error), formatIn(argv), process, look)
+    await writeUsageReport(usageReport(named ?? stranger ?? null, argv, flags, error), format, process, look)
     return exitCodes.failed
   }
 }
