@@ -124,7 +124,7 @@ test('a trigger of the application that needs a search_path is named beforehand,
     ].map(([name, names]) => [
       'public.chats',
       { trigger: name, function: `public.${name}()`, names },
-      `alter function public.${name}() set search_path = public;`,
+      `alter function public.${name}() set search_path = public, pg_temp;`,
     ]),
   ])
   for (const f of named) await db.sql.unsafe(f.fix!)
