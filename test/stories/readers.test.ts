@@ -4,7 +4,10 @@ import { configured, contractWith, rethread } from '../support/cli.js'
 import { trackIn } from '../support/context.js'
 import { type Database, database, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
-import { random, seed } from '../support/random.js'
+import { seed as anySeed, random } from '../support/random.js'
+
+/** The same in CI every time: of some seeds no role ever loses a row, which would show nothing. */
+const seed = process.env.RETHREAD_SEED || process.env.RETHREAD_SOAK ? anySeed : 7
 
 const track = ['--track', 'workspace-sessions']
 /** The run of the contract phase, with these hazards. */
