@@ -7,8 +7,8 @@ import { notOfServer, unpinnedTriggers } from './unpinned_triggers.sql.js'
 
 /**
  * Triggers of the application that would find nothing when a function of these statements fires them: its
- * `search_path` is the server's schema, and theirs names tables or functions without a schema and sets none of
- * its own.
+ * `search_path` is the server's schema, and theirs names tables or functions without a schema and sets none
+ * of its own.
  */
 export async function unpinnedBelow(sql: Db, statements: Statement[]): Promise<Finding[]> {
   const functions = statements.filter(s => s.kind === 'CreateFunctionStmt')
