@@ -215,22 +215,33 @@ as $$
       when is_nested then 'nested'
       else 'list' end as form
   ),
-  node as (
+  node as materialized (
     select e.key, e.value, row_number() over () as n
     from form f
     cross join json_each(case when f.form = 'nodes' then messages #> place else '{}' end) e
   ),
-  branch (key, depth) as (
-    select coalesce(
-        (select o.key from node o where o.key = case when place = '{mapping}' then messages ->> 'current_node'
-          else messages #>> (place[:cardinality(place) - 1] || '{currentId}') end),
-        (select o.key from node o order by o.n desc limit 1)), 0
+  -- All is read once, looked up in one value, and asked for as a subquery, which the server works out once.
+  -- What is asked of each node takes minutes for thousands, be it the whole document, all nodes, or the way so
+  -- far, as a CYCLE clause has it.
+  parents as materialized (
+    select case when place = '{mapping}' then messages ->> 'current_node'
+        else messages #>> (place[:cardinality(place) - 1] || '{currentId}') end as current_key,
+      (select count(*) from node) as nodes,
+      (select jsonb_object_agg(o.key, o.value ->> case when place = '{mapping}' then 'parent' else 'parentId' end) from node o) as of_key
     from form f where f.form = 'nodes'
+  ),
+  branch (key, depth) as (
+    select case when p.of_key ? p.current_key then p.current_key else (select o.key from node o order by o.n desc limit 1) end, 0
+    from parents p
     union all
-    select o.value ->> case when place = '{mapping}' then 'parent' else 'parentId' end, b.depth + 1
-    from branch b join node o on o.key = b.key
-    where o.value ->> case when place = '{mapping}' then 'parent' else 'parentId' end is not null
-  ) cycle key set is_cycle using trail,
+    select (select p.of_key from parents p) ->> b.key, b.depth + 1
+    from branch b
+    where b.depth < (select p.nodes from parents p) and (select p.of_key from parents p) ->> b.key is not null
+  ),
+  current_branch as materialized (
+    select jsonb_object_agg(x.key, x.depth) as depths
+    from (select b.key, min(b.depth) as depth from branch b where b.key is not null group by 1) x
+  ),
   document as materialized (select messages::jsonb as j from form f where f.form = 'nested'),
   nested (path, ranks, pair) as (
     select t.path, t.ranks, (
@@ -238,7 +249,7 @@ as $$
       from (values (1, 'question', 'answer'), (2, 'prompt', 'completion'), (3, 'prompt', 'response'), (4, 'query', 'response'), (5, 'question', 'response'),
         (6, 'instruction', 'output'), (7, 'input', 'output'), (8, 'chatInput', 'output'), (9, 'user', 'assistant'), (10, 'human', 'assistant'), (11, 'human', 'ai'),
         (12, 'user', 'ai'), (13, 'user', 'bot')) p (n, question, answer)
-      cross join lateral (select d.j #> t.path as e) x
+      cross join lateral (select t.value as e) x
       where place = '{}' and jsonb_typeof(x.e) = 'object' and not x.e ?| '{role,content,type,from,sender,author}'
         and (x.e ?& array[p.question, p.answer] or p.n <= 4 and x.e ?| array[p.question, p.answer])
         and not exists (
@@ -247,26 +258,25 @@ as $$
       order by x.e ?& array[p.question, p.answer] desc, p.n limit 1)
     from document d
     cross join lateral (
-      select place as path, '{1}'::int[] as ranks where place = '{prompt}'
+      select place as path, '{1}'::int[] as ranks, d.j #> place as value where place = '{prompt}'
       union all
-      select place || (i - 1)::text, array[i]
-      from generate_series(1, case when place <> '{prompt}' then jsonb_array_length(d.j #> place) else 0 end) i
+      select place || (a.i - 1)::text, array[a.i::int], a.value
+      from jsonb_array_elements(case when place <> '{prompt}' then d.j #> place else '[]' end) with ordinality as a (value, i)
     ) t
     union all
     select u.path || w.path, u.ranks || w.rank, null
     from nested u
-    cross join document d
     cross join lateral (
-      select array[c.name, (i - 1)::text] as path, i as rank
+      select array[c.name, (a.i - 1)::text] as path, a.i::int as rank
       from (values ('children'), ('replies')) c (name)
-      cross join lateral (select d.j #> (u.path || c.name) as j) l
-      cross join generate_series(1, case when jsonb_typeof(l.j) = 'array' then jsonb_array_length(l.j) else 0 end) i
-      where jsonb_typeof(l.j -> i - 1) = 'object'
+      cross join lateral (select (select d.j from document d) #> (u.path || c.name) as j offset 0) l
+      cross join lateral jsonb_array_elements(case when jsonb_typeof(l.j) = 'array' then l.j else '[]' end) with ordinality as a (value, i)
+      where jsonb_typeof(a.value) = 'object'
       union all
       -- the two of a pair; one that is not said yet is none
       select array[k.name], k.rank::int
       from unnest(u.pair) with ordinality as k (name, rank)
-      cross join lateral (select d.j #> (u.path || k.name) as j) l
+      cross join lateral (select (select d.j from document d) #> (u.path || k.name) as j) l
       where jsonb_typeof(l.j) = 'object' or l.j #>> '{}' ~ '\S'
     ) w
     where cardinality(u.ranks) < 500
@@ -281,8 +291,8 @@ as $$
   select x.n, x.key, x.value, x.is_current, place || x.key
   from (
     -- numbered before the silent ones go, so that a node which falls silent moves no other
-    select row_number() over (order by b.depth desc nulls last, o.n) as n, o.key, o.value, b.key is not null as is_current
-    from node o left join branch b on b.key = o.key and not b.is_cycle
+    select row_number() over (order by w.depth desc nulls last, o.n) as n, o.key, o.value, w.depth is not null as is_current
+    from node o cross join lateral (select ((select c.depths from current_branch c) ->> o.key)::int as depth offset 0) w
   ) x
   where case when place = '{mapping}' then json_typeof(x.value -> 'message') else json_typeof(x.value) end = 'object' and x.value -> 'rethread_gone' is null
   union all
@@ -298,12 +308,11 @@ as $$
         else e.j end as value,
       u.path
     from nested u
-    cross join document d
-    cross join lateral (select d.j #> u.path as j) e
+    cross join lateral (select (select d.j from document d) #> u.path as j offset 0) e
     -- what stands beside a pair is said of both
     cross join lateral (
       select place = '{}' and cardinality(u.path) = 2 as is_half,
-        (d.j #> u.path[:1]) - '{children,replies,question,answer,prompt,completion,query,response,instruction,output,input,chatInput,user,assistant,human,ai,bot}'::text[] as rest
+        ((select d.j from document d) #> u.path[:1]) - '{children,replies,question,answer,prompt,completion,query,response,instruction,output,input,chatInput,user,assistant,human,ai,bot}'::text[] as rest
     ) h
     where u.pair is null
   ) x
@@ -697,22 +706,29 @@ as $$
 declare
   place text[] := chat_private.messages_place(messages);
   has_nodes boolean := place <> '{prompt}' and json_typeof(messages) = 'object' and json_typeof(messages #> place) = 'object';
-  is_nested boolean := not has_nodes and (place = '{prompt}'
-    or exists (select from chat_private.elements(session, messages, started) e where e.path && '{children,replies}'));
+  is_nested boolean := place = '{prompt}';
   current_at text[] := case when place = '{mapping}' then '{current_node}' else place[:cardinality(place) - 1] || '{currentId}'::text[] end;
   tree jsonb := messages;
+  ids uuid[] := '{}';
+  added jsonb := '{}';
   last_path text[];
   answers text[];
   said record;
   leaf text;
 begin
   for said in
-    select e.path, e.original::jsonb as node, e.role, m.id, m.role as role_now, m.content as content_now, chat_private.restated_element(e.original::jsonb, m.role, m.content) as element
+    select e.path, e.reason, e.id as element_id, case when e.reason is null then e.original::jsonb end as node, e.role,
+      m.id, m.role as role_now, m.content as content_now,
+      case when e.reason is not null then null
+        when (m.role, m.content) = (e.role::varchar, e.content) then e.original::jsonb
+        else chat_private.restated_element(e.original::jsonb, m.role, m.content) end as element
     from chat_private.elements(session, messages, started) e
-    left join public.messages m on m.id = e.id and m.conversation_id = session
-    where e.reason is null
+    left join public.messages m on m.id = e.id and m.conversation_id = session and e.reason is null
     order by e.n
   loop
+    is_nested := is_nested or not has_nodes and said.path && '{children,replies}';
+    continue when said.reason is not null;
+    ids := ids || said.element_id;
     if said.id is null and place = '{mapping}' then
       tree := jsonb_set(tree, said.path || '{message}'::text[], 'null');
     -- a text of a pair is no object that could be marked
@@ -732,22 +748,24 @@ begin
     select m.id::text as key, m.role, m.content, extract(epoch from m.created_at) as at, chat_private.seal(k.secret, session, m.id::text) as seal, m as message
     from public.messages m
     cross join rethread_archive.message_keys k
-    where m.conversation_id = session and k.track = 'conversation-history'
-      and m.id not in (select e.id from chat_private.elements(session, messages, started) e where e.reason is null)
+    where m.conversation_id = session and k.track = 'conversation-history' and m.id <> all (ids)
     order by m.created_at, m.id
   loop
     if has_nodes then
-      leaf := tree #>> current_at;
-      answers := place || array[leaf, case when place = '{mapping}' then 'children' else 'childrenIds' end];
-      if tree #> place ? leaf then
-        tree := jsonb_set(tree, answers, coalesce(tree #> answers, '[]') || to_jsonb(said.key));
+      -- gathered, and put into the document once: each change of it copies all of it
+      leaf := coalesce(leaf, tree #>> current_at);
+      answers := array[leaf, case when place = '{mapping}' then 'children' else 'childrenIds' end];
+      if added ? leaf then
+        added := jsonb_set(added, answers, to_jsonb(array[said.key]));
+      elsif tree #> place ? leaf then
+        tree := jsonb_set(tree, place || answers, coalesce(tree #> (place || answers), '[]') || to_jsonb(said.key));
       end if;
-      tree := jsonb_set(tree, place || said.key, case when place = '{mapping}' then jsonb_build_object(
+      added := added || jsonb_build_object(said.key, case when place = '{mapping}' then jsonb_build_object(
           'id', said.key, 'rethread_id', said.key, 'rethread_seal', said.seal, 'parent', leaf, 'children', '[]'::jsonb,
           'message', jsonb_build_object('id', said.key, 'author', jsonb_build_object('role', said.role), 'create_time', said.at,
             'content', jsonb_build_object('content_type', 'text', 'parts', jsonb_build_array(said.content))))
         else chat_private.element_of(said.message, true, true) || jsonb_build_object('id', said.key, 'parentId', leaf, 'childrenIds', '[]'::jsonb) end);
-      tree := jsonb_set(tree, current_at, to_jsonb(said.key));
+      leaf := said.key;
     elsif is_nested and last_path is not null then
       answers := last_path || case when tree #> last_path ? 'replies' or place = '{prompt}' then '{replies}' else '{children}' end::text[];
       tree := jsonb_set(tree, answers, case jsonb_typeof(tree #> answers) when 'array' then tree #> answers else '[]' end
@@ -758,6 +776,9 @@ begin
         else jsonb_set(tree, place, tree #> place || jsonb_build_array(chat_private.element_of(said.message, true, true))) end;
     end if;
   end loop;
+  if added <> '{}' then
+    tree := jsonb_set(jsonb_set(tree, place, tree #> place || added), current_at, to_jsonb(leaf));
+  end if;
   return nullif(tree, messages::jsonb);
 end
 $$;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { HazardCode } from '../../src/index.js'
 import { rethread } from '../support/cli.js'
-import { type Database, database, open, servers } from '../support/database.js'
+import { type Database, database, open, servers, some } from '../support/database.js'
 import { inProcess, said } from '../support/in_process.js'
 import { random as randomFrom, seed } from '../support/random.js'
 
@@ -586,4 +586,85 @@ describe.each(servers())('both applications on PostgreSQL $major', server => {
       session!.messages.filter((_: unknown, i: number) => i !== 2),
     )
   })
+})
+
+describe.each(some('newest'))('long conversations on PostgreSQL $major', server => {
+  const numbered = (each: string) => `select ${each} from generate_series(1, 3000) i`
+  const node = `jsonb_build_object('id', 'n' || i, 'parent', case when i > 1 then 'n' || (i - 1) else PARENT end, 'children', jsonb_build_array('n' || (i + 1)),
+    'message', jsonb_build_object('id', 'n' || i, 'author', jsonb_build_object('role', 'user'),
+      'content', jsonb_build_object('content_type', 'text', 'parts', jsonb_build_array('said ' || i))))`
+  const tree = (parent: string) =>
+    numbered(
+      `jsonb_build_object('mapping', jsonb_object_agg('n' || i, ${node.replace('PARENT', parent)}), 'current_node', 'n3000')`,
+    )
+
+  test.each([
+    ['an exported tree', 3000, tree('null')],
+    ['one whose branch is a circle', 3000, tree(`'n3000'`)],
+    [
+      'a history by key',
+      3000,
+      numbered(`jsonb_build_object('history', jsonb_build_object('currentId', 'n3000', 'messages', jsonb_object_agg('n' || i,
+        jsonb_build_object('id', 'n' || i, 'parentId', 'n' || (i - 1), 'role', 'user', 'content', 'said ' || i))))`),
+    ],
+    [
+      'answers within their questions',
+      6000,
+      numbered(`jsonb_agg(jsonb_build_object('role', 'user', 'content', 'asked ' || i,
+        'children', jsonb_build_array(jsonb_build_object('role', 'assistant', 'content', 'said ' || i))))`),
+    ],
+    [
+      'many answers to one question',
+      3001,
+      numbered(`jsonb_build_array(jsonb_build_object('role', 'user', 'content', 'asked', 'children',
+        jsonb_agg(jsonb_build_object('role', 'assistant', 'content', 'said ' || i))))`),
+    ],
+    [
+      'questions with their answers',
+      6000,
+      numbered(`jsonb_agg(jsonb_build_object('question', 'asked ' || i, 'answer', 'said ' || i))`),
+    ],
+  ])(
+    'no statement on %s of thousands of messages takes as long as an application allows',
+    async (_, messages, document) => {
+      await using db = await database(server, 'conversation-history', 20)
+      await migrated(db)
+      const [{ id }] = (await db.sql`
+        select id from public.chat_sessions where title like 'Chat %' order by id limit 1`) as unknown as [
+        { id: string },
+      ]
+      await db.sql.unsafe(
+        `update public.chat_sessions set messages = '[]' where id = '${id}'; set statement_timeout = '8s'`,
+      )
+      const of = `where conversation_id = '${id}'`
+      const first = `(select id from public.messages ${of} order by created_at limit 1)`
+      for (const statement of [
+        `update public.chat_sessions set messages = (${document}) where id = '${id}'`,
+        `insert into public.messages (conversation_id, role, content) select '${id}', 'user', 'new ' || n from generate_series(1, 50) n`,
+        `update public.messages set content = 'edited' where id = ${first}`,
+        `delete from public.messages where id = ${first}`,
+        `update public.chat_sessions set messages = case jsonb_typeof(messages) when 'array' then messages || '[{"role": "user", "content": "last"}]'
+           else messages || '{"title": "last"}' end where id = '${id}'`,
+      ])
+        await db.sql.unsafe(statement)
+      await db.sql.unsafe('reset statement_timeout')
+      const [{ n, behind }] = (await db.sql.unsafe(
+        `select count(*)::int as n, (select count(*)::int from chat_private.behind) as behind from public.messages ${of}`,
+      )) as unknown as [{ n: number; behind: number }]
+      expect([n, behind]).toEqual([
+        messages + 49 + (document.startsWith('select jsonb_build_object') ? 0 : 1),
+        0,
+      ])
+      const { report } = await rethread(db.url, [
+        'verify',
+        ...track,
+        '--only',
+        'accounted,same_content,same_text,behind',
+      ])
+      expect(report.checks.map(c => [c.check, c.outcome, c.found])).toEqual(
+        report.checks.map(c => [c.check, 'pass', []]),
+      )
+    },
+    120_000,
+  )
 })
