@@ -47,7 +47,8 @@ export async function missingObjects(sql: Db, objects: string[]): Promise<string
     from jsonb_to_recordset(${JSON.stringify(objects.map(wantedOf))}::text::jsonb)
       as o (object text, kind text, relation text, name text, types text[])
     where not case o.kind
-      when 'table' then to_regclass(o.relation) is not null
+      when 'table' then exists (
+        select from pg_catalog.pg_class c where c.oid = to_regclass(o.relation) and c.relkind in ('r', 'p', 'v', 'm', 'f'))
       when 'function' then to_regprocedure(o.relation) is not null
       when 'schema' then exists (select from pg_catalog.pg_namespace n where n.nspname = o.name)
       when 'role' then exists (select from pg_catalog.pg_roles r where r.rolname = o.name)

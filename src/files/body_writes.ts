@@ -15,6 +15,8 @@ export interface RowChanges {
   tables: Set<string>
   /** Tables that they insert into. */
   filled: Set<string>
+  /** By table, the columns that they give a value by name. */
+  columns: Map<string, Set<string>>
   /** Texts that change rows, or may, of a table that shows only when they run. */
   unread: string[]
 }
@@ -24,7 +26,7 @@ export interface RowChanges {
  * texts that EXECUTE runs, too. What does not parse, or names its table only at run time, is `unread`.
  */
 export async function rowChanges(statements: Statement[]): Promise<RowChanges> {
-  const found: RowChanges = { tables: new Set(), filled: new Set(), unread: [] }
+  const found: RowChanges = { tables: new Set(), filled: new Set(), columns: new Map(), unread: [] }
   for (const statement of statements) await readStatement(statement, found)
   return found
 }
@@ -34,8 +36,10 @@ async function readStatement({ kind, node, text }: Statement, found: RowChanges)
     for (const s of [n.UpdateStmt, n.DeleteStmt, n.MergeStmt])
       if (s?.relation?.relname === putByFormat) found.unread.push(text.replaceAll(putByFormat, '%I'))
       else if (s?.relation) found.tables.add(relationName(s.relation))
-    const { InsertStmt: insert } = n
+    const { InsertStmt: insert, UpdateStmt: update } = n
     if (insert?.relation) found.filled.add(relationName(insert.relation))
+    const targets = [insert?.cols, insert?.onConflictClause?.targetList, update?.targetList]
+    noteColumns(found, (insert ?? update)?.relation, targets.flat())
   })
   if (kind !== 'CreateFunctionStmt' && kind !== 'DoStmt') return
   const option = (name: string): Node | undefined =>
@@ -51,6 +55,17 @@ async function readStatement({ kind, node, text }: Statement, found: RowChanges)
     if (!(error instanceof SyntaxFault)) throw error
     found.unread.push(...changing(body))
   }
+}
+
+function noteColumns(
+  { columns }: RowChanges,
+  relation: Node | undefined,
+  targets: (Node | undefined)[],
+): void {
+  if (!relation) return
+  const table = relationName(relation)
+  for (const t of targets)
+    if (t?.ResTarget?.name) columns.set(table, (columns.get(table) ?? new Set()).add(t.ResTarget.name))
 }
 
 /** The queries of a body, and the texts in what it runs as SQL. */

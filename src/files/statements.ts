@@ -258,6 +258,9 @@ export const strings = (list: Node[] | undefined): string[] =>
 export const nodeShape = (node: unknown): string =>
   JSON.stringify(node, (key, value) => (key === 'location' || key.endsWith('_location') ? undefined : value))
 
+/** Whether a command of ALTER TABLE adds a column. */
+export const addsColumn = ({ AlterTableCmd: c }: Node): boolean => c?.subtype === 'AT_AddColumn'
+
 /** True for a command of ALTER TABLE that adds a foreign key NOT VALID. */
 export function isUnprovenKey({ AlterTableCmd: c }: Node): boolean {
   const added = c?.subtype === 'AT_AddConstraint' ? c.def.Constraint : null

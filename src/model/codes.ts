@@ -119,6 +119,8 @@ export const codes = {
   INHERITED_TABLE: 'refused',
   DISTRIBUTED_TABLE: 'refused',
   COLUMNS_USED_UP: 'refused',
+  UNFIT_TABLE: 'refused',
+  GENERATED_COLUMN: 'refused',
   REWRITTEN_BY_RULE: 'refused',
   COUNTS_COLUMNS: 'refused',
   EVENT_TRIGGER_RAISES: 'refused',

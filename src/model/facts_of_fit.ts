@@ -16,6 +16,14 @@ export interface FactsOfFit {
     needs: string[]
     migration: string
   }
+  UNFIT_TABLE: {
+    is: 'foreign' | 'typed' | 'partition' | 'subscribed'
+    /** The server, type, partitioned table or subscription that it depends on, as SQL. */
+    of: string
+    migration: string
+  }
+  /** A column that the server computes, and the file that writes it. */
+  GENERATED_COLUMN: { table: string; column: string; migration: string }
   NEAREST_TRACK: {
     /** Roles of the track: tables, columns and who asks; and for how many of them something was found. */
     roles: number

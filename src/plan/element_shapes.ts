@@ -9,6 +9,7 @@ import { readTrackInfo } from '../files/track_info.js'
 import type { ElementReaders } from '../model/element_readers.js'
 import type { Track } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
+import { partText } from '../model/table_name.js'
 import {
   type FunctionBody,
   type Outcome,
@@ -119,6 +120,9 @@ export function structureOf(value: unknown, level = 0): string {
   return `{${[...parts, ...(known.length < entries.length ? ['...'] : [])].join(', ')}}`
 }
 
+/** Types whose values can be read as JSON; what is of another one is refused beside this. */
+const readable = 'jsonb|json|text|character varying'
+
 /** What is seen of a track's elements; null where a value can't be read, or the look takes too long. */
 async function look(
   ctx: Context,
@@ -127,7 +131,9 @@ async function look(
   withExamples: boolean,
 ): Promise<(SeenElements & { readers: ElementReaders }) | null> {
   const readers = (await readTrackInfo(track)).info?.elements
-  if (!readers || (await missingObjects(connection.sql, [`table ${readers.table}`])).length > 0) return null
+  if (!readers) return null
+  const column = `column ${readers.table}.${partText(readers.column)} ${readable}`
+  if ((await missingObjects(connection.sql, [column])).length > 0) return null
   const bodies = await bodiesOfReaders(track, readers)
   if (!bodies) return null
   try {

@@ -6,6 +6,7 @@ import { rowChanges } from '../files/body_writes.js'
 import { firstLine } from '../files/lint.js'
 import { proofOf } from '../files/statement_proof.js'
 import {
+  addsColumn,
   isUnprovenKey,
   type Node,
   parseStatements,
@@ -24,6 +25,7 @@ import { learnStatement } from './learn_changes.js'
 import { inheritedTables, notReferable, tablesWithoutIdentity, writeRules } from './look_ahead.sql.js'
 import { type Ahead, namesTaken } from './names_taken.js'
 import { type FileOfStatements, rehearseOnTwins } from './twins.js'
+import { computedColumns, unfitTables, type WrittenColumn } from './unfit_tables.js'
 import { unpinnedBelow } from './unpinned_triggers.js'
 import { judgeAnswers, questionsOf } from './violations.js'
 
@@ -53,8 +55,10 @@ export async function lookAhead(
   const widened = widenedBy(files)
   const found = [
     ...(await namesTaken(connection, ahead)),
+    ...(await unfitTables(sql, files)),
     ...files.flatMap(f => ofPartitions(f, known, major)),
     ...changed.findings,
+    ...(await computedColumns(sql, changed.columns)),
     ...(await withoutIdentity(sql, changed.tables)),
     ...(await ruledOut(sql, files)),
     ...(await inherited(sql, widened)),
@@ -104,17 +108,20 @@ async function adviseOnForeign(connection: Connection, ahead: Ahead): Promise<Fi
  */
 async function changedBy(
   files: FileOfStatements[],
-): Promise<{ tables: Map<string, Migration>; findings: Finding[] }> {
+): Promise<{ tables: Map<string, Migration>; columns: WrittenColumn[]; findings: Finding[] }> {
   const found = new Map<string, Migration>()
+  const written: WrittenColumn[] = []
   const findings: Finding[] = []
   for (const { migration, statements } of files) {
     const back = migration.rollback ? await parseStatements(migration.rollback.file.text) : []
-    const { tables, unread } = await rowChanges([...statements, ...back])
+    const { tables, columns, unread } = await rowChanges([...statements, ...back])
     for (const table of tables) if (!found.has(table)) found.set(table, migration)
+    for (const [table, names] of columns)
+      for (const column of names) written.push({ table, column, migration: migration.file.path })
     for (const sql of unread)
       findings.push(finding('CHANGES_UNKNOWN_ROWS', migration.file.path, { sql: firstLine(sql) }))
   }
-  return { tables: found, findings }
+  return { tables: found, columns: written, findings }
 }
 
 /** Tables that are there and get a column, each with the first file that adds one. */
@@ -130,8 +137,6 @@ function widenedBy(files: FileOfStatements[]): Map<string, Migration> {
     }
   return found
 }
-
-const addsColumn = ({ AlterTableCmd: c }: Node): boolean => c?.subtype === 'AT_AddColumn'
 
 /** A statement that writes rows of a table, as far as the rules of that table see it. */
 interface Write {

@@ -340,6 +340,21 @@ describe.each(servers())('columns of another kind on PostgreSQL $major', server 
       'column public.chat_sessions.updated_at timestamptz is missing.',
     ],
     [
+      'conversation-history',
+      'alter table public.chat_sessions drop column messages, add column messages jsonb[]',
+      'column public.chat_sessions.messages is jsonb[]; jsonb or json is needed.',
+    ],
+    [
+      'conversation-history',
+      'drop table public.tenants cascade; create type public.tenants as (id uuid)',
+      'table public.tenants is missing.',
+    ],
+    [
+      'conversation-history',
+      'alter table public.chat_sessions rename messages to turns',
+      'column public.chat_sessions.messages jsonb|json is missing.',
+    ],
+    [
       'helper-chats',
       'alter table public.projects drop column user_id, add column user_id text',
       'column public.projects.user_id is text; uuid is needed.',

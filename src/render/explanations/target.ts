@@ -137,6 +137,16 @@ export const targetExplanations = {
     'Columns that were dropped count for ever against the limit of 1,600. The step would fail.',
     'Copy the rows into a new table with the same columns and give it the old name.',
   ),
+  UNFIT_TABLE: explained(
+    'A table is not one of its own: a foreign table, a table of a type, a partition of another table, or one that a subscription writes.',
+    'The server would refuse what the file does to it, or the rows would not follow. The old application could fail from then on.',
+    'Follow the message: migrate where the rows are written, or make it a table of its own.',
+  ),
+  GENERATED_COLUMN: explained(
+    'The server computes a column that the files, or the functions that they make, write.',
+    'Every such statement would fail, so the old application would not see what the new one writes.',
+    'Let the application write the column, or copy the track with rethread init for the column that it is computed from.',
+  ),
   REWRITTEN_BY_RULE: explained(
     'A rule of a table rewrites the statements of the migration.',
     'They would do something else than what the file says, or be refused.',

@@ -193,6 +193,8 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     },
   ],
   COLUMNS_USED_UP: [chats, { columns: 6, dropped: 1594, added: 1, most: 1600, migration: file }],
+  UNFIT_TABLE: [chats, { is: 'partition', of: 'public.all_chats', migration: file }],
+  GENERATED_COLUMN: [`${chats}.message`, { table: chats, column: 'message', migration: file }],
   INHERITED_TABLE: [chats, { children: ['public.chats_2019'], migration: file }],
   DISTRIBUTED_TABLE: [
     chats,

@@ -233,6 +233,38 @@ export const targetWords = {
     s =>
       sentence`Put the rows of ${s} into a new table of the same columns, and give it the name: only that forgets dropped columns.`,
   ),
+  UNFIT_TABLE: say(
+    (s, f) => {
+      switch (f.is) {
+        case 'foreign':
+          return sentence`\`${s}\` is a foreign table of server \`${f.of}\`: its rows are elsewhere, and what \`${f.migration}\` does would not reach them.`
+        case 'typed':
+          return sentence`\`${s}\` is a table of type \`${f.of}\`, which says what columns it has: \`${f.migration}\` can add none.`
+        case 'partition':
+          return sentence`\`${s}\` is a partition of \`${f.of}\`, from which it has its columns: \`${f.migration}\` can not change it alone.`
+        default:
+          return sentence`Subscription \`${f.of}\` writes \`${s}\`, and fires no triggers: what comes that way would not get what \`${f.migration}\` gives every row.`
+      }
+    },
+    (s, f) => {
+      switch (f.is) {
+        case 'foreign':
+          return 'Migrate the database that has the rows, or copy them into a table of this one.'
+        case 'typed':
+          return sentence`alter table ${s} not of;`
+        case 'partition':
+          return sentence`alter table ${f.of} detach partition ${s};   or copy the track for ${f.of} with rethread init --map.`
+        default:
+          return sentence`Migrate the database that publishes the rows, or drop subscription ${f.of}; once the application writes here.`
+      }
+    },
+  ),
+  GENERATED_COLUMN: say(
+    (s, f) =>
+      sentence`The server computes column \`${s}\` (GENERATED), and refuses what \`${f.migration}\` writes into it.`,
+    (_, f) =>
+      sentence`alter table ${f.table} alter column ${f.column} drop expression;   or copy the track with rethread init --map, with the column that the application writes.`,
+  ),
   REWRITTEN_BY_RULE: say(
     (s, f) =>
       f.instead

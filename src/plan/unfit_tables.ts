@@ -1,0 +1,74 @@
+import type { Db } from '../database/types.js'
+import { addsColumn, relationName, visitNodes } from '../files/statements.js'
+import { type Finding, finding } from '../model/report.js'
+import type { FileOfStatements } from './twins.js'
+import { generatedColumns, peculiarTables } from './unfit_tables.sql.js'
+
+/** What files do to a table that is there, each with the first file that does. */
+interface Touched {
+  /** They add a column to it. */
+  widened: Map<string, string>
+  /** They change it, put triggers or policies on it, index it or walk over its rows. */
+  changed: Map<string, string>
+  /** They point a foreign key at it. */
+  referenced: Map<string, string>
+}
+
+/**
+ * Tables that are none of their own: what the files do to them the server refuses, or it does not reach the
+ * rows. None of it shows on a copy, which is a plain table.
+ */
+export async function unfitTables(sql: Db, files: FileOfStatements[]): Promise<Finding[]> {
+  const { widened, changed, referenced } = touchedBy(files)
+  const all = new Set([...changed.keys(), ...referenced.keys()])
+  return (await peculiarTables(sql, [...all])).flatMap(({ table, asked, is, of }) => {
+    const concerned =
+      is === 'typed' ? widened : is === 'foreign' && !changed.has(asked) ? referenced : changed
+    const migration = concerned.get(asked)
+    return migration ? [finding('UNFIT_TABLE', table, { is, of, migration })] : []
+  })
+}
+
+function touchedBy(files: FileOfStatements[]): Touched {
+  const made = new Set<string>()
+  const touched: Touched = { widened: new Map(), changed: new Map(), referenced: new Map() }
+  for (const { migration, statements } of files) {
+    const { path } = migration.file
+    const note = (where: Map<string, string>, table: string) => {
+      if (!made.has(table) && !where.has(table)) where.set(table, path)
+    }
+    for (const s of statements) {
+      if (s.kind === 'CreateStmt') made.add(relationName(s.node.relation))
+      else if (tableStatements.has(s.kind))
+        note(touched.changed, relationName(s.node.relation ?? s.node.table))
+      if (s.kind === 'AlterTableStmt' && s.node.cmds.some(addsColumn))
+        note(touched.widened, relationName(s.node.relation))
+      visitNodes(s.node, ({ contype, pktable }) => {
+        if (contype === 'CONSTR_FOREIGN' && pktable) note(touched.referenced, relationName(pktable))
+      })
+    }
+    if (migration.backfill) note(touched.changed, migration.backfill.table)
+  }
+  return touched
+}
+
+/** Statements that change a table without writing its rows. */
+const tableStatements = new Set(['AlterTableStmt', 'CreateTrigStmt', 'CreatePolicyStmt', 'IndexStmt'])
+
+/** A column to which a file, or a function that it makes, gives a value. */
+export interface WrittenColumn {
+  table: string
+  column: string
+  migration: string
+}
+
+/** Columns that the server computes, and the files write: it refuses every such statement. */
+export async function computedColumns(sql: Db, written: WrittenColumn[]): Promise<Finding[]> {
+  return (await generatedColumns(sql, written)).map(({ table, column, named }) =>
+    finding('GENERATED_COLUMN', `${table}.${named}`, {
+      table,
+      column: named,
+      migration: written.find(w => w.table === table && w.column === column)!.migration,
+    }),
+  )
+}
