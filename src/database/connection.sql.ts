@@ -114,6 +114,8 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
   }
   for (const [name, value] of Object.entries(settings)) lines.push(`set rethread.${name} = ${literal(value)}`)
   lines.push(trackPathSql)
+  // a function of ours that looks nowhere gives it back to what its DDL fires
+  lines.push("select set_config('rethread.search_path', current_setting('search_path'), false)")
   return lines.map(line => line + ';').join('\n')
 }
 

@@ -2,6 +2,8 @@
  * Functions of the archive's schema that put rows back as they were. Rollback files call `put_back`, in psql
  * too; `restore` uses the same `hold_off` and `release`. All of it belongs to one transaction.
  *
+ * - `alter` runs DDL as the session would have run it: event triggers of the application may name their
+ *   tables without a schema.
  * - `settle` runs what deferred constraints of a table have put off: with such events pending, the server
  *   refuses every ALTER TABLE of it. They are deferred again afterwards.
  * - `hold_off` switches off triggers and rules that fire on INSERT and UPDATE, where this role owns the
@@ -13,6 +15,16 @@
  * - `is_back` is true where the row is in its table again with all its values.
  */
 export const putBackSql = `
+  create or replace function rethread_archive.alter(statement text) returns void
+  language plpgsql
+  set search_path = ''
+  as $alter$
+  begin
+    perform set_config('search_path', coalesce(current_setting('rethread.search_path', true), ''), true);
+    execute statement;
+  end
+  $alter$;
+
   create or replace function rethread_archive.settle(target regclass) returns void
   language plpgsql
   set search_path = pg_catalog, pg_temp
@@ -62,7 +74,7 @@ export const putBackSql = `
       order by 1
     loop
       begin
-        execute item.off;
+        perform rethread_archive.alter(item.off);
         undo := undo || item.again;
       exception
         -- not the owner: they fire, and what they change is found afterwards
@@ -80,7 +92,7 @@ export const putBackSql = `
           and pg_catalog.to_jsonb(c) ->> 'conenforced' is distinct from 'false'
         order by c.conname
       loop
-        execute item.off;
+        perform rethread_archive.alter(item.off);
         undo := undo || item.again;
         if item.is_said then
           undo := undo || item.said;
@@ -99,7 +111,7 @@ export const putBackSql = `
     again text;
   begin
     foreach again in array undo loop
-      execute again;
+      perform rethread_archive.alter(again);
     end loop;
   end
   $release$;
@@ -239,6 +251,7 @@ export const putBackSql = `
 
 /** Their names with their arguments, to close them to everybody but their owner. */
 export const putBackFunctions = [
+  'rethread_archive.alter(text)',
   'rethread_archive.settle(regclass)',
   'rethread_archive.hold_off(regclass, boolean, boolean)',
   'rethread_archive.release(text[])',

@@ -1,3 +1,6 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import {
   type MigrateRequest,
@@ -7,7 +10,8 @@ import {
   type RollbackRequest,
   worded,
 } from '../../src/index.js'
-import { type Database, database, newest, picture, servers } from '../support/database.js'
+import { fingerprintOf, objects } from '../../src/run/schema_snapshot.sql.js'
+import { type Database, database, newest, open, picture, root, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { record } from '../support/recorder.js'
 import type { Server } from '../support/servers.js'
@@ -162,6 +166,61 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
     })
   })
 
+  test('tables that are none of their own, and columns that the server computes, are refused before the first change', async () => {
+    const chats = /create table public\.chats \(.*\);\n/
+    const columns = 'workspace_id uuid, user_id uuid, role text, message text, created_at timestamptz'
+    const typed = `create type public.note as (id uuid, ${columns}); create table public.chats of public.note (id with options primary key default gen_random_uuid());\n`
+    await on(server, 'workspace-sessions', rooms(keyed).replace(chats, typed), async (db, project) => {
+      expect(await refusal(db, project, true)).toEqual(['UNFIT_TABLE public.chats'])
+      await db.sql`alter table public.chats not of`
+      expect((await project.plan()).verdict).toBe('clean')
+    })
+    const parted = `create table public.all_notes (id uuid not null default gen_random_uuid(), ${columns}) partition by list (role);
+      create table public.chats partition of public.all_notes default; alter table public.chats alter id set default gen_random_uuid();\n`
+    await on(server, 'workspace-sessions', rooms(keyed).replace(chats, parted), async (db, project) => {
+      expect(await refusal(db, project, true)).toEqual(['UNFIT_TABLE public.chats'])
+    })
+    // one part of it is elsewhere: a column of its own would be none there
+    const elsewhere = `create extension file_fdw; create server elsewhere foreign data wrapper file_fdw;
+      create table public.chats (id uuid not null default gen_random_uuid(), ${columns}) partition by list (role);
+      create table public.chats_here partition of public.chats default;
+      create foreign table public.chats_there partition of public.chats for values in ('old') server elsewhere options (filename '/dev/null');\n`
+    await on(server, 'workspace-sessions', rooms(keyed).replace(chats, elsewhere), async (db, project) => {
+      expect(await refusal(db, project, true)).toEqual(['UNFIT_TABLE public.chats_there'])
+    })
+    const computed = threads('jsonb').replace(
+      "messages jsonb default '[]'",
+      'raw jsonb, messages jsonb generated always as (raw) stored',
+    )
+    await on(server, 'conversation-history', computed, async (db, project) => {
+      expect(await refusal(db, project, true)).toEqual(['GENERATED_COLUMN public.chat_sessions.messages'])
+      await db.sql`alter table public.chat_sessions alter column messages drop expression`
+      expect((await project.plan()).verdict).toBe('clean')
+    })
+  })
+
+  test('a table that a subscription writes is refused: its worker fires no triggers', async () => {
+    await using source = await database(server, 'empty')
+    await on(server, 'workspace-sessions', rooms(keyed), async (db, project) => {
+      const slot = `slot_${db.name}`
+      await source.sql.unsafe(rooms(keyed))
+      await source.sql.unsafe('create publication notes for table public.chats')
+      await source.sql`select pg_create_logical_replication_slot(${slot}, 'pgoutput')`
+      const [at] = await source.sql`select current_setting('port') as port`
+      try {
+        await db.sql.unsafe(
+          `create subscription copies connection 'host=127.0.0.1 port=${at!.port} user=${new URL(server.url).username} dbname=${source.name}' publication notes with (create_slot = false, enabled = false, slot_name = '${slot}', copy_data = false)`,
+        )
+        expect(await refusal(db, project, true)).toEqual(['UNFIT_TABLE public.chats'])
+        await db.sql.unsafe('alter subscription copies set (slot_name = none)')
+        await db.sql.unsafe('drop subscription copies')
+        expect((await project.plan()).verdict).toBe('clean')
+      } finally {
+        await source.sql`select pg_drop_replication_slot(${slot})`
+      }
+    })
+  })
+
   test('names of keys that a new table brings, and rows that only a trigger or a rollback changes', async () => {
     const key = `${people} create table public.codebase_chat_sessions_session_id_key (id int);`
     await on(server, 'codebase-sessions', key, async (db, project) => {
@@ -311,6 +370,79 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
         expect([after.schema, after.content]).toEqual([before.schema, before.content])
       },
     )
+  })
+
+  test('a database that knows few characters, and one that writes down every DDL in a table without a schema', async () => {
+    const name = `latin1_${randomBytes(6).toString('hex')}`
+    const admin = open(server.url, 1)
+    await admin.unsafe(
+      `create database ${name} encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0`,
+    )
+    const url = new URL(server.url)
+    url.pathname = `/${name}`
+    const sql = open(url.toString(), 1)
+    const project = await openProject({
+      databaseUrl: url.toString(),
+      track: 'workspace-sessions',
+      config: {},
+    })
+    try {
+      await sql.unsafe(readFileSync(join(root, 'examples/supabase-shim.sql'), 'utf8'))
+      await sql.unsafe(
+        rooms(
+          keyed,
+          `update public.chats set message = 'é';
+          create table public.ddl_log (tag text);
+          create function public.log_ddl() returns event_trigger language plpgsql as $$ begin insert into ddl_log values (tg_tag); end $$;
+          create event trigger log_ddl on ddl_command_end execute function public.log_ddl();`,
+        ),
+      )
+      const schema = fingerprintOf(await objects(sql))
+      for (const request of [{}, contract]) {
+        const migrated = await project.migrate(request)
+        expect([migrated.verdict, loud(migrated)]).toEqual(['clean', []])
+        const verified = await project.verify({})
+        expect([verified.verdict, loud(verified)]).toEqual(['clean', []])
+      }
+      const back = await project.rollback({
+        all: true,
+        consent: { allow: ['DELETES_DATA', 'IGNORES_RECENT_WRITES'], confirm: name },
+      })
+      expect([back.verdict, loud(back), fingerprintOf(await objects(sql))]).toEqual(['clean', [], schema])
+      expect((await sql`select count(*)::int as n from public.chats where message = 'é'`)[0]!.n).toBe(13)
+    } finally {
+      await project.close()
+      await sql.end()
+      await admin.unsafe(`drop database ${name} with (force)`)
+      await admin.end()
+    }
+  })
+
+  test('a probe that the tables or the policies give no chance says so, and is no failure', async () => {
+    const skipped = (report: Report): string[] =>
+      report.findings.filter(f => f.code === 'PROBE_SKIPPED').map(f => `${f.subject}: ${worded(f).message}`)
+    const computed = rooms(keyed).replace(
+      /created_at timestamptz default now\(\)\)/,
+      `at timestamptz default now(), created_at timestamptz generated always as (at) stored)`,
+    )
+    const tenants = `create policy tenant on public.chats to authenticated using (workspace_id = current_setting('app.room')::uuid);
+      alter table public.chats enable row level security;
+      grant select, insert, update, delete on public.chats to authenticated`
+    for (const [schema, says] of [
+      [computed, 'column "created_at"'],
+      [rooms(keyed, tenants), 'unrecognized configuration parameter "app.room"'],
+    ] as const)
+      await on(server, 'workspace-sessions', schema, async (_db, project) => {
+        expect((await project.migrate()).verdict).toBe('clean')
+        const consent = { allow: [...contract.consent!.allow!, 'SHOWS_ROWS' as const] }
+        expect((await project.migrate({ ...contract, consent })).verdict).toBe('clean')
+        const verified = await project.verify({ only: ['probe_chatting'] })
+        expect([verified.verdict, loud(verified), skipped(verified)]).toEqual([
+          'attention',
+          [],
+          [expect.stringContaining(says)],
+        ])
+      })
   })
 
   test('a session that somebody deletes stays deleted: nothing has rows to do again', () =>
