@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { missingObjects } from '../src/database/requirements.sql.js'
 import { discover } from '../src/files/discover.js'
+import { scanTokens } from '../src/files/statements.js'
 import { acts } from '../src/model/project.js'
 import { columnsRead } from './support/columns_read.js'
 import { type Database, database, newest, root } from './support/database.js'
@@ -45,4 +46,30 @@ describe.each(discover(root).tracks.map(t => ({ track: t })))('$track.name', ({ 
     const { bare } = await columnsRead(track, await columnsOf(db))
     expect([...bare].sort()).toEqual([])
   })
+})
+
+/** Literals with a backslash that stands for itself only where the server is set so, those of bodies too. */
+async function unsettledLiterals(text: string): Promise<string[]> {
+  const found: string[] = []
+  for (const { text: token } of await scanTokens(text)) {
+    const [, body] = /^\$\w*\$(.*)\$\w*\$$/s.exec(token) ?? []
+    if (body !== undefined) found.push(...(await unsettledLiterals(body)))
+    else if (token.startsWith("'") && token.includes('\\')) found.push(token)
+  }
+  return found
+}
+
+test('files mean the same in every database: no character that an encoding lacks, no literal that a setting changes', async () => {
+  expect(await unsettledLiterals("select '\\s', E'\\\\s', $$ select '\\d' $$")).toEqual(["'\\s'", "'\\d'"])
+  for (const { file } of discover(root).tracks.flatMap(t => [
+    ...t.migrations,
+    ...t.migrations.flatMap(m => m.rollback ?? []),
+    ...t.checks,
+  ])) {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+    expect([file.path, file.text.match(/[^\x00-\x7f]/g)]).toEqual([file.path, null])
+    // checks run in sessions of ours only
+    if (!file.path.startsWith('verify/'))
+      expect([file.path, await unsettledLiterals(file.text)]).toEqual([file.path, []])
+  }
 })

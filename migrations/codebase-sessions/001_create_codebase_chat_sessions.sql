@@ -19,7 +19,7 @@ create table public.codebase_chat_sessions (
   last_activity timestamptz not null default now(),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  constraint codebase_chat_sessions_session_id_not_blank check (session_id ~ '\S')
+  constraint codebase_chat_sessions_session_id_not_blank check (session_id ~ E'\\S')
 );
 
 create index idx_codebase_chat_sessions_user_id on public.codebase_chat_sessions (user_id);

@@ -10,9 +10,9 @@ declare
   texts text := coalesce(nullif(current_setting('rethread.text_roles', true), ''), 'none');
   pair text;
 begin
-  foreach pair in array regexp_split_to_array(coalesce(nullif(current_setting('rethread.role_map', true), ''), ''), '\s*,\s*') loop
+  foreach pair in array regexp_split_to_array(coalesce(nullif(current_setting('rethread.role_map', true), ''), ''), E'\\s*,\\s*') loop
     if pair <> '' then
-      if pair !~ '^\S+=(user|assistant|system)$' then
+      if pair !~ E'^\\S+=(user|assistant|system)$' then
         raise exception 'setting role_map holds "%"; it is a list such as bot=assistant, person=user', pair;
       end if;
       map := map || jsonb_build_object(lower(split_part(pair, '=', 1)), split_part(pair, '=', 2));
@@ -129,9 +129,9 @@ language sql immutable
 as $$
   select case
     when value is null or jsonb_typeof(value) not in ('string', 'number') then null
-    when value #>> '{}' ~ '^\d{1,15}(\.\d{1,20})?$' then
+    when value #>> '{}' ~ E'^\\d{1,15}(\\.\\d{1,20})?$' then
       to_timestamp(((value #>> '{}')::numeric / case when (value #>> '{}')::numeric >= 100000000000 then 1000 else 1 end)::float8)
-    when value #>> '{}' ~ '^\d{4}-\d{2}-\d{2}' then chat_private.iso_time(value #>> '{}') end
+    when value #>> '{}' ~ E'^\\d{4}-\\d{2}-\\d{2}' then chat_private.iso_time(value #>> '{}') end
 $$;
 
 -- Why the text of a JSON value can't be read: \u0000, or one half of a character that is written as two, as
@@ -140,10 +140,10 @@ create function chat_private.why_unreadable(value text) returns text
 language sql immutable parallel safe
 as $$
   select case
-    when strpos(value, '\u') = 0 then null
-    when replace(value, '\\', '') ~ '\\u0000' then 'it holds \u0000, which PostgreSQL can''t store'
-    when replace(value, '\\', '') ~* '\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2}'
-    then 'it holds half of a character (one of a pair such as \ud83d\ude00), which PostgreSQL can''t store' end
+    when strpos(value, E'\\u') = 0 then null
+    when replace(value, E'\\\\', '') ~ E'\\\\u0000' then E'it holds \\u0000, which PostgreSQL can''t store'
+    when replace(value, E'\\\\', '') ~* E'\\\\ud[89ab][0-9a-f]{2}(?!\\\\ud[c-f][0-9a-f]{2})|(?<!\\\\ud[89ab][0-9a-f]{2})\\\\ud[c-f][0-9a-f]{2}'
+    then E'it holds half of a character (one of a pair such as \\ud83d\\ude00), which PostgreSQL can''t store' end
 $$;
 
 -- Where a document holds its messages: '{}' for an array, else a path into an object. Null where nobody
@@ -190,8 +190,8 @@ $$;
 create function chat_private.is_nested(messages json) returns boolean
 language sql immutable parallel safe
 as $$
-  select (strpos(t.said, '"children"') > 0 or strpos(t.said, '"replies"') > 0) and t.said ~ '"(children|replies)"\s*:\s*\[\s*\{'
-    or json_typeof(messages) = 'array' and t.said ~ '"(question|answer|prompt|completion|query|response|output|assistant|ai|bot)"\s*:' and exists (
+  select (strpos(t.said, '"children"') > 0 or strpos(t.said, '"replies"') > 0) and t.said ~ E'"(children|replies)"\\s*:\\s*\\[\\s*\\{'
+    or json_typeof(messages) = 'array' and t.said ~ E'"(question|answer|prompt|completion|query|response|output|assistant|ai|bot)"\\s*:' and exists (
       select from json_array_elements(case json_typeof(messages) when 'array' then messages else '[]' end) a (e)
       where json_typeof(a.e) = 'object' and coalesce(a.e -> 'role', a.e -> 'content', a.e -> 'type') is null
         and coalesce(a.e -> 'question', a.e -> 'answer', a.e -> 'prompt', a.e -> 'completion', a.e -> 'query', a.e -> 'instruction', a.e -> 'input', a.e -> 'chatInput', a.e -> 'user', a.e -> 'human') is not null)
@@ -277,7 +277,7 @@ as $$
       select array[k.name], k.rank::int
       from unnest(u.pair) with ordinality as k (name, rank)
       cross join lateral (select (select d.j from document d) #> (u.path || k.name) as j) l
-      where jsonb_typeof(l.j) = 'object' or l.j #>> '{}' ~ '\S'
+      where jsonb_typeof(l.j) = 'object' or l.j #>> '{}' ~ E'\\S'
     ) w
     where cardinality(u.ranks) < 500
   )
@@ -335,8 +335,8 @@ as $$
       when b.body @@ 'exists($.children[*] ? (@.type() == "object")) || exists($.replies[*] ? (@.type() == "object"))' then 'it holds further messages'
       when t.said is null and jsonb_typeof(b.body) = 'object' then (
         select case
-          when jsonb_path_exists(h.rest, '$.** ? (@.type() == "string" && @ like_regex "\\S\\s+\\S")')
-            or not h.has_payload and jsonb_path_exists(h.rest, '$.** ? (@.type() == "string" && @ like_regex "\\S")')
+          when jsonb_path_exists(h.rest, E'$.** ? (@.type() == "string" && @ like_regex "\\\\S\\\\s+\\\\S")')
+            or not h.has_payload and jsonb_path_exists(h.rest, E'$.** ? (@.type() == "string" && @ like_regex "\\\\S")')
           then 'its text is in no place that is known'
           when h.has_thoughts and not h.has_payload then 'it says only what a model thought' end
         from (
@@ -364,7 +364,7 @@ as $$
   from (
     select w.body,
       -- most elements by far: recognized without looking at all shapes
-      coalesce(jsonb_typeof(w.body -> 'role') = 'string' and jsonb_typeof(w.body -> 'content') = 'string' and w.body ->> 'content' ~ '\S'
+      coalesce(jsonb_typeof(w.body -> 'role') = 'string' and jsonb_typeof(w.body -> 'content') = 'string' and w.body ->> 'content' ~ E'\\S'
         and not w.body ?| '{parts,author,isCreatedByUser,childrenIds,parentId}', false) as is_plain
     from (
       select case when jsonb_typeof(element -> 'message') = 'object' and not element ? 'role' then element -> 'message' else element end as body
@@ -457,7 +457,7 @@ as $$
           ) end as said
         from (select b.body #> v.place as j) c
       ) o
-      where not b.is_plain and o.said ~ '\S'
+      where not b.is_plain and o.said ~ E'\\S'
       order by w.n limit 1)
   ) t on true
 $$;
@@ -527,7 +527,7 @@ as $$
         when not r.is_current then 'it is on a branch that the conversation has left'
         when r.said_role is null then 'it has no role'
         when chat_private.message_role(r.said_role) is null then format('its role is %L', left(r.said_role, 40))
-        when jsonb_typeof(r.j) = 'string' and r.said !~ '\S' then 'it is an empty text'
+        when jsonb_typeof(r.j) = 'string' and r.said !~ E'\\S' then 'it is an empty text'
         else r.hides
       end as reason,
       -- as an application writes it today: a role and a content of its own

@@ -12,14 +12,14 @@ create table public.chat_sessions (
   id uuid primary key default gen_random_uuid(),
   user_id uuid not null,
   project_id uuid,
-  helper text not null constraint chat_sessions_helper_known check (helper ~ '\S'),
+  helper text not null constraint chat_sessions_helper_known check (helper ~ E'\\S'),
   thread_id text constraint chat_sessions_thread_id_key unique,
-  title text not null default 'New Chat' constraint chat_sessions_title_not_blank check (title ~ '\S'),
+  title text not null default 'New Chat' constraint chat_sessions_title_not_blank check (title ~ E'\\S'),
   last_message_preview text,
   last_message_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  constraint chat_sessions_thread_id_not_blank check (thread_id ~ '\S')
+  constraint chat_sessions_thread_id_not_blank check (thread_id ~ E'\\S')
 );
 
 create table public.chat_messages (
@@ -43,7 +43,7 @@ begin
   if helpers is not null then
     alter table public.chat_sessions drop constraint chat_sessions_helper_known;
     execute format('alter table public.chat_sessions add constraint chat_sessions_helper_known check (helper = any (%L::text[]))',
-      regexp_split_to_array(btrim(helpers), '\s*,\s*'));
+      regexp_split_to_array(btrim(helpers), E'\\s*,\\s*'));
   end if;
   if longest is not null then
     execute format('alter table public.chat_messages add constraint chat_messages_content_length check (length(content) <= %s)', longest::int);

@@ -23,7 +23,7 @@ select k.session_id, 'DELETE of projects', k.sqlstate from chat_private.kept_cha
 create function chat_private.title_of(content text) returns text
 language sql immutable parallel safe
 as $$
-  select substring(left(regexp_replace(btrim(content, E' \t\r\n'), '\s+', ' ', 'g'), 60) from '^.*\S.*$')
+  select substring(left(regexp_replace(btrim(content, E' \t\r\n'), E'\\s+', ' ', 'g'), 60) from E'^.*\\S.*$')
 $$;
 
 -- Rows as they were, by the columns that they had: those that are new take their defaults, and the server

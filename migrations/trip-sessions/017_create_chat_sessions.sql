@@ -308,7 +308,7 @@ as $$
     select min(x.created_at) as first_at, max(x.created_at) as last_at from public.messages x where x.conversation_id = c.id
   ) m
   cross join lateral (
-    select case when to_jsonb(r.*) ->> 'created_at' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d' then (to_jsonb(r.*) ->> 'created_at')::timestamptz end as asked_at
+    select case when to_jsonb(r.*) ->> 'created_at' ~ E'^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d' then (to_jsonb(r.*) ->> 'created_at')::timestamptz end as asked_at
   ) t
   where c.id = new_session.conversation
 $$;

@@ -198,8 +198,8 @@ begin
         to_hex(4611686018427387904 + case when isfinite(at)
           then floor(chat_private.legacy_seconds(at) * 1000000)::bigint else 0 end)
         || substring(left(regexp_replace(btrim(left(
-          case when said ~ '^\s*[\[{"]' then chat_private.text_said(said) else said end,
-          1000), E' \t\r\n'), '\s+', ' ', 'g'), 60) from '^.*\S.*$') end
+          case when said ~ E'^\\s*[\\[{"]' then chat_private.text_said(said) else said end,
+          1000), E' \t\r\n'), E'\\s+', ' ', 'g'), 60) from E'^.*\\S.*$') end
     $$;
   end if;
 end
@@ -209,7 +209,7 @@ create table public.chat_sessions (
   id uuid primary key default gen_random_uuid(),
   workspace_id uuid not null,
   user_id uuid not null,
-  title text not null default 'New Chat' constraint chat_sessions_title_not_blank check (title ~ '\S'),
+  title text not null default 'New Chat' constraint chat_sessions_title_not_blank check (title ~ E'\\S'),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   deleted_at timestamptz

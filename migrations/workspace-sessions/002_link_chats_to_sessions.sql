@@ -486,7 +486,7 @@ begin
     as $$ select pg_catalog.concat_ws(',', %s) $$ $f$, coalesce((
       select string_agg(
         case i.indnkeyatts when 1 then format('c.%I', a.attname)
-          else format('pg_catalog.regexp_replace(c.%I::text, %L, %L, %L)', a.attname, '([,\\])', '\\\1', 'g') end, ', ' order by k.n)
+          else format('pg_catalog.regexp_replace(c.%I::text, %L, %L, %L)', a.attname, E'([,\\\\])', E'\\\\\\1', 'g') end, ', ' order by k.n)
       from (
         select i.indrelid, i.indkey, i.indnkeyatts from pg_catalog.pg_index i
         where i.indrelid = 'public.chats'::regclass and i.indisunique and i.indisvalid and i.indimmediate

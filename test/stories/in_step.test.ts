@@ -159,6 +159,21 @@ describe.each(servers())('both applications on PostgreSQL $major', server => {
     expect((await db.sql`select from public.conversations`).length).toBe(0)
   })
 
+  test('an application for which a backslash is not itself is followed at once', async () => {
+    await using db = await database(server, 'conversation-history', 50)
+    await migrated(db)
+    const { own } = await twoTenants(db)
+    const sql = open(db.url, 1)
+    await sql`set standard_conforming_strings = off`
+    await sql`
+      update public.chat_sessions set messages = messages || '[{"role": "user", "content": [{"type": "text", "text": "said now"}], "createdAt": "2025-03-01T10:00:00Z"}]'
+      where id = ${own}`
+    await sql`insert into public.messages (conversation_id, role, content) values (${own}, 'user', 'and again')`
+    await sql.end()
+    expect([(await contents(db, own)).includes('said now'), await behind(db)]).toEqual([true, 0])
+    expect((await elements(db, own)).at(-1)).toBe('and again')
+  })
+
   test('a copied chat is a chat of its own, and an element that was doubled is two messages', async () => {
     await using db = await database(server, 'conversation-history')
     await migrated(db)
