@@ -6,7 +6,7 @@
 select w.name as object,
   case when f.oid is null then 'missing' else concat_ws(', ',
     case when f.prosecdef <> l.definer then case when l.definer then 'not security definer' else 'security definer' end end,
-    case when not l.pinned then 'its search_path is not pg_catalog, pg_temp' end,
+    case when not l.pinned then 'its search_path is neither pg_catalog, pg_temp nor empty' end,
     case when l.open then 'public may execute it' end,
     case when l.altered then 'its body is not that of its migration' end) end as detail
 from jsonb_array_elements(current_setting('rethread.expected')::jsonb) as e (entry)
@@ -16,7 +16,7 @@ left join (pg_catalog.pg_proc f join pg_catalog.pg_namespace n on n.oid = f.pron
 cross join lateral (select nullif(current_setting('rethread.bodies', true), '')::jsonb -> w.name as list) b
 cross join lateral (
   select w.spec ->> 'security' = 'definer' as definer,
-    coalesce('search_path=pg_catalog, pg_temp' = any (f.proconfig), false) as pinned,
+    coalesce(f.proconfig && array['search_path=pg_catalog, pg_temp', 'search_path=""'], false) as pinned,
     coalesce(has_function_privilege('public', f.oid, 'execute'), false) as open,
     -- a file that was only laid out again says the same
     b.list is not null and not exists (
