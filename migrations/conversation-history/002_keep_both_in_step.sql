@@ -715,6 +715,8 @@ declare
   answers text[];
   said record;
   leaf text;
+  is_shortened boolean := false;
+  lift timestamptz := '-infinity';
 begin
   for said in
     select e.path, e.reason, e.id as element_id, case when e.reason is null then e.original::jsonb end as node, e.role,
@@ -729,6 +731,7 @@ begin
     is_nested := is_nested or not has_nodes and said.path && '{children,replies}';
     continue when said.reason is not null;
     ids := ids || said.element_id;
+    is_shortened := is_shortened or said.id is null;
     if said.id is null and place = '{mapping}' then
       tree := jsonb_set(tree, said.path || '{message}'::text[], 'null');
     -- a text of a pair is no object that could be marked
@@ -744,6 +747,21 @@ begin
     end if;
     last_path := said.path;
   end loop;
+  -- an element has the time of one before it where it says an earlier one: it says its own where that one is gone
+  if is_shortened then
+    for said in
+      select e.n, e.path, e.created_at as reads, m.created_at as at
+      from chat_private.elements(session, tree::json, started) e
+      join public.messages m on m.id = e.id and m.conversation_id = session
+      where e.reason is null
+      order by e.n
+    loop
+      if said.at > greatest(said.reads, lift + said.n * interval '1 microsecond') and jsonb_typeof(tree #> said.path) = 'object' then
+        tree := jsonb_set(tree, said.path || '{rethread_at}'::text[], to_jsonb(said.at));
+        lift := said.at - said.n * interval '1 microsecond';
+      end if;
+    end loop;
+  end if;
   for said in
     select m.id::text as key, m.role, m.content, extract(epoch from m.created_at) as at, chat_private.seal(k.secret, session, m.id::text) as seal, m as message
     from public.messages m

@@ -8,7 +8,7 @@ import { generatedColumns, peculiarTables } from './unfit_tables.sql.js'
 interface Touched {
   /** They add a column to it. */
   widened: Map<string, string>
-  /** They change it, put triggers or policies on it, index it or walk over its rows. */
+  /** They change it, put triggers or policies on it or index it; a backfill alone can walk over its rows. */
   changed: Map<string, string>
   /** They point a foreign key at it. */
   referenced: Map<string, string>
@@ -47,7 +47,6 @@ function touchedBy(files: FileOfStatements[]): Touched {
         if (contype === 'CONSTR_FOREIGN' && pktable) note(touched.referenced, relationName(pktable))
       })
     }
-    if (migration.backfill) note(touched.changed, migration.backfill.table)
   }
   return touched
 }

@@ -195,12 +195,51 @@ describe.each(some('oldest'))('awkward values on PostgreSQL $major', server => {
     expect((await rethread(db.url, ['verify'])).code).toBe(0)
     const said = () =>
       db.sql.unsafe(
-        `select id, role, content from messages where conversation_id = ${session} order by created_at`,
+        `select id, role, content, created_at::text from messages where conversation_id = ${session} order by created_at`,
       )
     const live = [...(await said())]
     for (const command of [['rollback', ...undoAll(db.name)], ['migrate'], ['restore', 'latest']])
       expect([command[0], (await rethread(db.url, command)).code]).toEqual([command[0], 0])
     expect([...(await said())]).toEqual(live)
+  })
+
+  test('conversation-history: the others keep their times where a message that gave them is deleted', async () => {
+    await using db = await database(server, 'conversation-history')
+    const says = (content: string, timestamp: string) =>
+      `'{"role": "user", "author": {"role": "user"}, "content": "${content}", "timestamp": ${timestamp}}'::jsonb`
+    // the first says no time, so it has that of the session, and the others no earlier one
+    const documents = {
+      'no time': `jsonb_build_array(A, B, C)`,
+      'no title': `jsonb_build_object('messages', jsonb_build_array(A, B, C))`,
+      'whole export': `jsonb_build_object('current_node', 'c', 'mapping', jsonb_build_object(
+        'a', jsonb_build_object('id', 'a', 'parent', null, 'message', A),
+        'b', jsonb_build_object('id', 'b', 'parent', 'a', 'message', B), 'c', jsonb_build_object('id', 'c', 'parent', 'b', 'message', C)))`,
+      object: `jsonb_build_object('history', jsonb_build_object('currentId', 'c', 'messages', jsonb_build_object(
+        'a', A || '{"id": "a"}', 'b', B || '{"id": "b", "parentId": "a"}', 'c', C || '{"id": "c", "parentId": "b"}')))`,
+      'more keys': `jsonb_build_array(A || jsonb_build_object('children', jsonb_build_array(B || jsonb_build_object('children', jsonb_build_array(C)))))`,
+    }
+    for (const [name, document] of Object.entries(documents))
+      await db.sql.unsafe(
+        `update chat_sessions set messages = ${document
+          .replace('A', says('first', 'null'))
+          .replace('B', says('second', '"2025-01-01T00:00:00Z"'))
+          .replace('C', says('third', '"2025-01-02T00:00:00Z"'))} where id = md5('awkward ${name}')::uuid`,
+      )
+    expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+    const of = Object.keys(documents).map(name => `md5('awkward ${name}')::uuid`)
+    const said = async () => [
+      ...(await db.sql.unsafe(`
+        select conversation_id, id, content, created_at::text from messages where conversation_id in (${of})
+        order by conversation_id, created_at`)),
+    ]
+    const first = await said()
+    expect(first.map(m => [m.content, m.created_at.slice(0, 10)])).toEqual(
+      of.flatMap(() => ['first', 'second', 'third'].map(content => [content, '2025-03-01'])),
+    )
+    await db.sql.unsafe(`delete from messages where content = 'first' and conversation_id in (${of})`)
+    for (const command of [['rollback', ...undoAll(db.name)], ['migrate']])
+      expect([command[0], (await rethread(db.url, command)).code]).toEqual([command[0], 0])
+    expect(await said()).toEqual(first.filter(m => m.content !== 'first'))
   })
 
   test('conversation-history: a deletion in the midst of an array leaves every other message its id', async () => {
