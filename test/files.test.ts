@@ -145,7 +145,7 @@ describe('faults of files are gathered and told with file and line', () => {
     ],
     ['analyze in a transaction is allowed', pair('2_two', 'analyze one;'), []],
     [
-      'what the catalog can not prove',
+      'what the catalog cannot prove',
       pair(
         '2_two',
         '--! transaction: none\ncreate index concurrently i on one (id);\nupdate one set id = 1;',
@@ -199,7 +199,7 @@ describe('faults of files are gathered and told with file and line', () => {
       ['BAD_HEADER migrations/t/2_two.sql:2'],
     ],
     [
-      'a header value that can not be',
+      'a header value that cannot be',
       pair('2_two', '--! phase: later\nselect 1;'),
       ['BAD_HEADER migrations/t/2_two.sql:1'],
     ],

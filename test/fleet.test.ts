@@ -75,12 +75,12 @@ describe('a list of databases', () => {
       '3: it leads to the same database as line 1',
       '4: it is neither `name=postgres://...` nor a URL',
       '5: its name may have letters, digits and _ . @ : - only, and begins with a letter or digit',
-      '6: its URL can not be used: it starts with `mysql://`',
-      '7: its URL can not be used: a / ? # or @ in its password is not encoded',
+      '6: its URL cannot be used: it starts with `mysql://`',
+      '7: its URL cannot be used: a / ? # or @ in its password is not encoded',
       '8: its URL is in quotes, which nothing takes off',
       '9: there is a blank within its URL; a comment has a line of its own',
-      '10: its URL can not be used: it names several hosts: name the primary alone',
-      '11: its URL can not be used: it is not a URL',
+      '10: its URL cannot be used: it names several hosts: name the primary alone',
+      '11: its URL cannot be used: it is not a URL',
       '12: its database and host make no name: give it one, as in `name=postgres://...`',
     ])
     expect(faults.join('\n')).not.toContain('s3cr3t')

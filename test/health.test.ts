@@ -67,7 +67,7 @@ describe('advice follows from what was seen', () => {
     ])
   })
 
-  test('what can not be seen is unknown, never healthy', () => {
+  test('what cannot be seen is unknown, never healthy', () => {
     expect(advise({ ...well, replicas: 2, archives: true }, null, unmeasured).unknown).toEqual([
       'replica lag',
       'archive',

@@ -163,7 +163,7 @@ test.each<[string, (project: OpenedProject) => Promise<Report>, string]>([
   expect(there!.absent).toBe(true)
 })
 
-test('a project that can not be opened says which option is wrong', async () => {
+test('a project that cannot be opened says which option is wrong', async () => {
   const databaseUrl = 'postgres://localhost/chat'
   const wrong = async (options: object) => {
     const error = await openProject(options as never).then(

@@ -18,6 +18,7 @@ const unusual: [RegExp, string][] = [
   [/\b(thrice|whilst|amid|thereof|whereof|hereby)\b/i, 'a usual word'],
   [/\bsees to it\b/i, 'makes sure'],
   [/\bput right\b/i, 'corrected'],
+  [/\bcan not\b(?! only)/i, 'cannot'],
 ]
 
 const within = (folder: string, ending: string): string[] =>

@@ -153,7 +153,7 @@ async function rewritePlpgsql(
     // an assignment is `target := expression`; the target is a variable's
     const inner = await editsOf(part.query)
     const places = placesOf(inner.tokens, edits.tokens, startOf(part.line), taken)
-    if (!places) throw new SyntaxFault(`can not find \`${part.query}\` in the body`, 0)
+    if (!places) throw new SyntaxFault(`cannot find \`${part.query}\` in the body`, 0)
     taken.add(places[0]!)
     const assignment = part.mode > 2 ? inner.tokens.findIndex(t => t.raw === ':=' || t.raw === '=') : -1
     const pieces: [string, number, number][] =

@@ -32,7 +32,7 @@ export interface Archiving {
 /**
  * Archives what a statement of a rollback would take away, in the rollback's transaction: tables are moved,
  * not dropped; the rows of a DELETE go to a table of the archive; of columns, whose values have been copied,
- * the trigger that caught late ones is detached. Throws DESTROYS_UNARCHIVED for what can not be archived.
+ * the trigger that caught late ones is detached. Throws DESTROYS_UNARCHIVED for what cannot be archived.
  */
 export async function archiveInstead(a: Archiving, statement: Statement): Promise<Archived> {
   const objects = droppedObjects(statement)

@@ -30,7 +30,7 @@ export function writeOutput(cwd: string, path: string, text: string): Finding[] 
 }
 
 /**
- * Throws UsageError where a file that a flag names can not be written: to be found before the command runs,
+ * Throws UsageError where a file that a flag names cannot be written: to be found before the command runs,
  * not when its report is lost. It tries, because permissions alone say little of /proc or a full disk.
  */
 export function checkOutput(cwd: string, flag: string, path: string): void {

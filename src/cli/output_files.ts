@@ -39,7 +39,7 @@ export async function readOutputFiles(typed: Typed, format: string): Promise<Out
 export const printsToo = (files: OutputFile[], format: string | null): boolean =>
   files.length === 0 || (format !== null && !files.some(file => file.format === format))
 
-/** Throws UsageError where a file that a flag names can not be written, before the command runs. */
+/** Throws UsageError where a file that a flag names cannot be written, before the command runs. */
 export function checkOutputs(cwd: string, files: OutputFile[], typed: Record<string, Typed>): void {
   for (const { path } of files) checkOutput(cwd, '--output', path)
   for (const [flag, path] of [

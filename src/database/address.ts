@@ -67,7 +67,7 @@ const readParameters = new Set(
   ),
 )
 
-/** Reads a URL as libpq does. Throws BAD_URL, which shows nothing of one that can not be read. */
+/** Reads a URL as libpq does. Throws BAD_URL, which shows nothing of one that cannot be read. */
 export function readAddress(url: string): Address {
   const bad = (reason: string) => new Failure('BAD_URL', maskUrl(url), { reason })
   const found = urlParts.exec(url)
@@ -97,7 +97,7 @@ export function readAddress(url: string): Address {
   const password = (colon < 0 ? '' : decoded(userInfo.slice(colon + 1))) || given.get('password') || ''
   if (place.includes(',')) throw bad('it names several hosts: name the primary alone')
   const [, bracketed, bare, digits] = /^(?:\[([^\]]+)\]|([^:[\]]*))(?::(\d*))?$/.exec(place) ?? []
-  if (bracketed === undefined && bare === undefined) throw bad('its host and port can not be read')
+  if (bracketed === undefined && bare === undefined) throw bad('its host and port cannot be read')
   const host = decoded(bracketed ?? bare ?? '') || given.get('host') || given.get('hostaddr') || 'localhost'
   const port = Number(digits || given.get('port') || 5432)
   if (!Number.isInteger(port) || port < 1 || port > 65535) throw bad('its port is not between 1 and 65535')

@@ -36,7 +36,7 @@ export interface LaidOut {
   transaction: Transaction
   /** The way back, where the files have one. */
   down: { path: string; text: string; transaction: Transaction } | null
-  /** Equal for two that the tool can not tell apart. */
+  /** Equal for two that the tool cannot tell apart. */
   key: string
   /** What is wrong with this file: it matters as long as it is not applied. */
   faults: Finding[]

@@ -12,7 +12,7 @@ const isLiteral = (name: string, text: string): boolean =>
 /**
  * A statement of somebody else on one line, to be shown: without its literals, which may be people's data,
  * and without its comments. A statement that the server has cut within a literal loses the rest of it; one
- * that the scanner can not read is left out whole.
+ * that the scanner cannot read is left out whole.
  */
 export async function withoutLiterals(text: string): Promise<string> {
   const tokens = await tokensOfCut(text)

@@ -170,7 +170,7 @@ const scanned = memoByText(rememberedCharacters, async (text): Promise<Token[]> 
     const refused =
       error instanceof SyntaxError || (error instanceof Error && /^(syntax error|ERROR)/.test(error.message))
     if (!refused) throw error
-    throw new SyntaxFault('the scanner can not read it', 0)
+    throw new SyntaxFault('the scanner cannot read it', 0)
   }
 })
 

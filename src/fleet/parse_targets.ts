@@ -70,7 +70,7 @@ function readLine(line: string): (FleetTarget & { place: string }) | string {
     return { name, url, place: `${database}@${place}` }
   } catch (error) {
     if (!(error instanceof Failure) || error.finding.code !== 'BAD_URL') throw error
-    return `its URL can not be used: ${error.finding.facts.reason}`
+    return `its URL cannot be used: ${error.finding.facts.reason}`
   }
 }
 

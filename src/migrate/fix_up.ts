@@ -96,7 +96,7 @@ export async function fixUpOf(
     'It drops no table, no column and no row. What it replaces is written above each statement.',
     ...(choices.length === 0
       ? []
-      : ['', 'To decide first, because it can not be done without changing or losing something:']),
+      : ['', 'To decide first, because it cannot be done without changing or losing something:']),
     ...choices.flatMap(c => [`* ${c.object}: ${c.reason}`, ...c.choice.split('\n').map(l => `    ${l}`)]),
   ]
   return { text: fixUpText(head, inside, after), choices }

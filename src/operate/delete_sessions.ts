@@ -156,7 +156,7 @@ async function storeOf(
   return storedAs
 }
 
-/** What there is to lose. A server that does not count deleted rows can not say. */
+/** What there is to lose. A server that does not count deleted rows cannot say. */
 async function toLose(tx: Db): Promise<Map<number, Holding>> {
   const now = await holdings(tx)
   if (now) return now

@@ -161,7 +161,7 @@ function refusedUnit(error: unknown, workspace: string, table: string): unknown 
   return isSqlState(error, '23503')
     ? new UsageError(`--workspace ${workspace}`, `there is no such workspace: ${words}`)
     : new Failure('NO_SUCH_ROW', `--workspace ${workspace}`, {
-        reason: `rows of ${table} can not be given it: ${words}; nothing was changed`,
+        reason: `rows of ${table} cannot be given it: ${words}; nothing was changed`,
       })
 }
 

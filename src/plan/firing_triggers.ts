@@ -264,7 +264,7 @@ export const triggerHazards = (firing: FiringTriggers | null, hold: boolean): Ha
           subject: firing.table,
           detail:
             `for each of ${firing.rows === null ? 'its' : `about ${firing.rows}`} rows: ${firing.triggers.join(', ')}` +
-            (hold ? `; they can not be held off: ${firing.whyNotHeld}` : ''),
+            (hold ? `; they cannot be held off: ${firing.whyNotHeld}` : ''),
         },
       ]
 

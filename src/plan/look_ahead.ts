@@ -226,7 +226,7 @@ function ofPartitions({ migration, statements }: FileOfStatements, known: Known,
 
 function whyNotPartitioned(kind: string, node: Node, major: number): string | null {
   if (kind === 'IndexStmt' && node.concurrent && node.relation.inh)
-    return 'an index on all partitions can not be built concurrently'
+    return 'an index on all partitions cannot be built concurrently'
   if (kind !== 'AlterTableStmt' || major >= keysOfPartitions) return null
   return node.cmds.some(isUnprovenKey) ? `PostgreSQL ${major} has no foreign key NOT VALID there` : null
 }

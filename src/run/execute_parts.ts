@@ -24,7 +24,7 @@ import type { Run } from './run.js'
 import { forgetSettings } from './session_settings.js'
 
 /**
- * Runs a file of another tool that can not be one transaction: what may be in one goes together, with the
+ * Runs a file of another tool that cannot be one transaction: what may be in one goes together, with the
  * ledger's count in the same transaction; the rest alone. A file that was stopped goes on behind what is
  * done, as long as that is still what the file begins with. Throws PART_CHANGED where it is not.
  */

@@ -250,7 +250,7 @@ const failure = (
   wanted: Permits['wanted'],
 ): Failure => failureOf(refusal(statement, file, taken, wanted))
 
-/** What there is to lose now. A server that does not count deleted rows can not say. */
+/** What there is to lose now. A server that does not count deleted rows cannot say. */
 async function seen(tx: Db, file: SqlFile, statement: Statement): Promise<Holdings> {
   const now = await holdings(tx)
   if (now) return now

@@ -39,7 +39,7 @@ export function refusal(
 }
 
 /**
- * Why a rollback can not archive what a statement takes away, from what the catalog
+ * Why a rollback cannot archive what a statement takes away, from what the catalog
  * says now; null where it can.
  */
 export async function whyNotArchived(
@@ -105,7 +105,7 @@ async function whyNotRows(
   return (await primaryKey(sql, relation.text)).length === 0
     ? no(
         what,
-        'a table without a primary key can not get its rows back',
+        'a table without a primary key cannot get its rows back',
         'Drop the table instead, or add a primary key.',
       )
     : null

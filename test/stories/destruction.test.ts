@@ -357,7 +357,7 @@ describe.each(some('newest'))('what a rollback takes away on PostgreSQL $major',
     ])
   })
 
-  test('a server that does not count deleted rows can not say what a statement takes: refused', async () => {
+  test('a server that does not count deleted rows cannot say what a statement takes: refused', async () => {
     const { report, before, after } = await rolledBack(
       db,
       'set local track_counts = off; do $$ begin delete from public.bare; end $$;',

@@ -116,7 +116,7 @@ insert into public.moods values ('calm');`,
 })
 
 describe('runs', () => {
-  test('what stops a run midway, or can not be asked', async () => {
+  test('what stops a run midway, or cannot be asked', async () => {
     await using db = await database(newest(), 'empty')
     await db.sql.unsafe(notes)
     const reports: Said[] = []

@@ -411,7 +411,7 @@ describe('a few tenants', () => {
   })
 })
 
-describe('a list that can not be used', () => {
+describe('a list that cannot be used', () => {
   const refused = (args: string[], env = {}) =>
     rethread('', ['status', ...args], { cwd: project, ...(Object.keys(env).length > 0 ? { env } : {}) })
 

@@ -129,7 +129,7 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
     await rethread(db.url, ['migrate', '--no-backfill'])
     await onUpdate(
       db,
-      `if new.id in (md5('message 11')::uuid, md5('message 777')::uuid) then raise exception 'this row can not be touched'; end if;`,
+      `if new.id in (md5('message 11')::uuid, md5('message 777')::uuid) then raise exception 'this row cannot be touched'; end if;`,
     )
     const ran = await rethread(db.url, ['migrate', '--allow', 'FIRES_TRIGGERS,IGNORES_DRIFT'], {
       cwd: configured({ retryFailedSeconds: 1 }),
@@ -137,7 +137,7 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
     expect([ran.code, ran.report.findings.filter(f => f.level === 'error')]).toEqual([1, []])
     const poison = await db.sql`select sqlstate, reason from rethread_archive.failed_rows order by key`
     expect(poison.map(p => [p.sqlstate, p.reason])).toEqual(
-      Array(2).fill(['P0001', 'this row can not be touched']),
+      Array(2).fill(['P0001', 'this row cannot be touched']),
     )
     const [left] = await db.sql`select count(*)::int as n from chats where session_id is null`
     expect(left!.n).toBe(9 + 2)

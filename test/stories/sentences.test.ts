@@ -156,7 +156,7 @@ describe.each(servers())('what is said of a run on PostgreSQL $major is so', ser
     )
   })
 
-  test('a check that can not run says where, and one that returns something else is none', async () => {
+  test('a check that cannot run says where, and one that returns something else is none', async () => {
     await using db = await database(server, 'empty')
     const cwd = track(
       { '1_do': 'select 1;' },
@@ -179,7 +179,7 @@ describe.each(servers())('what is said of a run on PostgreSQL $major is so', ser
     )
   })
 
-  test('a check that lacks a right says so, and does not speak of rows that it can not see', async () => {
+  test('a check that lacks a right says so, and does not speak of rows that it cannot see', async () => {
     await using db = await database(server, 'empty')
     const role = `checker_${db.name}`
     await db.sql.unsafe(`

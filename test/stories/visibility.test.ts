@@ -260,7 +260,7 @@ describe.each(some('newest'))('the preview of a plan, on PostgreSQL $major', ser
       ])
   })
 
-  test('what the twins can not show is not known, and says why', async () => {
+  test('what the twins cannot show is not known, and says why', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(application)
     await db.sql.unsafe(`

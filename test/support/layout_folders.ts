@@ -404,7 +404,7 @@ export const folderCases: Record<string, FolderCase> = {
     order: ['0000_a'],
     says: ['BAD_LAYOUT meta/_journal.json', 'NOT_IN_JOURNAL 0002_new.sql'],
   },
-  'drizzle: a journal that can not be read, or is for MySQL': {
+  'drizzle: a journal that cannot be read, or is for MySQL': {
     files: { 'meta/_journal.json': '{"dialect":"mysql","entries":[]}', '0000_a.sql': '' },
     tracks: ['drizzle'],
     order: [],

@@ -62,7 +62,7 @@ const setting =
 
 /**
  * What can happen to a run, by name: it begins, and what it gives back ends it. `dead`: the client is gone,
- * or can not be reached, so that its locks are to go.
+ * or cannot be reached, so that its locks are to go.
  */
 export const mishaps: Record<
   string,

@@ -129,7 +129,7 @@ export const fileWords = {
   ),
   POLICY_WITHOUT_CHECK: say(
     (s, f) => sentence`\`${s}\`: policy ${f.policy} of ${f.table} writes without WITH CHECK${excused(f)}.`,
-    () => 'Say WITH CHECK (...), so that a row can not be moved to another tenant.',
+    () => 'Say WITH CHECK (...), so that a row cannot be moved to another tenant.',
   ),
   BULK_WRITE: say(
     (s, f) =>

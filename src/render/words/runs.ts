@@ -62,7 +62,7 @@ export const runWords = {
   ),
   PARTLY_APPLIED: say(
     (s, f) =>
-      sentence`\`${s}\` can not run in one transaction: ${f.done} of its ${f.of} statements are applied:${bullets(f.statements)}`,
+      sentence`\`${s}\` cannot run in one transaction: ${f.done} of its ${f.of} statements are applied:${bullets(f.statements)}`,
     () =>
       'Correct the statement that failed and migrate again: it goes on behind these, as long as they stay as they are.',
   ),

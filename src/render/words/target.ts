@@ -74,7 +74,7 @@ export const targetWords = {
       'export DATABASE_URL=postgres://user:password@host:5432/database   or the same as --database-url; --embedded is a PostgreSQL of its own.',
   ),
   BAD_URL: say(
-    // of one that can not be read nothing is shown: any part of it may be the password
+    // of one that cannot be read nothing is shown: any part of it may be the password
     (s, f) =>
       sentence`${s.startsWith('(') ? 'What names the database' : sentence`\`${s}\``} is not a database URL: ${f.reason}.`,
     () =>
@@ -202,7 +202,7 @@ export const targetWords = {
   ),
   ROWS_VIOLATE: say(
     (s, f) =>
-      sentence`Rows of \`${s}\` violate \`${f.constraint}\`, which was never validated (${f.definition}): \`${f.migration}\` can not update them.`,
+      sentence`Rows of \`${s}\` violate \`${f.constraint}\`, which was never validated (${f.definition}): \`${f.migration}\` cannot update them.`,
     (s, f) => sentence`Correct the rows, then: alter table ${s} validate constraint ${f.constraint};`,
   ),
   ROWS_NOT_LOOKED_AT: say(
@@ -241,7 +241,7 @@ export const targetWords = {
         case 'typed':
           return sentence`\`${s}\` is a table of type \`${f.of}\`, which says what columns it has: \`${f.migration}\` can add none.`
         case 'partition':
-          return sentence`\`${s}\` is a partition of \`${f.of}\`, from which it has its columns: \`${f.migration}\` can not change it alone.`
+          return sentence`\`${s}\` is a partition of \`${f.of}\`, from which it has its columns: \`${f.migration}\` cannot change it alone.`
         default:
           return sentence`Subscription \`${f.of}\` writes \`${s}\`, and fires no triggers: what comes that way would not get what \`${f.migration}\` gives every row.`
       }
