@@ -220,9 +220,9 @@ as $$
     from form f
     cross join json_each(case when f.form = 'nodes' then messages #> place else '{}' end) e
   ),
-  -- All is read once, looked up in one value, and asked for as a subquery, which the server works out once.
-  -- What is asked of each node takes minutes for thousands, be it the whole document, all nodes, or the way so
-  -- far, as a CYCLE clause has it.
+  -- All is read once, looked up in one value, and asked for as a subquery, which the server computes once.
+  -- What is asked of each node takes minutes for thousands, be it the whole document, all nodes, or the
+  -- way so far, as a CYCLE clause has it.
   parents as materialized (
     select case when place = '{mapping}' then messages ->> 'current_node'
         else messages #>> (place[:cardinality(place) - 1] || '{currentId}') end as current_key,
@@ -747,7 +747,8 @@ begin
     end if;
     last_path := said.path;
   end loop;
-  -- an element has the time of one before it where it says an earlier one: it says its own where that one is gone
+  -- An element that says an earlier time than one before it has that one's time. Where that one is gone, it
+  -- is written down.
   if is_shortened then
     for said in
       select e.n, e.path, e.created_at as reads, m.created_at as at
