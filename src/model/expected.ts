@@ -46,7 +46,7 @@ interface ExpectedTable {
   grants?: Record<string, (TablePrivilege | Partial<Record<TablePrivilege, string[]>>)[]>
 }
 
-/** A function that must be there, not open to everybody, with the search_path `pg_catalog, pg_temp` or none. */
+/** A function that must be there, not open to everybody, its search_path `pg_catalog, pg_temp` or empty. */
 interface ExpectedFunction {
   security: 'definer' | 'invoker'
 }
