@@ -1,5 +1,5 @@
+import { backfillResults } from '../backfill/backfill_results.js'
 import { failedFindings } from '../backfill/failed_rows.js'
-import { backfillResults } from '../backfill/run_backfill.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
 import type { Track } from '../model/project.js'
