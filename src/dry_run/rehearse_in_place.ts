@@ -11,7 +11,7 @@ import { parseStatements, withoutByteOrderMark } from '../files/statements.js'
 import type { HazardCode } from '../model/codes.js'
 import { whyNotRun } from '../model/expected.js'
 import { Failure } from '../model/failure.js'
-import type { Consent, Plan } from '../model/plan.js'
+import { bareStep, type Consent, type Plan } from '../model/plan.js'
 import { acts, idOf, type Migration, type Track } from '../model/project.js'
 import { finding, type Report } from '../model/report.js'
 import { describe } from '../plan/describe_steps.js'
@@ -219,14 +219,7 @@ async function back(
   const steps = [...done]
     .reverse()
     .filter(m => m.rollback)
-    .map(migration => ({
-      migration,
-      direction: 'down' as const,
-      statements: [],
-      hazards: [],
-      locks: [],
-      resumes: null,
-    }))
+    .map(m => bareStep(m, 'down'))
   const ran = await runSteps(ctx, {
     track,
     plan: { track: track.name, steps, held: [], applied: done, findings: [] },

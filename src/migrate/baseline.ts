@@ -11,6 +11,7 @@ import { type Node, parseStatements, relationName, type Statement, strings } fro
 import { objectsOf } from '../files/track_objects.js'
 import { historyChange } from '../histories/read_history.js'
 import type { Elsewhere } from '../model/other_tool.js'
+import { bareStep } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { partText } from '../model/table_name.js'
@@ -75,13 +76,7 @@ export async function baseline(
       if (missing.length > 0) report.findings.push(finding('BASELINE_UNPROVEN', last.name, { missing }))
     }
   }
-  report.steps = adopted.map(m =>
-    stepResult(
-      { migration: m, direction: 'up', statements: [], hazards: [], locks: [], resumes: null },
-      'not-run',
-      'refused',
-    ),
-  )
+  report.steps = adopted.map(m => stepResult(bareStep(m, 'up'), 'not-run', 'refused'))
   if (adopted.length === 0)
     report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: track.migrations.length }))
   report.verdict = verdictOf(report)

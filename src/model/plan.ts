@@ -56,6 +56,13 @@ export interface Step {
   resumes: LedgerRow | null
 }
 
+/** A step as a plan begins with it: nobody has looked yet what is in its file. */
+export const bareStep = (
+  migration: Migration,
+  direction: Step['direction'],
+  resumes: LedgerRow | null = null,
+): Step => ({ migration, direction, statements: [], hazards: [], locks: [], resumes })
+
 /** A pending migration that a plan leaves for later. */
 export interface Held {
   migration: Migration

@@ -16,7 +16,7 @@ import { readTrackInfo } from '../files/track_info.js'
 import { settleTransactions } from '../files/transactions.js'
 import { Failure, Failures } from '../model/failure.js'
 import { messageValue } from '../model/message_value.js'
-import type { Consent, Hazard, Plan } from '../model/plan.js'
+import { bareStep, type Consent, type Hazard, type Plan } from '../model/plan.js'
 import { agreeing, plural } from '../model/plural.js'
 import type { Migration, Track } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
@@ -82,16 +82,9 @@ export async function planRollback(
   if (undone.length === 0) return { plan: { ...forward, steps: [] }, lost: [], drift: null, report }
   report.findings.push(...judgeRange(track, begun, undone, options.consent))
   await settleTransactions(undone)
-  const steps = undone.map(migration => {
-    const open = history.unfinished.get(migration.name)
-    return {
-      migration,
-      direction: 'down' as const,
-      statements: [],
-      hazards: [],
-      locks: [],
-      resumes: open?.direction === 'down' ? open : null,
-    }
+  const steps = undone.map(m => {
+    const open = history.unfinished.get(m.name)
+    return bareStep(m, 'down', open?.direction === 'down' ? open : null)
   })
   const faults = (await lint({ ...track, migrations: undone, checks: [] })).filter(f => f.level === 'error')
   if (faults.length > 0) throw new Failures(faults)
