@@ -25,7 +25,14 @@ import { unverifiedIsolation } from './isolation.js'
 import { markPreExisting, preExisting } from './pre_existing.js'
 import { probing } from './probes.js'
 import { rowsSeenBy, sampleMatrix } from './real_users.js'
-import { type Checked, checkedResult, runCheck, type SharedFacts, sharedFactsOf } from './run_check.js'
+import {
+  type Checked,
+  checkedResult,
+  resultBase,
+  runCheck,
+  type SharedFacts,
+  sharedFactsOf,
+} from './run_check.js'
 
 /** A known finding that somebody has accepted. */
 interface Acceptance {
@@ -165,27 +172,8 @@ async function runRequestedExtras(
     throw new Failure('NO_ACCESS_FILE', track.name)
   const asked = async (check: string, title: string, level: Check['level'], work: () => Promise<Probed>) => {
     const start = ctx.clock.now()
-    const base = {
-      track: track.name,
-      check,
-      title,
-      level,
-      applies: 'now' as const,
-      found: [],
-      more: false,
-      reason: null,
-      fix: null,
-      durationMs: 0,
-    }
-    add(
-      report,
-      checkedResult(
-        base,
-        { track: track.name, name: check },
-        await work(),
-        Math.round(ctx.clock.now() - start),
-      ),
-    )
+    const base = resultBase({ track: track.name, name: check, title, level, fix: null })
+    add(report, checkedResult(base, await work(), Math.round(ctx.clock.now() - start)))
   }
   if (options.sample > 0)
     await asked('real_persons', 'Real persons see what they should, no more and no less', 'error', () =>
