@@ -1,9 +1,9 @@
 import { firstLine } from '../files/lint.js'
-import { pairsIn } from '../files/moved_names.js'
+import { nameKeyOf, pairsIn } from '../files/moved_names.js'
 import { lineOf, type Statement } from '../files/statements.js'
 import type { Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
-import { pairKey, type ScriptLine, type TwinScript } from './twin_script.js'
+import type { ScriptLine, TwinScript } from './twin_script.js'
 
 /** What the server said of a statement on the twins. */
 export interface TwinFault {
@@ -71,7 +71,7 @@ const raisedBy = (where: string | undefined, triggers: { name: string; function:
 
 /** Whether the tables themselves would refuse the statement too. */
 async function holdsThere(s: Statement, { code }: TwinFault, { notMade }: TwinScript): Promise<boolean> {
-  const follows = mayFollow.test(code) && (await pairsIn(s.text)).some(p => notMade.has(pairKey(p)))
+  const follows = mayFollow.test(code) && (await pairsIn(s.text)).some(p => notMade.has(nameKeyOf(p)))
   if (follows) return false
   return sameThere.test(code) || (code === notThatWay && (isChange(s) || s.kind === 'AlterTableStmt'))
 }

@@ -1,6 +1,6 @@
 import { knownOf } from '../database/known.js'
 import type { Db } from '../database/types.js'
-import type { QualifiedName } from '../files/moved_names.js'
+import { nameKeyOf } from '../files/moved_names.js'
 import type { Statement } from '../files/statements.js'
 import type { Migration } from '../model/project.js'
 import { learnStatement } from './learn_changes.js'
@@ -34,9 +34,6 @@ export interface TwinScript {
   notMade: Set<string>
 }
 
-/** A name as a key. */
-export const pairKey = ({ schema, name }: QualifiedName): string => `${schema}\0${name}`
-
 /** The files as they run on twins: which statements do, and under which names. */
 export async function twinScript(
   sql: Db,
@@ -45,9 +42,9 @@ export async function twinScript(
 ): Promise<TwinScript> {
   const statements = files.flatMap(f => f.statements)
   const known = await knownOf(sql, statements)
-  const moved = new Set([...originals, ...statements.flatMap(madeBy)].map(pairKey))
+  const moved = new Set([...originals, ...statements.flatMap(madeBy)].map(nameKeyOf))
   const schemaFor = (schema: string, name: string) =>
-    moved.has(pairKey({ schema, name })) ? twinSchema(schema) : null
+    moved.has(nameKeyOf({ schema, name })) ? twinSchema(schema) : null
   const functions = statements.filter(s => s.kind === 'CreateFunctionStmt').flatMap(madeBy)
   const madeFunctions = new Set(functions.map(f => f.schema))
   const script: TwinScript = { moved, lines: [], leftOut: [], gaps: [], notMade: new Set() }

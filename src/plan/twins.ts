@@ -4,12 +4,12 @@ import { type Context, connect } from '../database/context.js'
 import { isRefused, serverFault } from '../database/faults.js'
 import { type Scope, savepoint, takenBack, transaction } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
-import { movedNames, pairsIn, type QualifiedName } from '../files/moved_names.js'
+import { movedNames, nameKeyOf, pairsIn, type QualifiedName, uniqueNames } from '../files/moved_names.js'
 import type { Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { sendText } from '../run/execute_file.sql.js'
 import { judgeTwinFault, type StoppedAt, saidOf, withoutTwins } from './twin_faults.js'
-import { type FileOfStatements, leaveOut, pairKey, type TwinScript, twinScript } from './twin_script.js'
+import { type FileOfStatements, leaveOut, type TwinScript, twinScript } from './twin_script.js'
 import { madeBy, twinSchema } from './twin_statements.js'
 import { createSchema, createTwin, eventTriggerFunctions, type Original, originalsOf } from './twins.sql.js'
 
@@ -50,7 +50,7 @@ export async function rehearseOnTwins(
   const pairs: QualifiedName[] = []
   for (const { migration } of files) pairs.push(...(await pairsIn(migration.file.text)))
   await using connection = await connect(ctx, 'writer')
-  const originals = await originalsOf(connection.sql, unique(pairs))
+  const originals = await originalsOf(connection.sql, uniqueNames(pairs))
   // nothing of the application is touched: there is nothing that could differ from what the files expect
   if (originals.length === 0) return without('the files name no table of the application')
   const script = await twinScript(connection.sql, files, originals)
@@ -68,7 +68,7 @@ export async function rehearseOnTwins(
     if (found && found.code !== 'NOT_TRIED') return without(saidOf(stopped.fault), found)
     const { statement } = script.lines[stopped.at]!
     if (found) untried.push(found)
-    else for (const made of madeBy(statement)) script.notMade.add(pairKey(made))
+    else for (const made of madeBy(statement)) script.notMade.add(nameKeyOf(made))
     leaveOut(script, stopped.at)
   }
   const reason = 'too much of it needs what the copies do not have'
@@ -133,25 +133,25 @@ function namesOfMade(
   originals: Original[],
   leftOut: string[],
 ): Parameters<Question>[1] {
-  const there = new Set(originals.map(pairKey))
+  const there = new Set(originals.map(nameKeyOf))
   const made = new Set<string>()
   const bodies = new Map<string, string>()
   for (const statement of files.flatMap(f => f.statements))
-    for (const key of madeBy(statement).map(pairKey)) {
+    for (const key of madeBy(statement).map(nameKeyOf)) {
       made.add(key)
       if (statement.kind === 'CreateFunctionStmt') bodies.set(key, statement.text)
     }
   const judge = async (text: string, seen: Set<string>): Promise<void> => {
     for (const pair of await pairsIn(text)) {
-      const key = pairKey(pair)
+      const key = nameKeyOf(pair)
       const body = bodies.get(key)
       if (body === undefined || seen.has(key)) continue
       seen.add(key)
-      const table = (await pairsIn(body)).find(p => there.has(pairKey(p)))
+      const table = (await pairsIn(body)).find(p => there.has(nameKeyOf(p)))
       if (table)
         throw new Unanswerable(`${pair.schema}.${pair.name}() reads ${table.schema}.${table.name} by itself`)
       for (const text of leftOut)
-        if ((await pairsIn(text)).some(p => pairKey(p) === key))
+        if ((await pairsIn(text)).some(p => nameKeyOf(p) === key))
           throw new Unanswerable(`${pair.schema}.${pair.name}() was not made like that on the copies`)
       await judge(body, seen)
     }
@@ -159,7 +159,7 @@ function namesOfMade(
   return async text => {
     await judge(text, new Set())
     return movedNames(text, (schema, name) =>
-      made.has(pairKey({ schema, name })) && !there.has(pairKey({ schema, name }))
+      made.has(nameKeyOf({ schema, name })) && !there.has(nameKeyOf({ schema, name }))
         ? twinSchema(schema)
         : null,
     )
@@ -171,7 +171,3 @@ async function makeTwins(tx: Db, originals: Original[], moved: ReadonlySet<strin
   for (const schema of schemas) await createSchema(tx, schema)
   for (const original of originals) await createTwin(tx, original, twinSchema(original.schema))
 }
-
-const unique = (names: QualifiedName[]): QualifiedName[] => [
-  ...new Map(names.map(n => [pairKey(n), n])).values(),
-]
