@@ -16,7 +16,7 @@ import { type KeyColumn, lacksPages } from './walk_keys.sql.js'
 /** Rows of a page of a table that was never analyzed: a guess on which only the size of a batch depends. */
 const unknownRowsPerPage = 100
 
-/** One invocation of a backfill that may begin, and all rows of it that are to do, whatever the unit asked for. */
+/** One invocation that may begin, and all rows of its backfill that are to do, whatever unit is asked for. */
 interface OpenedJob {
   job: Job
   every: PendingSpec

@@ -10,15 +10,15 @@ export interface Agreed {
   rows: number | null
 }
 
-/** Puts a question on stderr, and waits for a line of what is typed. */
-async function typed(process: NodeJS.Process, message: string, usual?: string): Promise<string> {
+/** Puts a question on stderr, and waits for a line of answer. */
+async function askLine(process: NodeJS.Process, message: string, usual?: string): Promise<string> {
   const { default: ask } = await import('@inquirer/input')
   const answer = await ask({ message, ...(usual ? { default: usual } : {}) }, { output: process.stderr })
   return answer.trim()
 }
 
 /** The consent that a report waits for; null where something else is in its way too, or nothing at all. */
-function consentOf({ findings }: Report) {
+function consentWanted({ findings }: Report) {
   const refused = findings.filter(f => f.level === 'refused')
   const needed = refused.find(f => f.code === 'CONSENT_NEEDED')
   const outdated = refused.find(f => f.code === 'PLAN_OUTDATED')
@@ -40,20 +40,20 @@ export async function askForConsent(
   lines: StderrLines,
   report: Report,
 ): Promise<Agreed | null> {
-  const wanted = consentOf(report)
+  const wanted = consentWanted(report)
   if (!wanted) return null
   const { needed, outdated } = wanted
   lines.endLive()
   await showLoss(process, lines, report)
   for (const f of [outdated, needed]) if (f) lines.write(worded(f).message)
-  if (outdated && (await typed(process, 'Type yes to execute it as it is now:')) !== 'yes') return null
+  if (outdated && (await askLine(process, 'Type yes to execute it as it is now:')) !== 'yes') return null
   if (!needed) return { allow: [], confirm: null, rows: null }
   const { missing, confirm, rows } = needed.facts
   for (const hazard of missing)
-    if ((await typed(process, `Type ${hazard} to allow it:`)) !== hazard) return null
+    if ((await askLine(process, `Type ${hazard} to allow it:`)) !== hazard) return null
   return {
     allow: [...missing],
-    confirm: confirm === null ? null : await typed(process, 'Type the name of the database:'),
+    confirm: confirm === null ? null : await askLine(process, 'Type the name of the database:'),
     rows: rows ?? null,
   }
 }
@@ -72,7 +72,7 @@ export async function askForNames(
   for (const [n, role] of roles.entries()) {
     lines.write(questions[n]!)
     const usual = names[n]
-    const name = await typed(process, `${terminalText(role)}:`, usual ? terminalText(usual) : undefined)
+    const name = await askLine(process, `${terminalText(role)}:`, usual ? terminalText(usual) : undefined)
     if (name === '') return null
     answers.push(`${role}=${name}`)
   }

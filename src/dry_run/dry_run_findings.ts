@@ -27,7 +27,7 @@ import { isOutlook } from '../verify/run_check.js'
 import { invalidIndexes } from './diagnostics.sql.js'
 import type { ForeseenRun, ReadRun } from './foreseen_run.js'
 
-/** What is found before a plan is judged: in the ledger, the server and the files. An error ends the dry run. */
+/** What is found before a plan is judged, in ledger, server and files. An error ends the dry run. */
 export async function findingsOfFiles({ track, target, read, said }: ReadRun): Promise<Finding[]> {
   const { plan, hasLedger, reopened } = read
   const linted = toLint(track, pendingIn(plan))
@@ -42,7 +42,7 @@ export async function findingsOfFiles({ track, target, read, said }: ReadRun): P
   ]
 }
 
-/** What is found of a run that is foreseen: what the database lacks, what wants consent, what is in its way. */
+/** What is found of a run that is foreseen: what it lacks, what wants consent, what is in its way. */
 export async function findingsOfRun(run: ForeseenRun, touched: string[]): Promise<Finding[]> {
   const { ctx, connection, track, options, target, read, judged } = run
   const { plan, history, hasLedger } = read

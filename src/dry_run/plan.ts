@@ -56,7 +56,7 @@ export function dryRunAndPlan(
     const names = plan.steps.map(s => s.migration.name)
     const backfills = await estimateBackfills(connection, track, names, hasLedger)
     report.steps = withEstimates(foreseenSteps(run.judged), backfills.estimates)
-    const touched = touchedBy(report.steps)
+    const touched = tablesTouched(report.steps)
     report.tables = await dryRunTables(run, report.steps, touched, backfills.table)
     report.findings.push(...(await findingsOfRun(run, touched)))
     await addConclusion(report, run)
@@ -91,7 +91,7 @@ const refusingNothing = (findings: Finding[]): Finding[] =>
   findings.map(f => (f.level === 'refused' ? { ...f, level: 'warn' } : f))
 
 /** Tables that a hazard of a step is about. */
-const touchedBy = (steps: StepResult[]): string[] => [
+const tablesTouched = (steps: StepResult[]): string[] => [
   ...new Set(steps.flatMap(s => s.hazards.map(h => h.subject)).filter(name => namesIn(name)?.length === 2)),
 ]
 

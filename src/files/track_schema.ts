@@ -5,7 +5,7 @@ export const filterName = /^[a-z][a-z0-9_]*$/
 
 /** What the parts are made with. */
 type Zod = typeof import('./zod.js')
-type Names = Awaited<ReturnType<typeof nameSchemas>>
+type NameSchemas = Awaited<ReturnType<typeof nameSchemas>>
 
 /** The shape of `track.json`: `TrackInfo`. Loads zod, so only for whoever reads one. */
 export async function trackSchema() {
@@ -34,7 +34,7 @@ export async function trackSchema() {
   })
 }
 
-const sessionsSchema = (z: Zod, { plain: name, table }: Names) =>
+const sessionsSchema = (z: Zod, { plain: name, table }: NameSchemas) =>
   z.strictObject({
     table,
     id: name,
@@ -52,7 +52,7 @@ const sessionsSchema = (z: Zod, { plain: name, table }: Names) =>
     ),
   })
 
-const messagesSchema = (z: Zod, { plain: name, table }: Names) =>
+const messagesSchema = (z: Zod, { plain: name, table }: NameSchemas) =>
   z.strictObject({
     table,
     session: name,
@@ -62,7 +62,7 @@ const messagesSchema = (z: Zod, { plain: name, table }: Names) =>
     created: name,
   })
 
-const filterSchema = (z: Zod, { plain: name }: Names) =>
+const filterSchema = (z: Zod, { plain: name }: NameSchemas) =>
   z.strictObject({
     column: name,
     help: z.string(),
@@ -78,7 +78,7 @@ const settingSchema = (z: Zod) =>
     pattern: z.optional(z.string()),
   })
 
-const elementsSchema = (z: Zod, { plain: name, table }: Names) =>
+const elementsSchema = (z: Zod, { plain: name, table }: NameSchemas) =>
   z.strictObject({
     table,
     column: name,
@@ -102,7 +102,7 @@ function roleSchema(z: Zod) {
   })
 }
 
-function sightSchema(z: Zod, { plain: name, table, column }: Names) {
+function sightSchema(z: Zod, { plain: name, table, column }: NameSchemas) {
   const rows = z.strictObject({ table, id: name })
   return z.strictObject({
     persons: column,

@@ -61,7 +61,7 @@ async function lookAt(
   report.target = (await inspect(ctx, connection)).info
   const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
   const applied = track.migrations.filter(m => history.applied.has(m.name)).length
-  if (await isSettled(connection, track, history, report)) return null
+  if (await isNothingToCompare(connection, track, history, report)) return null
   const states = await trackStates(ctx, track)
   const used = await namesUsed(track)
   // what another tool says is applied is adopted whole, or not at all
@@ -91,7 +91,7 @@ async function lookAt(
 }
 
 /** Whether there is nothing to compare: the report says that all is applied, or what is in the way. */
-async function isSettled(
+async function isNothingToCompare(
   { sql }: Connection,
   track: Track,
   history: History,

@@ -66,7 +66,7 @@ export const nameOnly = (o: MadeObject): string => o.relation.replace(/\([^()]*\
  * database can be compared word by word.
  */
 export async function trackStates(ctx: Context, track: Track): Promise<TrackStates> {
-  const files = await statementsOf(track)
+  const files = await filesOfTrack(track)
   const all = files.flatMap(f => f.statements)
   const { relations, functions } = namesMade(all)
   const isMade = new Set(relations.map(nameKeyOf))
@@ -102,7 +102,7 @@ interface PlayedFile {
   statements: Statement[]
 }
 
-const statementsOf = (track: Track): Promise<PlayedFile[]> =>
+const filesOfTrack = (track: Track): Promise<PlayedFile[]> =>
   Promise.all(
     track.migrations.map(async migration => ({
       migration,

@@ -43,7 +43,7 @@ export function learnStatement(known: Known, { kind, node }: Statement): void {
       learnAlterTable(known, node)
       return
     case 'RenameStmt':
-      if (node.relation) renames(known, node)
+      if (node.relation) learnRename(known, node)
       return
     case 'AlterObjectSchemaStmt':
       if (node.relation)
@@ -100,7 +100,7 @@ function makesStatistics(known: Known, node: Node): void {
       known.statistics.set(pathName(strings(node.defnames)), relationName(r.RangeVar))
 }
 
-function renames(known: Known, node: Node): void {
+function learnRename(known: Known, node: Node): void {
   const from = relationName(node.relation)
   if (['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW'].includes(node.renameType))
     moves(known, from, `${schemaOf(node.relation)}.${node.newname}`)

@@ -35,8 +35,8 @@ const isChange = ({ kind }: Statement): boolean => kind === 'UpdateStmt' || kind
 const notThatWay = '55000'
 
 /**
- * What a fault means for the real run. With NOT_TRIED the rehearsal goes on without the statement, every other
- * finding ends it. Null where only the twins refuse the statement.
+ * What a fault means for the real run. With NOT_TRIED the rehearsal goes on without the statement, every
+ * other finding ends it. Null where only the twins refuse the statement.
  */
 export async function judgeTwinFault(
   track: Track,

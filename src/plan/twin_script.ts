@@ -64,6 +64,6 @@ export async function twinScript(
 }
 
 /** Takes a line that failed out of the script. */
-export function leaveOut({ lines, leftOut }: TwinScript, at: number): void {
+export function leaveOutLine({ lines, leftOut }: TwinScript, at: number): void {
   leftOut.push(...lines.splice(at, 1).map(line => line.statement.text))
 }

@@ -9,7 +9,7 @@ import type { Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { sendText } from '../run/execute_file.sql.js'
 import { judgeTwinFault, type StoppedAt, saidOf, withoutTwins } from './twin_faults.js'
-import { type FileOfStatements, leaveOut, type TwinScript, twinScript } from './twin_script.js'
+import { type FileOfStatements, leaveOutLine, type TwinScript, twinScript } from './twin_script.js'
 import { madeBy, twinSchema } from './twin_statements.js'
 import { createSchema, createTwin, eventTriggerFunctions, type Original, originalsOf } from './twins.sql.js'
 
@@ -69,7 +69,7 @@ export async function rehearseOnTwins(
     const { statement } = script.lines[stopped.at]!
     if (found) untried.push(found)
     else for (const made of madeBy(statement)) script.notMade.add(nameKeyOf(made))
-    leaveOut(script, stopped.at)
+    leaveOutLine(script, stopped.at)
   }
   const reason = 'too much of it needs what the copies do not have'
   return without(reason, ...untried, finding('NOT_REHEARSED', track.name, { reason }))
