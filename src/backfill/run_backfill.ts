@@ -73,7 +73,7 @@ async function storeState(
   await updateBackfill(run.writer.sql, id, seconds, ended ? outcome : 'running')
 }
 
-/** That the table of a backfill which wrote nothing is empty; of one that the track makes, nothing is said. */
+/** That the table of a backfill which wrote nothing is empty; nothing is said of one that the track makes. */
 async function noRowsFinding(run: Run, migration: Migration): Promise<Finding[]> {
   const { table } = migration.backfill!
   if (migration.phase !== 'backfill') return []
