@@ -61,7 +61,7 @@ async function tablesMade({ migrations }: Track): Promise<Set<string>> {
   )
 }
 
-/** Those of the tables that are gone; one that a later file has moved into the archive is there, untouched. */
+/** Those of the tables that are gone; a table that a later file has moved into the archive is there. */
 async function tablesGone(sql: Db, tables: string[]): Promise<string[]> {
   const missing = await missingObjects(
     sql,
