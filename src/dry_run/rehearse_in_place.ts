@@ -1,7 +1,7 @@
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect, inside } from '../database/context.js'
-import { isRefused, serverFault } from '../database/faults.js'
+import { faultText, isRefused } from '../database/faults.js'
 import { savepoint, takenBack, transaction } from '../database/scopes.js'
 import { inspect } from '../database/server.js'
 import type { Db } from '../database/types.js'
@@ -162,8 +162,7 @@ async function rehearseStep(
         ends: true,
       }
     if (!isRefused(error)) throw error
-    const fault = serverFault(error)!
-    return { outcome: 'failed', result: { reason: `${fault.code}: ${fault.message}` }, ends: true }
+    return { outcome: 'failed', result: { reason: faultText(error) }, ends: true }
   }
 }
 

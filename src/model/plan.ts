@@ -56,6 +56,10 @@ export interface Step {
   resumes: LedgerRow | null
 }
 
+/** The file that a step runs; none where nothing takes its migration back. */
+export const fileOfStep = ({ migration: m, direction }: Pick<Step, 'migration' | 'direction'>) =>
+  direction === 'down' ? m.rollback?.file : m.file
+
 /** A step as a plan begins with it: nobody has looked yet what is in its file. */
 export const bareStep = (
   migration: Migration,

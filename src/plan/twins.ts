@@ -1,7 +1,7 @@
 import type { Connection } from '../database/connection.js'
 import { setLocal, setParameter } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
-import { isRefused, serverFault } from '../database/faults.js'
+import { faultText, isRefused, serverFault } from '../database/faults.js'
 import { type Scope, savepoint, takenBack, transaction } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { movedNames, nameKeyOf, pairsIn, type QualifiedName, uniqueNames } from '../files/moved_names.js'
@@ -117,7 +117,7 @@ async function answered(tx: Db, question: Question, asMade: Parameters<Question>
   } catch (error) {
     if (error instanceof Unanswerable) return error.message
     if (!isRefused(error)) throw error
-    return withoutTwins(saidOf(serverFault(error)!))
+    return withoutTwins(faultText(error))
   }
 }
 

@@ -2,7 +2,7 @@ import { recount } from '../backfill/recount.js'
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect, inside } from '../database/context.js'
-import { isRefused, serverFault } from '../database/faults.js'
+import { faultText, isRefused, serverFault } from '../database/faults.js'
 import { savepoint, takenBack, transaction } from '../database/scopes.js'
 import { inspect } from '../database/server.js'
 import type { Db } from '../database/types.js'
@@ -222,8 +222,7 @@ async function refusalOf(tx: Db, mutant: Mutant): Promise<string | null> {
     return null
   } catch (error) {
     if (!isRefused(error)) throw error
-    const fault = serverFault(error)!
-    return `${fault.code}: ${fault.message}`
+    return faultText(error)
   }
 }
 
