@@ -8,7 +8,7 @@ import { InPlace, progressLine } from './progress.js'
 import { type StderrLines, stderrLines } from './stderr_lines.js'
 
 /** Where events go, and the only place that asks a person anything. */
-interface Terminal {
+export interface Terminal {
   emit: (event: Event) => void
   /** On a terminal: asks for the consent that a refused report needs; null when there is nobody to ask. */
   askConsent(report: Report, never: boolean): Promise<Agreed | null>
