@@ -146,7 +146,7 @@ async function reportOf(line: Line, faults: Finding[]): Promise<Report> {
       const runAll = () => runOnTargets({ ...line, run, around }, common, fleet, events.emit)
       return await (typed.watch === true ? watch(await runAll(), runAll, common, line) : runAll())
     }
-    const input = await readInput(command, common, options, process, events.emit, cleanup)
+    const input = await readInput({ command, options, process, cleanup }, common, events.emit)
     layoutFindings = () => around(input)
     const first = await run(input)
     if (typed.watch === true) return await watch(first, () => run(input), common, line)

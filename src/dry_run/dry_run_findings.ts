@@ -9,7 +9,7 @@ import { lint, toLint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { judgeSettings } from '../files/track_info.js'
 import { isOneWay } from '../model/foreign.js'
-import type { Plan } from '../model/plan.js'
+import { type Plan, pendingIn } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { otherTracks } from '../plan/choose_track.js'
@@ -17,7 +17,7 @@ import { guard } from '../plan/consent.js'
 import { elementShapes } from '../plan/element_shapes.js'
 import { lookAhead } from '../plan/look_ahead.js'
 import { heldFindings } from '../plan/make_plan.js'
-import { finishedOf } from '../run/ledger_history.js'
+import { aheadOf } from '../plan/names_taken.js'
 import { describeBlocker } from '../run/lock_retry.js'
 import { holdersOf } from '../run/lock_retry.sql.js'
 import { driftFinding } from '../run/schema_snapshot.js'
@@ -50,20 +50,14 @@ export async function findingsOfRun(run: ForeseenRun, touched: string[]): Promis
   const shapes = plan.steps.some(s => s.migration.backfill)
     ? await elementShapes(ctx, connection, track)
     : null
-  const ahead = await lookAhead(ctx, connection, track, {
-    applied: plan.applied,
-    pending: pendingIn(plan),
-    resumed: finishedOf(history),
-    major: target.major,
-    obstacles: run.obstacles,
-  })
+  const ahead = aheadOf(plan, history, { major: target.major, obstacles: run.obstacles })
   const outlooks = isToRun ? track.checks.filter(c => isOutlook(c) && !isDecision(ctx, c)) : []
   return [
     ...(shapes?.findings ?? []),
     ...(isToRun ? judgeRights(target, hasLedger) : []),
     ...judgeSettings(track.name, run.said.info, ctx.settings),
     ...run.obstacles,
-    ...ahead,
+    ...(await lookAhead(ctx, connection, track, ahead)),
     ...(await otherTracks(connection, ctx, track, run.obstacles)),
     ...guard(judged, options.consent),
     ...(await judgeLeaving(connection, judged, options.consent)),
@@ -77,9 +71,6 @@ export async function findingsOfRun(run: ForeseenRun, touched: string[]): Promis
     ...(isToRun ? [] : [finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length })]),
   ]
 }
-
-/** Every file that is not applied, also those that this run leaves for later. */
-const pendingIn = (plan: Plan) => [...plan.steps, ...plan.held].map(s => s.migration)
 
 /** Of another tool's files, those of the plan that nothing takes back. */
 function oneWay(track: Track, plan: Plan): Finding[] {

@@ -88,6 +88,9 @@ export interface Plan {
   findings: Finding[]
 }
 
+/** Every migration that is not applied, also those that a plan leaves for later. */
+export const pendingIn = ({ steps, held }: Plan): Migration[] => [...steps, ...held].map(s => s.migration)
+
 /** What a person allowed by name. A value: commands return `refused` with the consent they need. */
 export interface Consent {
   allow: ReadonlySet<string>
