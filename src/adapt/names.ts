@@ -84,59 +84,28 @@ const parts = (text: string): TableName => {
   return { schema: found.length > 1 ? found.at(-2)! : 'public', name: found.at(-1)! }
 }
 
+/** What a mapping makes of the names of a track's files, table by table. */
+interface NewNames {
+  tables: Map<string, TableName>
+  /** Columns that are called or read differently. */
+  columns: Map<string, Map<string, NewColumn>>
+  /** Columns as the files name them. */
+  known: Map<string, Set<string>>
+  types: Map<string, string>
+  made: Map<string, MadeIds>
+  /** Columns that this database does not have. */
+  absent: Set<string>
+}
+
 /**
  * Names of a track under a mapping; `own` are the columns of the tables that the track makes or extends.
  */
 export function mappedNames(track: TrackRoles, mapping: Mapping, own: Map<string, Set<string>>): Names {
-  const tables = new Map<string, TableName>()
-  const columns = new Map<string, Map<string, NewColumn>>()
-  const known = new Map([...own].map(([table, has]) => [table, new Set(has)]))
-  const types = new Map<string, string>()
-  const made = new Map<string, MadeIds>()
-  const absent = new Set<string>()
-  const fills = new Map<string, { text: string; value: string }[]>()
-  for (const [entity, { table, columns: has }] of Object.entries(track.roles)) {
-    const to = mapping[entity]
-    tables.set(table, parts(typeof to === 'string' ? to : table))
-    const set = known.get(table) ?? new Set()
-    known.set(table, set)
-    const renamed = new Map<string, NewColumn>()
-    columns.set(table, renamed)
-    for (const [attribute, column] of Object.entries(has)) {
-      set.add(column)
-      const bound = bindingOf(mapping[`${entity}.${attribute}`])
-      if (mapping[`${entity}.${attribute}`] === null) absent.add(columnText(parts(table), column))
-      if (bound && (bound.column !== column || bound.reads || bound.writes || bound.type || bound.always))
-        renamed.set(column, { ...bound, text: partText(bound.column) })
-      if (bound?.type)
-        for (const name of track.typed[`${entity}.${attribute}`] ?? []) {
-          types.set(name, ownType(bound.type))
-          if (bound.makes) made.set(name, madeIds(name, bound.type, bound.makes))
-        }
-    }
-  }
-  // a column that the track adds may be called differently too: `message.session_id`
-  for (const [entity, { table }] of Object.entries(track.roles))
-    for (const column of own.get(table) ?? []) {
-      const bound = bindingOf(mapping[`${entity}.${column}`])
-      if (bound && bound.column !== column)
-        columns.get(table)!.set(column, { ...bound, text: partText(bound.column) })
-    }
-  for (const [entity, { table }] of Object.entries(track.roles))
-    fills.set(
-      table,
-      Object.entries(mapping).flatMap(([role, value]) => {
-        const bound = role.startsWith(`${entity}.`) ? bindingOf(value) : null
-        return bound?.probe ? [{ text: partText(bound.column), value: bound.probe }] : []
-      }),
-    )
-  // a track may set a table of the application's aside in the archive, under the name that it has
-  for (const [table, now] of [...tables]) {
-    const aside = `rethread_archive.${parts(table).name}`
-    tables.set(aside, { schema: 'rethread_archive', name: now.name })
-    columns.set(aside, columns.get(table)!)
-    known.set(aside, known.get(table)!)
-  }
+  const { tables, columns, known, types, made, absent } = newNames(track, mapping, own)
+  const fills = new Map(
+    Object.entries(track.roles).map(([entity, { table }]) => [table, filledFor(entity, mapping)]),
+  )
+  const probed = (letter: string) => bindingOf(mapping[track.probes[letter] ?? ''])
   const identity = mapping.identity
   return {
     knows: table => tables.has(table) || known.has(table),
@@ -146,9 +115,9 @@ export function mappedNames(track: TrackRoles, mapping: Mapping, own: Map<string
     column: (table, column) => columns.get(table)?.get(column) ?? null,
     type: (name, within) => (within && types.get(`${within}.${name}`)) || (types.get(name) ?? null),
     makes: (table, column) => made.get(`${parts(table).name}.${column}`) ?? null,
-    isNumber: letter => bindingOf(mapping[track.probes[letter] ?? ''])?.number ?? false,
-    isSmall: letter => bindingOf(mapping[track.probes[letter] ?? ''])?.type === 'smallint',
-    isShort: letter => bindingOf(mapping[track.probes[letter] ?? ''])?.short ?? false,
+    isNumber: letter => probed(letter)?.number ?? false,
+    isSmall: letter => probed(letter)?.type === 'smallint',
+    isShort: letter => probed(letter)?.short ?? false,
     lacks: (table, column) => absent.has(columnText(parts(table), column)),
     filled: table => fills.get(table) ?? [],
     identity: typeof identity === 'string' && identity !== shippedIdentity ? identity : null,
@@ -156,6 +125,67 @@ export function mappedNames(track: TrackRoles, mapping: Mapping, own: Map<string
     indexes: new Map(),
   }
 }
+
+function newNames(track: TrackRoles, mapping: Mapping, own: Map<string, Set<string>>): NewNames {
+  const names: NewNames = {
+    tables: new Map(),
+    columns: new Map(),
+    known: new Map([...own].map(([table, has]) => [table, new Set(has)])),
+    types: new Map(),
+    made: new Map(),
+    absent: new Set(),
+  }
+  for (const [entity, { table, columns }] of Object.entries(track.roles)) {
+    const to = mapping[entity]
+    names.tables.set(table, parts(typeof to === 'string' ? to : table))
+    names.columns.set(table, new Map())
+    if (!names.known.has(table)) names.known.set(table, new Set())
+    for (const [attribute, column] of Object.entries(columns)) {
+      names.known.get(table)!.add(column)
+      bindColumn(names, track, mapping, { role: `${entity}.${attribute}`, table, column })
+    }
+  }
+  // a column that the track adds may be called differently too: `message.session_id`
+  for (const [entity, { table }] of Object.entries(track.roles))
+    for (const column of own.get(table) ?? []) {
+      const bound = bindingOf(mapping[`${entity}.${column}`])
+      if (bound && bound.column !== column)
+        names.columns.get(table)!.set(column, { ...bound, text: partText(bound.column) })
+    }
+  // a track may set a table of the application's aside in the archive, under the name that it has
+  for (const [table, now] of [...names.tables]) {
+    const aside = `rethread_archive.${parts(table).name}`
+    names.tables.set(aside, { schema: 'rethread_archive', name: now.name })
+    names.columns.set(aside, names.columns.get(table)!)
+    names.known.set(aside, names.known.get(table)!)
+  }
+  return names
+}
+
+/** What a mapping makes of one column of the application. */
+function bindColumn(
+  { columns, types, made, absent }: NewNames,
+  track: TrackRoles,
+  mapping: Mapping,
+  { role, table, column }: { role: string; table: string; column: string },
+): void {
+  const bound = bindingOf(mapping[role])
+  if (mapping[role] === null) absent.add(columnText(parts(table), column))
+  if (bound && (bound.column !== column || bound.reads || bound.writes || bound.type || bound.always))
+    columns.get(table)!.set(column, { ...bound, text: partText(bound.column) })
+  if (!bound?.type) return
+  for (const name of track.typed[role] ?? []) {
+    types.set(name, ownType(bound.type))
+    if (bound.makes) made.set(name, madeIds(name, bound.type, bound.makes))
+  }
+}
+
+/** Columns that a probe has to write beside the track's, and the values. */
+const filledFor = (entity: string, mapping: Mapping): { text: string; value: string }[] =>
+  Object.entries(mapping).flatMap(([role, value]) => {
+    const bound = role.startsWith(`${entity}.`) ? bindingOf(value) : null
+    return bound?.probe ? [{ text: partText(bound.column), value: bound.probe }] : []
+  })
 
 /**
  * The type that the track gives its own columns for ids of a type: a varchar is compared as text, and the

@@ -49,12 +49,7 @@ export async function plainBindings(
   if (!persons || !(await hasNoApi(sql, tables))) return []
   const reader = readers.map(entity => found.tables.get(entity)).find(t => t !== undefined)
   const users = found.tables.get('users')
-  // a track that reads no chats: whoever may read the people may do what it may with tables beside them
-  const beside = all.filter(t => t.schema === users?.schema).map(t => t.table)
-  const readsUsers = users ? await usersOf(sql, [users.table]) : []
-  const named = reader
-    ? await usersOf(sql, [reader.table])
-    : (await usersOf(sql, beside)).filter(u => readsUsers.some(r => r.role === u.role))
+  const named = await usersOfTrack(sql, reader, users, all)
   const secured = await rowSecurityOf(sql, tables)
   const [forced] = secured.filter(t => t.forced)
   if (forced)
@@ -71,11 +66,11 @@ export async function plainBindings(
     secured.map(t => t.table),
     named.map(u => u.role),
   )
-  const identity = typeof given.identity === 'string' ? given.identity : settingOf(policies, persons, found)
-  const grants = named.map(u => ({
-    user: u,
-    ...grantOf(u, watched ? policies.filter(p => p.table === watched.table) : null, identity),
-  }))
+  const said = typeof given.identity === 'string' ? given.identity : null
+  const identity = said ?? settingOf(policies, persons, found)
+  const grants = named.map(u =>
+    grantOf(u, watched ? policies.filter(p => p.table === watched.table) : null, identity),
+  )
   const unclear = grants.find(g => g.unclear)?.unclear
   if (unclear)
     return [
@@ -85,27 +80,41 @@ export async function plainBindings(
         `policy \`${unclear.policy}\` of \`${unclear.table}\` says what \`${unclear.role}\` reaches, and compares no column of a person with current_setting(...): give SQL for who asks, of type ${persons.type}`,
       ),
     ]
-  const asks = grants.some(g => g.grant.reaches === 'own') ? identity! : `null::${persons.type}`
-  const isSecured = grants.some(g => g.grant.reaches !== null)
+  const reached = grants.map(g => g.grant)
+  const asks = reached.some(g => g.reaches === 'own') ? identity! : `null::${persons.type}`
   return [
-    binding(
-      'identity',
-      asks,
-      typeof given.identity === 'string' && asks === given.identity
-        ? 'as you said'
-        : asks === identity
-          ? 'policies of the tables say so'
-          : isSecured
-            ? 'each role reaches all rows, or none'
-            : 'there is no API and no row security: policies would ask nobody',
-    ),
+    binding('identity', asks, whyAsked(asks, said, identity, reached)),
     binding(
       apiKey,
-      grants.map(g => grantedText(g.grant)).join(' ') || 'none',
+      reached.map(grantedText).join(' ') || 'none',
       `no role of the API is there; this is who may use \`${reader?.table ?? users!.table}\` beside its owner${watched ? `, and what policies of \`${watched.table}\` let each reach` : ''}`,
     ),
   ]
 }
+
+/** Who may use the table that the track reads. */
+async function usersOfTrack(
+  sql: Root,
+  reader: { table: string } | undefined,
+  users: { schema: string; table: string } | undefined,
+  all: ApplicationTable[],
+): Promise<TableUser[]> {
+  if (reader) return usersOf(sql, [reader.table])
+  // a track that reads no chats: whoever may read the people may do what it may with tables beside them
+  const readsUsers = users ? await usersOf(sql, [users.table]) : []
+  const beside = all.filter(t => t.schema === users?.schema).map(t => t.table)
+  return (await usersOf(sql, beside)).filter(u => readsUsers.some(r => r.role === u.role))
+}
+
+/** Why policies ask as they do. */
+const whyAsked = (asks: string, said: string | null, identity: string | null, grants: OwnGrant[]): string =>
+  asks === said
+    ? 'as you said'
+    : asks === identity
+      ? 'policies of the tables say so'
+      : grants.some(g => g.reaches !== null)
+        ? 'each role reaches all rows, or none'
+        : 'there is no API and no row security: policies would ask nobody'
 
 /** What a role gets on the tables of the track; `unclear` is a policy that says nothing of a person. */
 function grantOf(

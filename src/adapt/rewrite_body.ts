@@ -7,7 +7,7 @@ import {
   strings,
 } from '../files/statements.js'
 import { tableText } from '../model/table_name.js'
-import { editsOf, type SqlToken } from './edits.js'
+import { type Edits, editsOf, type SqlToken } from './edits.js'
 import type { Names } from './names.js'
 import { rewriteDynamic } from './rewrite_dynamic.js'
 import { visit } from './rewrite_query.js'
@@ -149,45 +149,17 @@ async function rewritePlpgsql(
   const taken = new Set<number>()
   const all = [...edits.tokens]
   for (const part of bodyParts(tree, 1, false, [])) {
-    const lead = part.mode === 2 ? 'select ' : ''
-    // an assignment is `target := expression`; the target is a variable's
     const inner = await editsOf(part.query)
     const places = placesOf(inner.tokens, edits.tokens, startOf(part.line), taken)
     if (!places) throw new SyntaxFault(`cannot find \`${part.query}\` in the body`, 0)
     taken.add(places[0]!)
-    const assignment = part.mode > 2 ? inner.tokens.findIndex(t => t.raw === ':=' || t.raw === '=') : -1
-    const pieces: [string, number, number][] =
-      assignment < 0
-        ? [[lead, 0, inner.tokens.length]]
-        : [
-            ['select ', 0, assignment],
-            ['select ', assignment + 1, inner.tokens.length],
-          ]
-    for (const [before, first, end] of pieces) {
-      if (first >= end) continue
-      const start = inner.tokens[first]!.start
-      const piece = before + part.query.slice(start, inner.tokens[end - 1]!.end)
-      const own = await editsOf(piece)
-      const shift = before ? 1 : 0
-      const placed = {
-        ...own,
-        replace: (from: number, until: number, now: string) => {
-          const at = own.tokens.findIndex(t => t.start === from)
-          const last = own.tokens.findIndex(t => t.end === until)
-          // an insertion is before a token, or after one
-          const token = (i: number): SqlToken => all[places[i - shift + first]!]!
-          if (from === until && at >= 0) edits.replace(token(at).start, token(at).start, now)
-          else if (from === until) edits.replace(token(last).end, token(last).end, now)
-          else edits.replace(token(at).start, token(last).end, now)
-        },
-      }
-      for (const parsed of await parseStatements(piece)) {
-        if (/^(Select|Insert|Update|Delete)Stmt$/.test(parsed.kind))
-          visit({ ...to, edits: placed }, { [parsed.kind]: parsed.node }, scope)
-        else rewriteStatement({ ...to, edits: placed }, parsed, 0)
-        // a function that a block makes has a body of its own
-        if (parsed.kind === 'CreateFunctionStmt')
-          await rewriteBody(track, { ...to, edits: placed }, parsed, 0)
+    for (const { lead, first, end } of piecesOf(part, inner.tokens)) {
+      const text = lead + part.query.slice(inner.tokens[first]!.start, inner.tokens[end - 1]!.end)
+      const own = await editsOf(text)
+      const shift = lead ? 1 : 0
+      const placed = editsElsewhere(own, edits, i => all[places[i - shift + first]!]!)
+      for (const parsed of await parseStatements(text)) {
+        await rewritePart(track, { ...to, edits: placed }, parsed, scope)
         if (part.runs) await rewriteDynamic({ ...to, edits: placed }, inner => rewriteSql(track, inner))
       }
     }
@@ -197,6 +169,53 @@ async function rewritePlpgsql(
   return body && out !== text && !text.includes('#variable_conflict')
     ? out.replace(/^\s*\n/, first => `${first}#variable_conflict use_variable\n`)
     : out
+}
+
+/** The tokens of a part that are read together, and what makes a statement of them. */
+interface Piece {
+  lead: '' | 'select '
+  first: number
+  end: number
+}
+
+/** A part is read whole. An assignment is `target := expression`; the target is a variable's. */
+function piecesOf({ mode }: BodyPart, tokens: SqlToken[]): Piece[] {
+  const assignment = mode > 2 ? tokens.findIndex(t => t.raw === ':=' || t.raw === '=') : -1
+  const pieces: Piece[] =
+    assignment < 0
+      ? [{ lead: mode === 2 ? 'select ' : '', first: 0, end: tokens.length }]
+      : [
+          { lead: 'select ', first: 0, end: assignment },
+          { lead: 'select ', first: assignment + 1, end: tokens.length },
+        ]
+  return pieces.filter(p => p.first < p.end)
+}
+
+/** Edits of a piece that are made in its body; `tokenOf` is a token of the piece as the body has it. */
+const editsElsewhere = (own: Edits, body: Edits, tokenOf: (index: number) => SqlToken): Edits => ({
+  ...own,
+  replace: (from, until, now) => {
+    const at = own.tokens.findIndex(t => t.start === from)
+    const last = own.tokens.findIndex(t => t.end === until)
+    // an insertion is before a token, or after one
+    if (from === until && at >= 0) body.replace(tokenOf(at).start, tokenOf(at).start, now)
+    else if (from === until) body.replace(tokenOf(last).end, tokenOf(last).end, now)
+    else body.replace(tokenOf(at).start, tokenOf(last).end, now)
+  },
+})
+
+/** Rewrites a statement or an expression of a body. */
+async function rewritePart(
+  track: Rewriting,
+  to: Rewrite,
+  parsed: Statement,
+  scope: NameScope,
+): Promise<void> {
+  if (/^(Select|Insert|Update|Delete)Stmt$/.test(parsed.kind))
+    visit(to, { [parsed.kind]: parsed.node }, scope)
+  else rewriteStatement(to, parsed, 0)
+  // a function that a block makes has a body of its own
+  if (parsed.kind === 'CreateFunctionStmt') await rewriteBody(track, to, parsed, 0)
 }
 
 /** Where the tokens of a part are in its body: in a row, but for an INTO that the part has lost. */

@@ -57,7 +57,7 @@ export function trustAgain({ failures }: Job): void {
 }
 
 /** What the server says of a fault, as the cause of a failed row. */
-function causeOf(error: unknown): Cause {
+export function causeOf(error: unknown): Cause & { sqlstate: string } {
   const { code, message } = serverFault(error)!
   return { sqlstate: code, reason: message }
 }

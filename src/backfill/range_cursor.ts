@@ -1,4 +1,5 @@
 import type { BackfillStatement } from '../files/backfill_statement.js'
+import type { RangePosition } from './batch.sql.js'
 import { itemsAPage } from './batch_predicate.sql.js'
 import type { BatchSize } from './batch_size.js'
 import type { Job } from './job.js'
@@ -39,6 +40,24 @@ export function nextBatch(
   const share = Math.ceil((windowEnd - at.cursorPage) / passBatches)
   return { ...piece(from, windowEnd, Math.min(most, share), rowsPerPage, items, 0.1), windowEnd }
 }
+
+/** Where a range is whose window has had all its passes, up to a page. */
+export const afterWindow = ({ toPage }: Range, end: number): RangePosition => ({
+  cursorPage: end,
+  cursorKey: null,
+  pass: 0,
+  windowPages: 0,
+  done: end >= toPage,
+})
+
+/** Where a range is in a pass over a window. */
+export const inWindow = ({ cursorPage }: Range, windowEnd: number, pass: number): RangePosition => ({
+  cursorPage,
+  cursorKey: null,
+  pass,
+  windowPages: windowEnd - cursorPage,
+  done: false,
+})
 
 /**
  * The next piece of a heap, of about so many pages: whole ones, or rows of one. It ends at a position, no

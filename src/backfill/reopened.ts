@@ -1,10 +1,11 @@
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
-import { isRefused, isSqlState, serverFault } from '../database/faults.js'
+import { isRefused, isSqlState } from '../database/faults.js'
 import { readAside } from '../database/scopes.js'
 import { aliasOf } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
+import { causeOf } from './failed_rows.js'
 import { hasPending, knownBytes } from './pending.sql.js'
 import { readPendingSpec } from './pending_spec.js'
 import { wasTakenAway } from './taken_away.js'
@@ -101,8 +102,7 @@ async function answerOf(
   if (isSqlState(error, ...timeLimits)) return 'unknown'
   const alias = await aliasOf(migration.file.text, migration.file.path, migration.backfill!)
   if (await wasTakenAway(sql, error, { track, migration, applied, alias })) return 'no'
-  const { code, message } = serverFault(error)!
-  return { sqlstate: code, reason: message }
+  return causeOf(error)
 }
 
 /** SQLSTATEs of a time limit, of the statement or of a lock. */

@@ -4,7 +4,7 @@ import { isRefused, isSqlState, serverFault } from '../database/faults.js'
 import { readAside } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { Failure, Failures } from '../model/failure.js'
-import type { Consent, Plan } from '../model/plan.js'
+import { type Consent, type Plan, pendingIn } from '../model/plan.js'
 import { plural } from '../model/plural.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
@@ -71,7 +71,7 @@ const moreThanKnown = (m: Migration, rows: number, known: number, consent: Conse
  */
 export async function withLeavingRows(connection: Connection, track: Track, plan: Plan): Promise<Plan> {
   const leaving = new Map<string, number>()
-  for (const m of [...plan.steps, ...plan.held].map(s => s.migration)) {
+  for (const m of pendingIn(plan)) {
     const rows = takesOut(m) ? await askedOf(connection, track, plan, m, countLeaving) : null
     if (rows !== null) leaving.set(m.name, rows)
   }

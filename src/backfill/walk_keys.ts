@@ -1,5 +1,6 @@
 import type { Connection } from '../database/connection.js'
 import { isDataFault } from '../database/faults.js'
+import type { Db } from '../database/types.js'
 import { fileFault, runStandalone, throwIfFenced, transact, tryRow } from './batch.js'
 import { checkpoint, type RangePosition } from './batch.sql.js'
 import type { BatchSize } from './batch_size.js'
@@ -26,6 +27,14 @@ const reached = (range: Range, key: string[] | null): RangePosition => ({
   done: key === null,
 })
 
+/** A batch along the key: what is after one key, up to another; null for the first and the last. */
+interface KeyBatch {
+  /** Null for a canary, which works on its unit alone, and of which nothing is checkpointed. */
+  range: Range | null
+  after: string[] | null
+  upTo: string[] | null
+}
+
 /**
  * Walks a table that has no usable ctid (a foreign or distributed one) along its key, with the last key
  * as cursor. A batch with a row that fails is halved down to that row. False when asked to stop. With a
@@ -35,42 +44,20 @@ export async function walkKeys(
   job: Job,
   connection: Connection,
   range: Range | null,
-  { columns, batchSize, after }: Along,
+  along: Along,
 ): Promise<boolean> {
-  const { statement, run, pending, migration } = job
-  const { table, unit } = migration.backfill!
+  const { clock } = job.run.ctx
+  const { columns, batchSize, after } = along
+  const { table } = job.migration.backfill!
   let cursor = range?.cursorKey ?? null
   let most = Number.POSITIVE_INFINITY
   for (;;) {
     const limit = Math.min(most, batchSize.pages())
     const upper = await nextKey(connection.sql, { table, columns }, cursor, limit)
-    const { predicate, args } = keyPredicate(statement.alias, columns, {
-      after: cursor,
-      upTo: upper,
-      unit: range ? null : unit,
-    })
-    if (!range) args.push(job.options.unit!)
-    const start = run.ctx.clock.now()
+    const start = clock.now()
     let rows = 0
     try {
-      const done = range
-        ? await transact(job, connection, {
-            statement: statement.restrict(predicate),
-            args,
-            batchSize,
-            record: (tx, written, ms) =>
-              throwIfFenced(
-                checkpoint(tx, range, {
-                  ...reached(range, upper),
-                  rows: written,
-                  ms,
-                  hasWith: statement.hasWith,
-                }),
-                job,
-              ),
-          })
-        : await runStandalone(job, connection, table, { predicate, args })
-      rows = done.rows
+      rows = await keyBatch(job, connection, along, { range, after: cursor, upTo: upper })
       most = Number.POSITIVE_INFINITY
     } catch (error) {
       if (!isDataFault(error)) throw fileFault(job, error)
@@ -78,23 +65,59 @@ export async function walkKeys(
         most = Math.floor(limit / 2)
         continue
       }
-      const found = { from: table, where: atKey(pending.alias, columns, rowParameter), args: upper! }
-      rows = await tryRow(job, connection, found, () =>
-        runStandalone(job, connection, table, {
-          predicate: atKey(statement.alias, columns, 1),
-          args: upper!,
-        }),
-      )
+      rows = await tryKey(job, connection, columns, upper!)
       if (job.failures.over) return false
-      if (range)
-        await connection.sql.begin(async tx =>
-          throwIfFenced(checkpoint(tx, range, { ...reached(range, upper), rows: 0, ms: 0 }), job),
-        )
+      if (range) await connection.sql.begin(tx => moveTo(job, range, upper)(tx, 0, 0))
     }
-    const ms = run.ctx.clock.now() - start
+    const ms = clock.now() - start
     batchSize.note(ms, limit)
     if (upper === null) return true
     cursor = upper
     if (await after(rows, ms)) return false
   }
 }
+
+/** Runs one batch, and its checkpoint where it has a range; how many rows it wrote. */
+async function keyBatch(
+  job: Job,
+  connection: Connection,
+  { columns, batchSize }: Along,
+  { range, after, upTo }: KeyBatch,
+): Promise<number> {
+  const { statement } = job
+  const { table, unit } = job.migration.backfill!
+  const { predicate, args } = keyPredicate(statement.alias, columns, {
+    after,
+    upTo,
+    unit: range ? null : unit,
+  })
+  if (!range) {
+    args.push(job.options.unit!)
+    return (await runStandalone(job, connection, table, { predicate, args })).rows
+  }
+  const { rows } = await transact(job, connection, {
+    statement: statement.restrict(predicate),
+    args,
+    batchSize,
+    record: moveTo(job, range, upTo, statement.hasWith),
+  })
+  return rows
+}
+
+/** Tries the row of a key alone, after a batch with it has failed. */
+function tryKey(job: Job, connection: Connection, columns: KeyColumn[], key: string[]): Promise<number> {
+  const { table } = job.migration.backfill!
+  const found = { from: table, where: atKey(job.pending.alias, columns, rowParameter), args: key }
+  return tryRow(job, connection, found, () =>
+    runStandalone(job, connection, table, {
+      predicate: atKey(job.statement.alias, columns, 1),
+      args: key,
+    }),
+  )
+}
+
+/** The checkpoint of a range that has come to a key. */
+const moveTo =
+  (job: Job, range: Range, key: string[] | null, hasWith = false) =>
+  (tx: Db, rows: number, ms: number): Promise<void> =>
+    throwIfFenced(checkpoint(tx, range, { ...reached(range, key), rows, ms, hasWith }), job)

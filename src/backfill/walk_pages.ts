@@ -11,7 +11,7 @@ import { type BatchSize, makeBatchSize } from './batch_size.js'
 import { adviceNow, adviceText, flushSizeFor, restAfterBatch, restsFor } from './health_monitor.js'
 import type { Job } from './job.js'
 import { measuredPace } from './pace.js'
-import { nextBatch } from './range_cursor.js'
+import { afterWindow, inWindow, nextBatch } from './range_cursor.js'
 import { claimRange, isPaused, type Range, rangePages, rangesElsewhere } from './run_backfill.sql.js'
 import { type Along, walkKeys } from './walk_keys.js'
 import type { KeyColumn } from './walk_keys.sql.js'
@@ -144,13 +144,7 @@ async function walkPages(
     const { end, pages, windowEnd } = nextBatch(job, at, from, batchSize, most, parted.items)
     const passed = end >= windowEnd
     const last = passed && at.pass + 1 >= passes
-    const next = {
-      cursorPage: last ? end : at.cursorPage,
-      cursorKey: null,
-      pass: last ? 0 : passed ? at.pass + 1 : at.pass,
-      windowPages: last ? 0 : windowEnd - at.cursorPage,
-      done: last && end >= at.toPage,
-    }
+    const next = last ? afterWindow(at, end) : inWindow(at, windowEnd, passed ? at.pass + 1 : at.pass)
     const start = run.ctx.clock.now()
     // the smallest piece takes what it takes
     const divisible = pages > (passes > 1 ? 1 : 1 / rowsPerPage)
@@ -161,11 +155,7 @@ async function walkPages(
       batchSize,
       limits: { mostMs: divisible ? mostMs : null, flushed },
     })
-    if (done && last && passes > 1)
-      await readOnceMore(connection.sql, at.relation, at.cursorPage, end).catch(error => {
-        // it only helps: a lock in its way is not waited for
-        if (!isRetriable(error) && !isCanceled(error)) throw error
-      })
+    if (done && last && passes > 1) await readWindowAgain(connection, at, end)
     const ms = run.ctx.clock.now() - start
     batchSize.note(ms, pages, at.pass, done?.sleptMs)
     if (!done) bound = pages > 1 ? Math.floor(pages / 2) : pages / 2
@@ -184,18 +174,18 @@ async function walkPages(
       return false
   }
   // a range of no pages left: the heap shrank to nothing, or a checkpoint was at its end
-  await connection.sql.begin(tx =>
-    checkpoint(tx, at, {
-      cursorPage: at.toPage,
-      cursorKey: null,
-      pass: 0,
-      windowPages: 0,
-      done: true,
-      rows: 0,
-      ms: 0,
-    }),
-  )
+  await connection.sql.begin(tx => checkpoint(tx, at, { ...afterWindow(at, at.toPage), rows: 0, ms: 0 }))
   return true
+}
+
+/** A read of a window after its last pass. */
+async function readWindowAgain(connection: Connection, at: Range, end: number): Promise<void> {
+  try {
+    await readOnceMore(connection.sql, at.relation, at.cursorPage, end)
+  } catch (error) {
+    // it only helps: a lock in its way is not waited for
+    if (!isRetriable(error) && !isCanceled(error)) throw error
+  }
 }
 
 /** Longest batch, in milliseconds: the application waits for its rows no longer than for a lock. */

@@ -57,19 +57,20 @@ export interface CommonInput {
   open(place: TargetPlace): Invocation & { close(): Promise<void> }
 }
 
-/**
- * Reads and checks everything that a command needs but its database: files, configuration, environment. What
- * must be closed goes to `cleanup`.
- */
-export async function readCommonInput(given: {
+/** A command line as it was given. */
+interface GivenLine {
   command: Command
   args: string[]
   options: GlobalOptions
   process: Process
   /** Says what happens now that somebody has pressed Ctrl-C, once or again. */
   interrupted: (again: boolean) => void
+  /** What must be closed at the end. */
   cleanup: (() => Promise<void>)[]
-}): Promise<CommonInput> {
+}
+
+/** Reads and checks everything that a command needs but its database: files, configuration, environment. */
+export async function readCommonInput(given: GivenLine): Promise<CommonInput> {
   const { command, args, options, process } = given
   const cwd = process.cwd()
   const configRead = await readConfig(configPath(options.config, options.dir, cwd), Boolean(options.config))
@@ -114,14 +115,11 @@ export async function readCommonInput(given: {
   return { config, signal: interruptible(given), project, open }
 }
 
-/** The invocation on the one database that the command line names. What must be closed goes to `cleanup`. */
+/** The invocation on the one database that the command line names. */
 export async function readInput(
-  command: Command,
+  { command, options, process, cleanup }: Pick<GivenLine, 'command' | 'options' | 'process' | 'cleanup'>,
   { open, signal }: CommonInput,
-  options: GlobalOptions,
-  process: Process,
   emit: (event: Event) => void,
-  cleanup: (() => Promise<void>)[],
 ): Promise<Invocation> {
   let { url, source } = databaseUrl(options.databaseUrl, process.env)
   if (options.embedded) {
@@ -156,11 +154,7 @@ function interruptible({
   process,
   cleanup,
   interrupted,
-}: {
-  process: Process
-  cleanup: (() => Promise<void>)[]
-  interrupted: (again: boolean) => void
-}): AbortSignal {
+}: Pick<GivenLine, 'process' | 'cleanup' | 'interrupted'>): AbortSignal {
   const controller = new AbortController()
   const stop = () => {
     interrupted(controller.signal.aborted)

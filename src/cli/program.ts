@@ -25,56 +25,25 @@ import { runCommand, writeUsageReport } from './run_command.js'
 /**
  * Runs one command line; the exit code. The only place that knows process, streams, signals and the clock.
  */
-export async function cli(argv: string[], process: Process): Promise<number> {
-  const version = packageVersion()
-  let exitCode = 0
-  let flags: string[] = []
-  const program = new Program('rethread')
-    .description(
-      'Takes a live chat application on PostgreSQL to first-class sessions and messages: online, proven, reversible.',
-    )
-    .version(version)
-    .exitOverride()
-    .configureOutput({
-      writeOut: text => process.stdout.write(text),
-      writeErr: text => process.stderr.write(maskWords(text, argv)),
-    })
-    .configureHelp({ sortOptions: false, sortSubcommands: false })
-    .showSuggestionAfterError()
-    .showHelpAfterError('rethread --help lists the commands.')
-    .helpCommand(false)
-    .addHelpText('after', programHelp)
+export async function cli(line: string[], process: Process): Promise<number> {
   // only the named command is loaded, all of them for --help
   const files = filesIn(folderOf('commands'))
-  const format = formatIn(argv)
-  argv = readHelp(argv)
-  const place = commandPlace(argv, files)
-  const named = argv[place]
-  const stranger = named === undefined ? firstWord(argv) : undefined
-  // said to be no command whatever is beside it, also where help is asked for
-  if (stranger !== undefined && stranger !== completion) argv = [stranger]
-  // global flags may come before the command
-  if (named !== undefined) argv = [named, ...argv.slice(0, place), ...argv.slice(place + 1)]
+  const { argv, named, stranger } = readWords(line, files)
+  const program = newProgram(argv, process)
+  const shown = argv.some(a => a === '--help' || a === '-h') ? await formats() : []
+  let exitCode = 0
+  let flags: string[] = []
   for (const name of named ? [named] : inHelpOrder([...files.keys()])) {
     const command = (await import(files.get(name)!)).default as Command
-    const sub = program
-      .command(command.args ? `${name} ${command.args}` : name)
-      .description(command.summary)
-      .helpGroup(commandGroup(name))
-      .addHelpOption(new Option('-h, --help', 'show this help').helpGroup(headings.common))
-      .addHelpText('after', commandHelp(command))
-      .showHelpAfterError(`rethread help ${name} shows what it takes.`)
     const own = Object.values(command.options)
-    const common = Object.values(globalOptions)
+    const taken = [...own, ...common]
     const filters =
-      command.filters && named
-        ? without(await filterFlags(argv, process.cwd(), home), [...own, ...common])
-        : []
-    const listed = argv.some(a => a === '--help' || a === '-h') ? await formats() : []
-    flags = [...filters, ...own, ...common].map(flag => flagOf(flag.flags))
-    for (const flag of [...filters, ...own]) sub.addOption(optionOf(flag, listed).helpGroup(headingOf(flag)))
+      command.filters && named ? without(await filterFlags(argv, process.cwd(), home), taken) : []
+    flags = [...filters, ...taken].map(flag => flagOf(flag.flags))
+    const sub = addCommand(program, name, command)
+    for (const flag of [...filters, ...own]) sub.addOption(optionOf(flag, shown).helpGroup(headingOf(flag)))
     for (const flag of common)
-      sub.addOption(optionOf(flag, listed).helpGroup(headings.common).hideHelp(!isOfUse(flag, command)))
+      sub.addOption(optionOf(flag, shown).helpGroup(headings.common).hideHelp(!isOfUse(flag, command)))
     sub.action(async (...given: unknown[]) => {
       const args = given.slice(0, -2).filter((a): a is string => typeof a === 'string')
       const typed = given.at(-2) as Record<string, Typed>
@@ -93,11 +62,55 @@ export async function cli(argv: string[], process: Process): Promise<number> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return 0
-    const look = { color: false, verbose: false, width: 100 }
-    await writeUsageReport(usageReport(named ?? stranger ?? null, argv, flags, error), format, process, look)
+    const report = usageReport(named ?? stranger ?? null, argv, flags, error)
+    await writeUsageReport(report, formatIn(line), process, { color: false, verbose: false, width: 100 })
     return exitCodes.failed
   }
 }
+
+/** Options that every command takes. */
+const common = Object.values(globalOptions)
+
+/** The words in the order that commander wants, the command first, and which command they name. */
+function readWords(line: string[], commands: { has(name: string): boolean }) {
+  const argv = readHelp(line)
+  const place = commandPlace(argv, commands)
+  const named = argv[place]
+  // global flags may come before the command
+  if (named !== undefined)
+    return { argv: [named, ...argv.slice(0, place), ...argv.slice(place + 1)], named, stranger: undefined }
+  const stranger = firstWord(argv)
+  // said to be no command whatever is beside it, also where help is asked for
+  const alone = stranger !== undefined && stranger !== completion
+  return { argv: alone ? [stranger] : argv, named, stranger }
+}
+
+const newProgram = (argv: string[], process: Process): Program =>
+  new Program('rethread')
+    .description(
+      'Takes a live chat application on PostgreSQL to first-class sessions and messages: online, proven, reversible.',
+    )
+    .version(packageVersion())
+    .exitOverride()
+    .configureOutput({
+      writeOut: text => process.stdout.write(text),
+      writeErr: text => process.stderr.write(maskWords(text, argv)),
+    })
+    .configureHelp({ sortOptions: false, sortSubcommands: false })
+    .showSuggestionAfterError()
+    .showHelpAfterError('rethread --help lists the commands.')
+    .helpCommand(false)
+    .addHelpText('after', programHelp)
+
+/** Adds a command to the program, yet without its options. */
+const addCommand = (program: Program, name: string, command: Command): Program =>
+  program
+    .command(command.args ? `${name} ${command.args}` : name)
+    .description(command.summary)
+    .helpGroup(commandGroup(name))
+    .addHelpOption(new Option('-h, --help', 'show this help').helpGroup(headings.common))
+    .addHelpText('after', commandHelp(command))
+    .showHelpAfterError(`rethread help ${name} shows what it takes.`)
 
 /** The command that is no file. */
 const completion = 'completion'

@@ -11,7 +11,7 @@ import { type CommonInput, type Process, readCommonInput, readInput, urlOrNone }
 import { lookOf, showsUnicode, withPlainMarks } from './look.js'
 import { shownStack, withoutSecrets, writeOutput } from './output.js'
 import { checkOutputs, type OutputFile, printsToo, readOutputFiles } from './output_files.js'
-import { openTerminal } from './terminal.js'
+import { openTerminal, type Terminal } from './terminal.js'
 import { typedLike, withCommands } from './typed_as.js'
 
 /** The format where none is named. */
@@ -146,28 +146,13 @@ async function reportOf(line: Line, faults: Finding[]): Promise<Report> {
       const runAll = () => runOnTargets({ ...line, run, around }, common, fleet, events.emit)
       return await (typed.watch === true ? watch(await runAll(), runAll, common, line) : runAll())
     }
-    const input = await readInput(command, common, options, process, events.emit, cleanup)
+    const input = await readInput({ command, options, process, cleanup }, common, events.emit)
     layoutFindings = () => around(input)
-    let report = await run(input)
-    if (typed.watch === true) return await watch(report, () => run(input), common, line)
+    const first = await run(input)
+    if (typed.watch === true) return await watch(first, () => run(input), common, line)
     // a protected place is never confirmed by typing: the flag is part of the command, for all to read
     const never = options.yes || input.config.protected
-    for (let named = await events.askNames(report, never); named; ) {
-      input.answers = [...input.answers, ...named]
-      report = await run(input)
-      named = await events.askNames(report, never)
-    }
-    // asked once for each refusal: what was agreed to may have changed before the lease was there
-    for (let asked = await events.askConsent(report, never); asked; ) {
-      input.consent = {
-        allow: new Set([...input.consent.allow, ...asked.allow]),
-        confirm: asked.confirm ?? input.consent.confirm,
-        rows: asked.rows ?? input.consent.rows ?? null,
-        from: input.consent.from,
-      }
-      report = await run(input)
-      asked = await events.askConsent(report, never)
-    }
+    const report = await askAndGoOn(first, () => run(input), input, { ...events, never })
     note(report, layoutFindings(), 'first')
     return input.stamped(report, input.startedAt)
   } catch (error) {
@@ -180,6 +165,33 @@ async function reportOf(line: Line, faults: Finding[]): Promise<Report> {
     for (const end of cleanup.reverse()) await end()
     events.close()
   }
+}
+
+/** Asks a person what a report leaves open and for the consent that it needs, and goes on with answers. */
+async function askAndGoOn(
+  first: Report,
+  again: () => Promise<Report>,
+  input: Invocation,
+  { askNames, askConsent, never }: Pick<Terminal, 'askNames' | 'askConsent'> & { never: boolean },
+): Promise<Report> {
+  let report = first
+  for (let named = await askNames(report, never); named; ) {
+    input.answers = [...input.answers, ...named]
+    report = await again()
+    named = await askNames(report, never)
+  }
+  // asked once for each refusal: what was agreed to may have changed before the lease was there
+  for (let asked = await askConsent(report, never); asked; ) {
+    input.consent = {
+      allow: new Set([...input.consent.allow, ...asked.allow]),
+      confirm: asked.confirm ?? input.consent.confirm,
+      rows: asked.rows ?? input.consent.rows ?? null,
+      from: input.consent.from,
+    }
+    report = await again()
+    asked = await askConsent(report, never)
+  }
+  return report
 }
 
 /** Commands that are about files: they say which ones they have not read. */

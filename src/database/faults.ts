@@ -32,6 +32,12 @@ export function serverFault(error: unknown): ServerFault | null {
   return null
 }
 
+/** A fault of the server in a line: its SQLSTATE and what it says. */
+export function faultText(error: unknown): string {
+  const { code, message } = serverFault(error)!
+  return `${code}: ${message}`
+}
+
 /** True for a fault of the server with one of these SQLSTATEs. */
 export const isSqlState = (error: unknown, ...states: string[]): boolean =>
   states.includes(serverFault(error)?.code ?? '')

@@ -1,5 +1,5 @@
 import { setLocal } from '../database/connection.sql.js'
-import { isRefused, serverFault } from '../database/faults.js'
+import { faultText, isRefused } from '../database/faults.js'
 import { type Scope, savepoint, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { firstLine } from '../files/lint.js'
@@ -29,8 +29,7 @@ async function tried(tx: Db, text: string): Promise<{ rows: number } | { fault: 
     return { rows: await savepoint(tx)(inner => rowsOfText(inner, text)) }
   } catch (error) {
     if (!isRefused(error)) throw error
-    const fault = serverFault(error)!
-    return { fault: `${fault.code}: ${fault.message}` }
+    return { fault: faultText(error) }
   }
 }
 

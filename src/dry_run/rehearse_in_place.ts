@@ -1,7 +1,7 @@
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect, inside } from '../database/context.js'
-import { isRefused, serverFault } from '../database/faults.js'
+import { faultText, isRefused } from '../database/faults.js'
 import { savepoint, takenBack, transaction } from '../database/scopes.js'
 import { inspect } from '../database/server.js'
 import type { Db } from '../database/types.js'
@@ -11,37 +11,26 @@ import { parseStatements, withoutByteOrderMark } from '../files/statements.js'
 import type { HazardCode } from '../model/codes.js'
 import { whyNotRun } from '../model/expected.js'
 import { Failure } from '../model/failure.js'
-import type { Consent, Plan } from '../model/plan.js'
+import { bareStep, type Consent, type Plan } from '../model/plan.js'
 import { acts, idOf, type Migration, type Track } from '../model/project.js'
-import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
+import { finding, type Report } from '../model/report.js'
 import { describe } from '../plan/describe_steps.js'
 import { rehearsedPicture } from '../plan/schema_picture.js'
 import { sendText } from '../run/execute_file.sql.js'
-import { Tracer, waitedFor } from '../run/lock_trace.js'
+import { Tracer } from '../run/lock_trace.js'
 import { DestructionGuard, type Permits, permitsOf, sparedBy } from '../run/refuse_destruction.js'
-import { type Performed, type Ran, rehearsalStorage, runSteps, type StepStorage } from '../run/run_steps.js'
+import { type Performed, rehearsalStorage, runSteps, type StepStorage } from '../run/run_steps.js'
 import { differences } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
 import { rowEstimate } from '../verify/probes.sql.js'
 import { isListing, isOutlook, runCheck, sharedFactsOf } from '../verify/run_check.js'
-import { type Applications, judgeNewApp } from './new_app.js'
-import { compareMoments, runApplication } from './old_app.js'
+import type { Application, Applications } from './new_app.js'
+import { runApplication } from './old_app.js'
 import { refuseForeignCode } from './refuse_foreign_code.js'
+import { downTable, judgeApplications, type Rehearsed, wayBack } from './rehearsed.js'
 
 /** Longest statement of a rehearsal on the target itself, in milliseconds: it holds its locks that long. */
 const statementMs = 10_000
-
-/** What a rehearsal adds to a plan's report. */
-export interface Rehearsed {
-  steps: StepResult[]
-  checks: Report['checks']
-  tables: Table[]
-  findings: Finding[]
-  /** The tables that the plan touches, as the steps have left them. */
-  schema?: Report['schema']
-  /** `interrupted` where somebody pressed Ctrl-C, `attention` where a gate closed. */
-  verdict: Ran['verdict']
-}
 
 /** What is rehearsed besides the plan. */
 interface PlaceRehearsal {
@@ -62,7 +51,6 @@ export async function rehearseInPlace(
   plan: Plan,
   { applications, schema, consent }: PlaceRehearsal,
 ): Promise<Rehearsed> {
-  const { old: oldApp, new: newApp } = applications
   await using connection = await connect(ctx, 'writer')
   await refuseForeignCode(connection.sql, plan, consent, '--rehearse')
   const described = await describe(plan, connection.sql)
@@ -77,7 +65,8 @@ export async function rehearseInPlace(
   await takenBack(transaction(connection.sql), async tx => {
     await setLocal(tx, ctx.lockTimeoutMs, statementMs)
     const before = await objects(tx)
-    const moments = [{ after: 'before', moment: await runApplication(oldApp.statements, savepoint(tx)) }]
+    const tryOut = ({ statements }: Application) => runApplication(statements, savepoint(tx))
+    const moments = [{ after: 'before', moment: await tryOut(applications.old) }]
     const ran = await runSteps(ctx, {
       track,
       plan: described,
@@ -95,22 +84,16 @@ export async function rehearseInPlace(
     rehearsed.findings.push(...ran.findings)
     const done = ran.done.map(s => s.migration)
     if (schema && done.length > 0) rehearsed.schema = await rehearsedPicture(tx, schema)
-    if (oldApp.statements.length > 0) {
-      moments.push({
-        after: `after ${done.at(-1)?.name ?? 'nothing'}`,
-        moment: await runApplication(oldApp.statements, savepoint(tx)),
-      })
-      const changes = compareMoments(oldApp.statements, moments)
-      rehearsed.tables.push(changes.table)
-      rehearsed.findings.push(...changes.findings)
-    }
-    if (newApp.statements.length > 0) {
-      const moment = await runApplication(newApp.statements, savepoint(tx))
-      const unreached = ran.steps.filter(s => s.outcome === 'not-run').map(s => s.migration)
-      const judged = judgeNewApp(newApp, moment, `after ${done.at(-1)?.name ?? 'nothing'}`, unreached)
-      rehearsed.tables.push(judged.table)
-      rehearsed.findings.push(...judged.findings)
-    }
+    const lastDone = done.at(-1)?.name
+    moments.push({ after: `after ${lastDone ?? 'nothing'}`, moment: await tryOut(applications.old) })
+    const judged = judgeApplications(applications, {
+      moments,
+      newMoment: await tryOut(applications.new),
+      lastDone,
+      unreached: ran.steps.filter(s => s.outcome === 'not-run').map(s => s.migration),
+    })
+    rehearsed.tables.push(...judged.tables)
+    rehearsed.findings.push(...judged.findings)
     if (done.length > 0 && ran.verdict === 'clean') {
       const applied = new Set([...plan.applied, ...done].map(m => m.name))
       rehearsed.checks = await checked(ctx, tx, connection, track, applied)
@@ -179,8 +162,7 @@ async function rehearseStep(
         ends: true,
       }
     if (!isRefused(error)) throw error
-    const fault = serverFault(error)!
-    return { outcome: 'failed', result: { reason: `${fault.code}: ${fault.message}` }, ends: true }
+    return { outcome: 'failed', result: { reason: faultText(error) }, ends: true }
   }
 }
 
@@ -236,14 +218,7 @@ async function back(
   const steps = [...done]
     .reverse()
     .filter(m => m.rollback)
-    .map(migration => ({
-      migration,
-      direction: 'down' as const,
-      statements: [],
-      hazards: [],
-      locks: [],
-      resumes: null,
-    }))
+    .map(m => bareStep(m, 'down'))
   const ran = await runSteps(ctx, {
     track,
     plan: { track: track.name, steps, held: [], applied: done, findings: [] },
@@ -265,24 +240,3 @@ async function back(
       wayBack('this database', 'target', done.length, differences(before, await objects(tx))),
     )
 }
-
-/** Objects that a report shows. */
-const mostShownObjects = 20
-
-/** Whether the schema is as it was before, after all of the way back. */
-export const wayBack = (where: string, on: 'target' | 'copy', steps: number, differing: string[]): Finding =>
-  differing.length === 0
-    ? finding('REHEARSED', where, { steps, on })
-    : finding('REHEARSAL_DIFFERS', where, { on, objects: differing.slice(0, mostShownObjects) })
-
-/** The rollbacks that were rehearsed, with the locks that somebody would have waited for. */
-export const downTable = (steps: StepResult[]): Table => ({
-  title: 'The way back, rehearsed',
-  columns: ['rollback', 'outcome', 'ms', 'locks'],
-  rows: steps.map(s => [
-    s.migration,
-    s.outcome,
-    s.durationMs === null ? null : Math.round(s.durationMs),
-    waitedFor(s.traces.flatMap(t => t.locks)),
-  ]),
-})

@@ -8,7 +8,7 @@ import { hazards } from '../model/codes.js'
 import { UsageError } from '../model/failure.js'
 import type { Consent, Plan } from '../model/plan.js'
 import { idOf, type Migration, phases, type Track } from '../model/project.js'
-import { type Finding, finding, type Report, type StepResult, type Table } from '../model/report.js'
+import { type Finding, finding, type Report, type StepResult } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
 import type { PlanOptions } from '../plan/make_plan.js'
 import { rehearsedPicture } from '../plan/schema_picture.js'
@@ -16,11 +16,11 @@ import { rollback } from '../rollback/rollback.js'
 import { differences } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
 import { plainVerifyOptions, verify } from '../verify/verify.js'
-import { type Applications, judgeNewApp } from './new_app.js'
-import { compareMoments, type Moment, runApplication } from './old_app.js'
-import type { DryRunOptions } from './plan.js'
+import type { DryRunOptions } from './foreseen_run.js'
+import type { Applications } from './new_app.js'
+import { type Moment, runApplication } from './old_app.js'
 import { refuseForeignCode } from './refuse_foreign_code.js'
-import { downTable, type Rehearsed, wayBack } from './rehearse_in_place.js'
+import { downTable, judgeApplications, type Rehearsed, wayBack } from './rehearsed.js'
 import { type VisibilityWatch, watchVisibility } from './visibility_on_copy.js'
 
 /** Hazards by name: a copy has no application to harm. Code of others could harm its server. */
@@ -50,20 +50,8 @@ export async function rehearseOnCopy(
 ): Promise<Rehearsed> {
   const { options, plan, url, applications, visibility, schema } = rehearsal
   const { database } = addressOfCopy(ctx, url)
-  const traces = new Map<string, StepResult['traces']>()
-  const copy: Context = {
-    ...ctx,
-    url,
-    trace: (step, more) => traces.set(step, [...(traces.get(step) ?? []), ...more]),
-  }
-  const traced = (s: StepResult) => ({
-    ...s,
-    traces: traces.get(idOf({ track: s.track, name: s.migration })) ?? [],
-  })
-  {
-    await using reader = await connect(copy, 'reader')
-    await refuseForeignCode(reader.sql, plan, options.consent, '--rehearse-url')
-  }
+  const { copy, withTraces } = tracedCopy(ctx, url)
+  await refuseOnCopy(copy, plan, options.consent)
   const watch = visibility ? await watchVisibility(copy, track, plan) : null
   const { before, applied } = await startOf(copy, track, options)
   // rows are counted again where the run stops on the way: a copy has none to lose
@@ -73,56 +61,103 @@ export async function rehearseOnCopy(
     rows: Number.MAX_SAFE_INTEGER,
   }
   const { played, moments } = await playUp(copy, track, rehearsal, { consent, watch })
-  const steps = played
-    .flatMap(r => r.steps.filter(s => s.outcome !== 'not-run' || r === played.at(-1)))
-    .map(traced)
-  const isAnyDone = steps.some(s => s.outcome === 'done')
-  const picture = schema && isAnyDone ? await pictureOf(copy, schema) : undefined
+  const steps = withTraces(
+    played.flatMap(r => r.steps.filter(s => s.outcome !== 'not-run' || r === played.at(-1))),
+  )
+  const done = steps.filter(s => s.outcome === 'done').map(s => s.migration)
+  const picture = schema && done.length > 0 ? await pictureOf(copy, schema) : undefined
   const newMoment = await runOn(copy, applications.new.statements)
-  const verified = await verify(copy, track, plainVerifyOptions)
-  traces.clear()
-  const down = await rollback(copy, track, {
+  const { checks } = await verify(copy, track, plainVerifyOptions)
+  const down = await playDown(copy, track, applied, consent)
+  const judged = judgeApplications(applications, {
+    moments,
+    newMoment,
+    lastDone: done.at(-1),
+    unreached: steps.filter(s => s.outcome !== 'done').map(s => s.migration),
+  })
+  const seen = watch?.seen()
+  return {
+    steps,
+    checks,
+    tables: [downTable(withTraces(down.steps)), ...judged.tables, ...(seen?.tables ?? [])],
+    findings: [
+      ...elsewhere(database, applied, plan),
+      ...stoppingFindings(played),
+      ...judged.findings,
+      ...(seen?.findings ?? []),
+      await endOf(copy, { database, before, done: done.length, down }),
+    ],
+    ...(picture ? { schema: picture } : {}),
+    verdict: [...played, down].some(r => r.verdict === 'interrupted') ? 'interrupted' : 'clean',
+  }
+}
+
+/** The copy, and the steps with what was noted of them since they were asked for last. */
+function tracedCopy(ctx: Context, url: string) {
+  const traces = new Map<string, StepResult['traces']>()
+  const copy: Context = {
+    ...ctx,
+    url,
+    trace: (step, more) => traces.set(step, [...(traces.get(step) ?? []), ...more]),
+  }
+  const withTraces = (steps: StepResult[]): StepResult[] => {
+    const traced = steps.map(s => ({
+      ...s,
+      traces: traces.get(idOf({ track: s.track, name: s.migration })) ?? [],
+    }))
+    traces.clear()
+    return traced
+  }
+  return { copy, withTraces }
+}
+
+/** Refuses code of others that nobody has allowed to run. */
+async function refuseOnCopy(copy: Context, plan: Plan, consent: Consent): Promise<void> {
+  await using reader = await connect(copy, 'reader')
+  await refuseForeignCode(reader.sql, plan, consent, '--rehearse-url')
+}
+
+/** Rolls the copy back to what was applied there. */
+const playDown = (copy: Context, track: Track, applied: string[], consent: Consent): Promise<Report> =>
+  rollback(copy, track, {
     to: applied.at(-1)?.split('/')[1] ?? null,
     steps: null,
     all: applied.length === 0,
     consent,
     leaseWaitMs: 0,
   })
-  const judged = judgeApplications(applications, moments, { moment: newMoment, steps })
-  const seen = watch?.seen()
-  await using connection = await connect(copy, 'reader')
-  const end =
-    down.verdict !== 'clean'
-      ? finding('REHEARSAL_STUCK', database, {
-          reason: down.findings.find(f => f.level !== 'info' && f.level !== 'warn')?.code ?? down.verdict,
-        })
-      : wayBack(
-          database,
-          'copy',
-          steps.filter(s => s.outcome === 'done').length,
-          differences(before, await objects(connection.sql)),
-        )
-  const elsewhere = applied.join() !== plan.applied.map(idOf).join()
-  const numbers = { applied: applied.length, target: plan.applied.length }
-  const isInterrupted = [...played, down].some(r => r.verdict === 'interrupted')
-  return {
-    steps,
-    checks: verified.checks,
-    tables: [downTable(down.steps.map(traced)), ...judged.tables, ...(seen?.tables ?? [])],
-    findings: [
-      ...(elsewhere ? [finding('REHEARSED_ELSEWHERE', database, numbers)] : []),
-      // what stopped the copy has failed nobody
-      ...played
-        .flatMap(r => r.findings)
-        .filter(f => f.level === 'error' || f.level === 'refused')
-        .map(f => ({ ...f, level: 'warn' as const })),
-      ...judged.findings,
-      ...(seen?.findings ?? []),
-      end,
-    ],
-    ...(picture ? { schema: picture } : {}),
-    verdict: isInterrupted ? 'interrupted' : 'clean',
+
+/** That the copy was not where the target is. */
+const elsewhere = (database: string, applied: string[], plan: Plan): Finding[] =>
+  applied.join() === plan.applied.map(idOf).join()
+    ? []
+    : [finding('REHEARSED_ELSEWHERE', database, { applied: applied.length, target: plan.applied.length })]
+
+/** What stopped the copy; it has failed nobody. */
+const stoppingFindings = (played: Report[]): Finding[] =>
+  played
+    .flatMap(r => r.findings)
+    .filter(f => f.level === 'error' || f.level === 'refused')
+    .map(f => ({ ...f, level: 'warn' as const }))
+
+/** What was played on a copy, up and down. */
+interface PlayedOnCopy {
+  database: string
+  /** The schema before the first step. */
+  before: ObjectRow[]
+  /** How many steps were done. */
+  done: number
+  down: Report
+}
+
+/** Whether the way back got through, and has left the schema as it was. */
+async function endOf(copy: Context, { database, before, done, down }: PlayedOnCopy): Promise<Finding> {
+  if (down.verdict !== 'clean') {
+    const stopped = down.findings.find(f => f.level !== 'info' && f.level !== 'warn')
+    return finding('REHEARSAL_STUCK', database, { reason: stopped?.code ?? down.verdict })
   }
+  await using connection = await connect(copy, 'reader')
+  return wayBack(database, 'copy', done, differences(before, await objects(connection.sql)))
 }
 
 /** Where the copy is. Throws UsageError for the target itself. */
@@ -177,23 +212,6 @@ async function playUp(
     if (!isClean) break
   }
   return { played, moments }
-}
-
-/** What became of the statements of both applications. */
-function judgeApplications(
-  applications: Applications,
-  moments: { after: string; moment: Moment }[],
-  { moment, steps }: { moment: Moment; steps: StepResult[] },
-): { tables: Table[]; findings: Finding[] } {
-  const judged: { table: Table; findings: Finding[] }[] = []
-  if (applications.old.statements.length > 0)
-    judged.push(compareMoments(applications.old.statements, moments))
-  if (applications.new.statements.length > 0) {
-    const lastDone = steps.filter(s => s.outcome === 'done').at(-1)?.migration ?? 'nothing'
-    const stopped = steps.filter(s => s.outcome !== 'done').map(s => s.migration)
-    judged.push(judgeNewApp(applications.new, moment, `after ${lastDone}`, stopped))
-  }
-  return { tables: judged.map(j => j.table), findings: judged.flatMap(j => j.findings) }
 }
 
 async function pictureOf(copy: Context, schema: NonNullable<Report['schema']>): Promise<Report['schema']> {

@@ -1,6 +1,6 @@
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
-import { isRefused, serverFault } from '../database/faults.js'
+import { faultText, isRefused } from '../database/faults.js'
 import { keyText, primaryKey } from '../database/row_key.sql.js'
 import { takenBack, transaction } from '../database/scopes.js'
 import { type Db, ident } from '../database/types.js'
@@ -103,7 +103,6 @@ async function lookAtCopy(
     })
   } catch (error) {
     if (!isRefused(error)) throw error
-    const { code, message } = serverFault(error)!
-    return { unknown: `${code}: ${message}` }
+    return { unknown: faultText(error) }
   }
 }

@@ -65,13 +65,9 @@ export class ChangedObjects {
       case 'AlterSeqStmt':
         this.#whole.add(relationName(node.sequence))
         return
-      case 'IndexStmt': {
-        const table = relationName(node.relation)
-        this.#parents.add(table)
-        if (node.idxname) this.#names.add(`${table}.${node.idxname}`)
-        else this.#prefixes.add(`${table}.${node.relation.relname}_`)
+      case 'IndexStmt':
+        this.#makesIndex(node)
         return
-      }
       case 'CreateFunctionStmt':
         this.#functions.add(pathName(strings(node.funcname)))
         return
@@ -101,10 +97,7 @@ export class ChangedObjects {
         this.#names.add(pathName(strings(node.domainname)))
         return
       case 'CreateSchemaStmt':
-        for (const element of node.schemaElts ?? []) {
-          const [inner] = Object.keys(element)
-          this.#add({ kind: inner!, node: element[inner!] } as Statement)
-        }
+        this.#makesSchema(node)
         return
       case 'CreatePublicationStmt':
       case 'AlterPublicationStmt':
@@ -113,11 +106,7 @@ export class ChangedObjects {
       case 'RenameStmt':
       case 'AlterObjectSchemaStmt':
       case 'AlterOwnerStmt':
-        if (node.relation) {
-          this.#whole.add(relationName(node.relation))
-          const moved = { ...node.relation, relname: node.newname ?? node.relation.relname }
-          this.#whole.add(relationName({ ...moved, schemaname: node.newschema ?? moved.schemaname }))
-        }
+        if (node.relation) this.#moves(node)
         return
       case 'DropStmt':
         this.#drops(node)
@@ -144,6 +133,28 @@ export class ChangedObjects {
       for (const c of [constraint, ...(column?.constraints ?? []).map((n: Node) => n.Constraint)])
         if (c?.conname) this.#names.add(`${table}.${c.conname}`)
     }
+  }
+
+  #makesIndex(node: Node): void {
+    const table = relationName(node.relation)
+    this.#parents.add(table)
+    if (node.idxname) this.#names.add(`${table}.${node.idxname}`)
+    else this.#prefixes.add(`${table}.${node.relation.relname}_`)
+  }
+
+  /** A schema may be made with what is in it. */
+  #makesSchema(node: Node): void {
+    for (const element of node.schemaElts ?? []) {
+      const [kind] = Object.keys(element)
+      this.#add({ kind: kind!, node: element[kind!] } as Statement)
+    }
+  }
+
+  /** Everything on a relation has another name afterwards. */
+  #moves({ relation, newname, newschema }: Node): void {
+    this.#whole.add(relationName(relation))
+    const renamed = { ...relation, relname: newname ?? relation.relname }
+    this.#whole.add(relationName({ ...renamed, schemaname: newschema ?? renamed.schemaname }))
   }
 
   #sequence(range: Node, column: string): void {

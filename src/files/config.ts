@@ -95,14 +95,23 @@ export async function readConfig(path: string, required: boolean): Promise<Confi
   return { config: await parseConfig(read.json, path), path }
 }
 
-/**
- * Validates a configuration and fills in the defaults; `where` names it in the
- * BAD_CONFIG that has all faults.
- */
-export async function parseConfig(json: unknown, where: string): Promise<Config> {
+/** The shape of the file. Loads zod, so only for whoever reads one. */
+async function configSchema() {
   const z = await import('./zod.js')
   const settingName = z.string().check(z.regex(/^[a-z][a-z0-9_]*$/, 'a setting is lower_case'))
-  const schema = z.strictObject({
+  const mappedColumn = z.strictObject({
+    column: z.string(),
+    type: z.optional(z.string()),
+    reads: z.optional(z.string().check(z.regex(/\{\}/, 'SQL with {} for the column'))),
+    writes: z.optional(z.string().check(z.regex(/\{\}/, 'SQL with {} for the value'))),
+    values: z.optional(z.string()),
+    makes: z.optional(z.string()),
+    number: z.optional(z.boolean()),
+    short: z.optional(z.boolean()),
+    always: z.optional(z.boolean()),
+    probe: z.optional(z.string()),
+  })
+  return z.strictObject({
     $schema: z.optional(z.string()),
     track: z.optional(z.string()),
     dir: z.optional(z.string()),
@@ -120,28 +129,7 @@ export async function parseConfig(json: unknown, where: string): Promise<Config>
     consentFrom: z.optional(z.enum(hazardLevels, `one of ${hazardLevels.join(', ')}`)),
     protected: z.optional(z.boolean()),
     diskFreeBytes: z.optional(z.int().check(z.gte(0))),
-    mapping: z.optional(
-      z.record(
-        z.string(),
-        z.union([
-          z.string(),
-          z.nullable(
-            z.strictObject({
-              column: z.string(),
-              type: z.optional(z.string()),
-              reads: z.optional(z.string().check(z.regex(/\{\}/, 'SQL with {} for the column'))),
-              writes: z.optional(z.string().check(z.regex(/\{\}/, 'SQL with {} for the value'))),
-              values: z.optional(z.string()),
-              makes: z.optional(z.string()),
-              number: z.optional(z.boolean()),
-              short: z.optional(z.boolean()),
-              always: z.optional(z.boolean()),
-              probe: z.optional(z.string()),
-            }),
-          ),
-        ]),
-      ),
-    ),
+    mapping: z.optional(z.record(z.string(), z.union([z.string(), z.nullable(mappedColumn)]))),
     history: z.optional(z.enum(historyTools, `one of ${historyTools.join(', ')}`)),
     accepted: z.optional(
       z.array(
@@ -153,7 +141,14 @@ export async function parseConfig(json: unknown, where: string): Promise<Config>
       ),
     ),
   })
-  const result = schema.safeParse(json)
+}
+
+/**
+ * Validates a configuration and fills in the defaults; `where` names it in the
+ * BAD_CONFIG that has all faults.
+ */
+export async function parseConfig(json: unknown, where: string): Promise<Config> {
+  const result = (await configSchema()).safeParse(json)
   if (!result.success) {
     const reason = result.error.issues.map(describeIssue).join('; ')
     throw new Failure('BAD_CONFIG', where, { reason })

@@ -7,6 +7,14 @@ export interface QualifiedName {
   name: string
 }
 
+/** A name as a key. */
+export const nameKeyOf = ({ schema, name }: QualifiedName): string => `${schema}\0${name}`
+
+/** The names without their repetitions, and without whatever is said of them besides. */
+export const uniqueNames = (names: QualifiedName[]): QualifiedName[] => [
+  ...new Map(names.map(({ schema, name }) => [nameKeyOf({ schema, name }), { schema, name }])).values(),
+]
+
 const unquoted = (token: string): string =>
   token.startsWith('"') ? token.slice(1, -1).replaceAll('""', '"') : token.toLowerCase()
 

@@ -5,13 +5,10 @@ import type { Track, TrackInfo } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { describeIssue } from './config.js'
 import { readJson } from './json.js'
-import { nameSchemas } from './name_schemas.js'
+import { filterName, trackSchema } from './track_schema.js'
 
 /** Name of the file beside a track's migrations that says what its tables mean. */
 const fileName = 'track.json'
-
-/** What a filter may be called: it is a flag too. */
-const filterName = /^[a-z][a-z0-9_]*$/
 
 /**
  * Reads and validates `migrations/<track>/track.json`. A track may do without: then nothing is known of its
@@ -23,104 +20,20 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
   const fault = (reason: string) => ({ info: null, faults: [finding('BAD_TRACK_INFO', path, { reason })] })
   const read = readJson(join(track.root, path))
   if ('reason' in read) return fault(read.reason)
-  const z = await import('./zod.js')
-  const { plain: name, table, column } = await nameSchemas()
-  const setting = z.strictObject({
-    help: z.string(),
-    default: z.nullable(z.string()),
-    values: z.optional(z.array(z.string())),
-    pattern: z.optional(z.string()),
-  })
-  const filter = z.strictObject({
-    column: name,
-    help: z.string(),
-    values: z.optional(z.array(z.string()).check(z.minLength(1))),
-    default: z.optional(z.array(z.string()).check(z.minLength(1))),
-  })
-  const reads = z.optional(z.string().check(z.regex(/\{\}/, 'SQL with {} for the column')))
-  const schema = z.strictObject({
-    title: z.string(),
-    for: z.string(),
-    sessions: z.strictObject({
-      table,
-      id: name,
-      active: name,
-      started: z.optional(name),
-      title: z.optional(name),
-      workspace: z.optional(name),
-      status: z.optional(name),
-      archivedStatus: z.optional(name),
-      ended: z.optional(name),
-      deleted: z.optional(name),
-      history: z.optional(name),
-      with: z.optional(
-        z.array(z.strictObject({ table, on: name, as: name, columns: z.array(name).check(z.minLength(1)) })),
-      ),
-    }),
-    messages: z.optional(
-      z.strictObject({
-        table,
-        session: name,
-        to: z.optional(name),
-        role: z.union([name, z.array(name).check(z.minLength(1))]),
-        content: name,
-        created: name,
-      }),
-    ),
-    filters: z.optional(z.record(z.string().check(z.regex(filterName, 'a filter is lower_case')), filter)),
-    settings: z.optional(z.record(z.string(), setting)),
-    shapes: z.optional(z.array(z.strictObject({ table, what: z.string(), is: z.string() }))),
-    elements: z.optional(
-      z.strictObject({
-        table,
-        column: name,
-        unreadable: table,
-        place: table,
-        nested: table,
-        list: table,
-        read: table,
-      }),
-    ),
-    persona: z.strictObject({ claim: z.string(), of: column }),
-    reads: z.optional(z.strictObject({ role: reads, content: reads, created: reads })),
-    typed: z.optional(z.record(z.string(), z.array(z.string()))),
-    roles: z.optional(
-      z.record(
-        z.string(),
-        z.strictObject({
-          called: z.optional(z.array(z.string())),
-          columns: z.record(
-            z.string(),
-            z.strictObject({ of: z.optional(z.string()), called: z.optional(z.array(z.string())) }),
-          ),
-        }),
-      ),
-    ),
-    probes: z.optional(
-      z.record(z.string().check(z.regex(/^[0-9a-f]$/, 'the first letter of an id')), z.string()),
-    ),
-    sight: z.optional(
-      z.strictObject({
-        persons: column,
-        rows: z.array(
-          z.strictObject({
-            before: z.strictObject({ table, id: name }),
-            after: z.strictObject({ table, id: name }),
-          }),
-        ),
-      }),
-    ),
-  })
-  const result = schema.safeParse(read.json)
+  const result = (await trackSchema()).safeParse(read.json)
   if (!result.success) return fault(result.error.issues.map(describeIssue).join('; '))
   const info = result.data as TrackInfo
-  const strange = Object.entries(info.filters ?? {}).flatMap(([of, f]) =>
+  const strange = strangeDefaults(info)
+  return strange.length > 0 ? fault(strange.join('; ')) : { info, faults: [] }
+}
+
+/** Defaults of filters that are none of the values which the filter has. */
+const strangeDefaults = (info: TrackInfo): string[] =>
+  Object.entries(info.filters ?? {}).flatMap(([of, f]) =>
     (f.default ?? [])
       .filter(value => f.values && !f.values.includes(value))
       .map(value => `filters.${of}.default: \`${value}\` is none of its values`),
   )
-  return strange.length > 0 ? fault(strange.join('; ')) : { info, faults: [] }
-}
 
 /**
  * The filters that the tracks of a folder have, name -> help, for the flags of `sessions`. A file with faults

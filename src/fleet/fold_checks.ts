@@ -1,3 +1,4 @@
+import { shortList } from '../model/few_names.js'
 import { type CheckResult, isFault, type TargetReport } from '../model/report.js'
 
 /** Rows that a check shows of all databases together. */
@@ -31,9 +32,14 @@ function foldCheck(all: { name: string; check: CheckResult }[]): CheckResult {
     check.found.map(f => ({ ...f, object: `${name}: ${f.object}` })),
   )
   const unlike = all.filter(one => one.check.outcome === settled && one.check.reason !== null)
-  const [first, ...others] = unlike
-  const more = others.length > 0 ? ` and ${others.length} more` : ''
-  const where = !first || unlike.length === all.length ? '' : `${first.name}${more}: `
+  const [first] = unlike
+  const isEverywhere = unlike.length === all.length
+  const where = isEverywhere
+    ? ''
+    : `${shortList(
+        unlike.map(one => one.name),
+        1,
+      )}: `
   return {
     ...leading,
     outcome: settled,

@@ -10,7 +10,7 @@ import { emptyReport, finding, type Report, type Table, verdictOf } from '../mod
 import { partText, tableText } from '../model/table_name.js'
 import { readHistory } from '../plan/history.js'
 import { brokenElsewhere, findMigration } from '../plan/make_plan.js'
-import { onlyElsewhere } from '../run/ledger_history.js'
+import { type History, onlyElsewhere } from '../run/ledger_history.js'
 import {
   type Comparison,
   compareAt,
@@ -61,21 +61,7 @@ async function lookAt(
   report.target = (await inspect(ctx, connection)).info
   const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
   const applied = track.migrations.filter(m => history.applied.has(m.name)).length
-  if (applied === track.migrations.length) {
-    report.findings.push(finding('NOTHING_TO_DO', track.name, { applied }))
-    return null
-  }
-  const broken = brokenElsewhere(track, history)
-  if (broken.length > 0) {
-    report.findings.push(...broken)
-    return null
-  }
-  const lost = await lostTables(connection.sql, track)
-  if (lost !== null) {
-    if (lost.finding) report.findings.push(lost.finding)
-    if (lost.fixUp) report.fixUp = lost.fixUp
-    return null
-  }
+  if (await isNothingToCompare(connection, track, history, report)) return null
   const states = await trackStates(ctx, track)
   const used = await namesUsed(track)
   // what another tool says is applied is adopted whole, or not at all
@@ -99,24 +85,66 @@ async function lookAt(
     report.findings.push(finding('ADOPT_NOTHING', track.name))
     return null
   }
-  const comparison = compareAt(states, at)
   const lacking = await lackingAt(connection, track, states, used, at)
-  const { text, choices } = await fixUpOf(connection.sql, states, comparison, lacking)
+  await reportDifferences(connection, track, report, { states, at, lacking, to: last?.name ?? null })
+  return null
+}
+
+/** Whether there is nothing to compare: the report says that all is applied, or what is in the way. */
+async function isNothingToCompare(
+  { sql }: Connection,
+  track: Track,
+  history: History,
+  report: Report,
+): Promise<boolean> {
+  const applied = track.migrations.length
+  if (track.migrations.every(m => history.applied.has(m.name))) {
+    report.findings.push(finding('NOTHING_TO_DO', track.name, { applied }))
+    return true
+  }
+  const broken = brokenElsewhere(track, history)
+  report.findings.push(...broken)
+  if (broken.length > 0) return true
+  const lost = await lostTables(sql, track)
+  if (lost?.finding) report.findings.push(lost.finding)
+  if (lost?.fixUp) report.fixUp = lost.fixUp
+  return lost !== null
+}
+
+/** What is not as the first files make it. */
+interface NotAsMade {
+  states: TrackStates
+  /** How many of the files are compared. */
+  at: number
+  lacking: Lacking
+  /** The last migration that somebody asked for. */
+  to: string | null
+}
+
+/** Says what is not as the first files make it, with SQL that settles it. */
+async function reportDifferences(
+  { sql }: Connection,
+  track: Track,
+  report: Report,
+  { states, at, lacking, to }: NotAsMade,
+): Promise<void> {
+  const comparison = compareAt(states, at)
+  const { name } = track.migrations[at - 1]!
+  const { text, choices } = await fixUpOf(sql, states, comparison, lacking)
   report.fixUp = text
   const shown = comparison.differences.filter(d => !isPartOfMissing(d, states.actual))
-  report.tables.push(differencesTable(track.migrations[at - 1]!.name, shown))
+  report.tables.push(differencesTable(name, shown))
   noteBeside(report, track.name, states, comparison)
   for (const { object, reason, choice } of choices)
     report.findings.push(finding('ADOPT_CHOICE', object, { reason, choice }))
   report.findings.push(
-    finding('ADOPT_DIFFERS', track.migrations[at - 1]!.name, {
+    finding('ADOPT_DIFFERS', name, {
       differences: shown.length + lacking.schemas.length + lacking.blocks.length,
       choices: choices.length,
       track: track.name,
-      to: last?.name ?? null,
+      to,
     }),
   )
-  return null
 }
 
 /**

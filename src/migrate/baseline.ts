@@ -11,8 +11,9 @@ import { type Node, parseStatements, relationName, type Statement, strings } fro
 import { objectsOf } from '../files/track_objects.js'
 import { historyChange } from '../histories/read_history.js'
 import type { Elsewhere } from '../model/other_tool.js'
+import { bareStep } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
-import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import { emptyReport, type Finding, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { partText } from '../model/table_name.js'
 import { readHistory } from '../plan/history.js'
 import { brokenElsewhere, findMigration, placeIn } from '../plan/make_plan.js'
@@ -45,45 +46,11 @@ export async function baseline(
   leaseWaitMs: number,
   known?: TrackStates,
 ): Promise<Report> {
-  const last = findMigration(track, upTo)
   const report = emptyReport('migrate')
-  let adopted: Migration[]
-  let made: ((o: ObjectRow) => boolean) | null = null
-  let elsewhere: ReadonlyMap<string, Elsewhere> = new Map()
-  {
-    await using connection = await connect(ctx, 'reader')
-    report.target = (await inspect(ctx, connection)).info
-    const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
-    adopted = track.migrations.filter(
-      m => placeIn(track, m) <= placeIn(track, last) && !history.applied.has(m.name),
-    )
-    for (const m of adopted) {
-      const left = await rowsLeft(connection, m)
-      const missing = [`${left ?? 'unknown'} rows of ${m.backfill?.table} where ${m.backfill?.pending}`]
-      if (left !== 0) report.findings.push(finding('BASELINE_UNPROVEN', m.name, { missing }))
-    }
-    elsewhere = history.elsewhere ?? elsewhere
-    report.findings.push(...brokenElsewhere({ ...track, migrations: adopted }, history))
-    const applied = new Set([...history.applied.keys(), ...adopted.map(m => m.name)])
-    if (adopted.length > 0) {
-      const states = known ?? (await trackStates(ctx, track))
-      made = madeByFiles(states)
-      const missing = [
-        ...(await unguarded(ctx, connection, track, adopted, applied)),
-        ...(await unequal(connection, states, track.migrations.indexOf(last) + 1)),
-      ]
-      if (missing.length > 0) report.findings.push(finding('BASELINE_UNPROVEN', last.name, { missing }))
-    }
-  }
-  report.steps = adopted.map(m =>
-    stepResult(
-      { migration: m, direction: 'up', statements: [], hazards: [], locks: [], resumes: null },
-      'not-run',
-      'refused',
-    ),
-  )
-  if (adopted.length === 0)
-    report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: track.migrations.length }))
+  const { target, findings, adopted, made, elsewhere } = await judgeBaseline(ctx, track, upTo, known)
+  report.target = target
+  report.findings.push(...findings)
+  report.steps = adopted.map(m => stepResult(bareStep(m, 'up'), 'not-run', 'refused'))
   report.verdict = verdictOf(report)
   if (report.verdict !== 'clean' || adopted.length === 0) return report
   const run = await openRun(ctx, 'baseline', leaseWaitMs)
@@ -99,11 +66,57 @@ export async function baseline(
         run.writer.sql,
         track.name,
         adopted[0]!.name,
-        catalogOf((await objects(run.writer.sql)).filter(o => !made!(o))),
+        catalogOf((await objects(run.writer.sql)).filter(o => !made(o))),
       )
     await storeFingerprint(run)
     if (adopted.some(m => elsewhere.has(m.name))) report.tables.push(adoptionTable(adopted, elsewhere))
   })
+}
+
+/** What may be adopted, and what speaks against it. */
+interface JudgedBaseline {
+  target: Report['target']
+  findings: Finding[]
+  adopted: Migration[]
+  /** Whether the files make an object; null where nothing is adopted. */
+  made: ((o: ObjectRow) => boolean) | null
+  elsewhere: ReadonlyMap<string, Elsewhere>
+}
+
+/** Compares the database with what the files make up to a migration. Reads only. */
+async function judgeBaseline(
+  ctx: Context,
+  track: Track,
+  upTo: string,
+  known: TrackStates | undefined,
+): Promise<JudgedBaseline> {
+  const last = findMigration(track, upTo)
+  await using connection = await connect(ctx, 'reader')
+  const target = (await inspect(ctx, connection)).info
+  const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
+  const adopted = track.migrations.filter(
+    m => placeIn(track, m) <= placeIn(track, last) && !history.applied.has(m.name),
+  )
+  const elsewhere: JudgedBaseline['elsewhere'] = history.elsewhere ?? new Map()
+  const findings: Finding[] = []
+  for (const m of adopted) {
+    const left = await rowsLeft(connection, m)
+    const missing = [`${left ?? 'unknown'} rows of ${m.backfill?.table} where ${m.backfill?.pending}`]
+    if (left !== 0) findings.push(finding('BASELINE_UNPROVEN', m.name, { missing }))
+  }
+  findings.push(...brokenElsewhere({ ...track, migrations: adopted }, history))
+  if (adopted.length === 0) {
+    findings.push(finding('NOTHING_TO_DO', track.name, { applied: track.migrations.length }))
+    return { target, findings, adopted, made: null, elsewhere }
+  }
+  const states = known ?? (await trackStates(ctx, track))
+  const applied = new Set([...history.applied.keys(), ...adopted.map(m => m.name)])
+  const missing = [
+    ...(await unguarded(ctx, connection, track, adopted, applied)),
+    ...(await unequal(connection, states, track.migrations.indexOf(last) + 1)),
+  ]
+  if (missing.length > 0) findings.push(finding('BASELINE_UNPROVEN', last.name, { missing }))
+  return { target, findings, adopted, made: madeByFiles(states), elsewhere }
 }
 
 /** Records an adopted migration with what speaks for it, in another tool's history too where that is kept. */

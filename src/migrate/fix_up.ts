@@ -18,7 +18,7 @@ import {
   viewSql,
 } from './fix_up.sql.js'
 import { settleColumn, settleConstraint } from './fix_up_columns.js'
-import { choose, type Desk, type OpenChoice, type Parts, replacing } from './fix_up_parts.js'
+import { choose, type Desk, type OpenChoice, replacing } from './fix_up_parts.js'
 import { enumerations, type TableRows, tableRows } from './fix_up_rows.sql.js'
 import type { MadeObject } from './made_objects.sql.js'
 import { grantedOn, keyOfObject, nameOnly, type Objects, type TrackStates } from './track_states.js'
@@ -49,23 +49,42 @@ export async function fixUpOf(
   lacking: Lacking,
 ): Promise<FixUp> {
   const migrations = track.states.slice(0, at).map(s => s.migration)
-  const parts: Parts = {
-    dropped: [],
-    schemas: lacking.schemas.map(s => `${s.text};`),
-    tables: [],
-    columns: [],
-    functions: [],
-    constraints: [],
-    rest: [],
-    after: [],
-    choices: [],
-  }
+  const wanted = track.states[at - 1]!.objects
+  const desk = await openDesk(sql, track.actual, differences)
+  const { parts } = desk
+  parts.schemas.push(...lacking.schemas.map(s => `${s.text};`))
+  const renamed = renames(desk, wanted)
+  for (const d of differences) if (!renamed.has(keyOfObject((d.want ?? d.has)!))) await settleOne(desk, d)
+  parts.functions.push(...lacking.blocks.map(s => `${s.text};`))
+  rebuilt(desk, wanted)
+  await verbatim(desk, migrations)
+  const changed = new Set(differences.map(d => d.migration))
+  for (const m of migrations)
+    for (const { object, predicate } of (changed.has(m) && m.rollback?.catchUp) || [])
+      if (track.actual.has(keyOfTable(object))) parts.after.push(catchUpSql(object, predicate))
+  const { dropped, schemas, tables, columns, functions, constraints, rest, after, choices } = parts
+  const inside = [...dropped, ...schemas, ...tables, ...columns, ...functions, ...constraints, ...rest]
+  return { text: fixUpText(headOfFixUp(migrations.at(-1)!, choices), inside, after), choices }
+}
+
+/** A desk on which nothing is settled yet. What is asked of the rows of a table is asked once. */
+async function openDesk(sql: Db, actual: Objects, differences: Difference[]): Promise<Desk> {
   const known = new Map<string, TableRows>()
-  const desk: Desk = {
+  return {
     sql,
-    actual: track.actual,
+    actual,
     differences,
-    parts,
+    parts: {
+      dropped: [],
+      schemas: [],
+      tables: [],
+      columns: [],
+      functions: [],
+      constraints: [],
+      rest: [],
+      after: [],
+      choices: [],
+    },
     retyped: new Set(),
     enumerations: await enumerations(
       sql,
@@ -74,33 +93,23 @@ export async function fixUpOf(
     rows: async table => {
       const seen =
         known.get(table) ??
-        (track.actual.has(keyOfTable(table)) ? await tableRows(sql, table) : { some: false, many: false })
+        (actual.has(keyOfTable(table)) ? await tableRows(sql, table) : { some: false, many: false })
       known.set(table, seen)
       return seen
     },
   }
-  const renamed = renames(desk, track.states[at - 1]!.objects)
-  for (const d of differences) if (!renamed.has(keyOfObject((d.want ?? d.has)!))) await settleOne(desk, d)
-  parts.functions.push(...lacking.blocks.map(s => `${s.text};`))
-  rebuilt(desk, track.states[at - 1]!.objects)
-  await verbatim(desk, migrations)
-  const changed = new Set(differences.map(d => d.migration))
-  for (const m of migrations)
-    for (const { object, predicate } of (changed.has(m) && m.rollback?.catchUp) || [])
-      if (track.actual.has(keyOfTable(object))) parts.after.push(catchUpSql(object, predicate))
-  const { dropped, schemas, tables, columns, functions, constraints, rest, after, choices } = parts
-  const inside = [...dropped, ...schemas, ...tables, ...columns, ...functions, ...constraints, ...rest]
-  const head = [
-    `Takes this database to where ${migrations.at(-1)!.file.path} leaves it. Read it, then run it:`,
-    '  psql -v ON_ERROR_STOP=1 -f <this file>',
-    'It drops no table, no column and no row. What it replaces is written above each statement.',
-    ...(choices.length === 0
-      ? []
-      : ['', 'To decide first, because it cannot be done without changing or losing something:']),
-    ...choices.flatMap(c => [`* ${c.object}: ${c.reason}`, ...c.choice.split('\n').map(l => `    ${l}`)]),
-  ]
-  return { text: fixUpText(head, inside, after), choices }
 }
+
+/** What the SQL says on top: how to run it, and what is to be decided first. */
+const headOfFixUp = (last: Migration, choices: OpenChoice[]): string[] => [
+  `Takes this database to where ${last.file.path} leaves it. Read it, then run it:`,
+  '  psql -v ON_ERROR_STOP=1 -f <this file>',
+  'It drops no table, no column and no row. What it replaces is written above each statement.',
+  ...(choices.length === 0
+    ? []
+    : ['', 'To decide first, because it cannot be done without changing or losing something:']),
+  ...choices.flatMap(c => [`* ${c.object}: ${c.reason}`, ...c.choice.split('\n').map(l => `    ${l}`)]),
+]
 
 /** What a key, an index or a policy is, whatever it is called. */
 const nameless = ({ kind, definition }: MadeObject): string =>

@@ -16,7 +16,7 @@ export interface OpenChoice {
 }
 
 /** The parts of a fix-up, in the order in which they run. */
-export interface Parts {
+interface Parts {
   dropped: string[]
   schemas: string[]
   tables: string[]

@@ -28,76 +28,94 @@ interface RequiredColumn {
  * and made what the track would make of it. Null where none is lost.
  */
 export async function lostTables(sql: Db, track: Track): Promise<Lost | null> {
-  const statements = (await Promise.all(track.migrations.map(m => parseStatements(m.file.text)))).flat()
-  const made = new Set(
+  const made = await tablesMade(track)
+  const columns = [...new Set(track.migrations.flatMap(m => m.requires))].flatMap(requiredColumn)
+  const [table] = await tablesGone(
+    sql,
+    [...new Set(columns.map(c => c.table))].filter(t => !made.has(t)),
+  )
+  const standing = await relationFacts(sql, [...made])
+  if (table === undefined) return null
+  if (standing.length === 0) return { finding: finding('ADOPT_NOTHING', track.name), fixUp: null }
+  const needed = columns.filter(c => c.table === table)
+  const renamed = await renamedTable(sql, standing, needed)
+  const empty = createRequired(
+    table,
+    needed.map(c => ({ name: c.name, type: c.type ?? 'text' })),
+  )
+  const rename = renamed === null ? null : await backAsBefore(sql, standing, renamed, table)
+  return {
+    finding: finding('ADOPT_LOST_TABLE', table, { track: track.name, renamed, rename, empty }),
+    fixUp: fixUpText(headOf(track, table, renamed), [rename ?? empty], []),
+  }
+}
+
+/** The tables and views that the files of a track make. */
+async function tablesMade({ migrations }: Track): Promise<Set<string>> {
+  const statements = (await Promise.all(migrations.map(m => parseStatements(m.file.text)))).flat()
+  return new Set(
     statements
       .filter(s => s.kind === 'CreateStmt' || s.kind === 'ViewStmt')
       .flatMap(madeBy)
       .map(tableText),
   )
-  const columns = [...new Set(track.migrations.flatMap(m => m.requires))].flatMap(requiredColumn)
-  const tables = [...new Set(columns.map(c => c.table))].filter(t => !made.has(t))
-  const lost = (
-    await missingObjects(
-      sql,
-      tables.map(t => `table ${t}`),
-    )
-  ).map(o => o.slice('table '.length))
-  // a later file moves it there, untouched
-  const moved = await relationFacts(sql, lost.map(nameInArchive))
-  const gone = lost.filter(t => !moved.some(m => m.name === nameInArchive(t)))
-  const standing = await relationFacts(sql, [...made])
-  if (gone.length === 0) return null
-  if (standing.length === 0) return { finding: finding('ADOPT_NOTHING', track.name), fixUp: null }
-  const table = gone[0]!
-  const needed = columns.filter(c => c.table === table)
-  const same = async (other: string): Promise<boolean> =>
-    (
-      await missingObjects(
-        sql,
-        needed.map(c => `column ${other}.${c.name}`),
-      )
-    ).length === 0
-  const candidates: string[] = []
-  for (const { name } of standing) if (await same(name)) candidates.push(name)
-  const renamed = candidates[0] ?? null
-  const empty = createRequired(
-    table,
-    needed.map(c => ({ name: c.name, type: c.type ?? 'text' })),
-  )
-  const back =
-    renamed === null
-      ? null
-      : [
-          renameTableSql(renamed, table),
-          ...(
-            await Promise.all(
-              standing
-                .filter(t => t.name !== renamed && t.kind === 'r')
-                .map(async t => tableAside(t.name, await indexNames(sql, t.name))),
-            )
-          ).flat(),
-        ].join('\n')
-  const head = [
-    `${table} is what track ${track.name} starts from, and it is not there.`,
-    ...(renamed === null
-      ? [
-          'What it held has been moved already: an empty table takes its place, to which the track has nothing',
-          'to move.',
-        ]
-      : [
-          `${renamed} has all of its columns: it was renamed. It gets its name back, and the other new tables`,
-          'one that is in nobody’s way. The track then makes all of them itself, of every row of it. What people',
-          'have written only into the other new tables since is not among that: look at them first.',
-        ]),
-    'Afterwards run rethread migrate --adopt again.',
-  ]
-  const fixUp = fixUpText(head, [back ?? empty], [])
-  return {
-    finding: finding('ADOPT_LOST_TABLE', table, { track: track.name, renamed, rename: back, empty }),
-    fixUp,
-  }
 }
+
+/** Those of the tables that are gone; a table that a later file has moved into the archive is there. */
+async function tablesGone(sql: Db, tables: string[]): Promise<string[]> {
+  const missing = await missingObjects(
+    sql,
+    tables.map(t => `table ${t}`),
+  )
+  const lost = missing.map(o => o.slice('table '.length))
+  const moved = await relationFacts(sql, lost.map(nameInArchive))
+  return lost.filter(t => !moved.some(m => m.name === nameInArchive(t)))
+}
+
+/** The first table that has all columns of the one that is gone: it was renamed. */
+async function renamedTable(
+  sql: Db,
+  standing: { name: string }[],
+  needed: RequiredColumn[],
+): Promise<string | null> {
+  for (const { name } of standing) {
+    const missing = await missingObjects(
+      sql,
+      needed.map(c => `column ${name}.${c.name}`),
+    )
+    if (missing.length === 0) return name
+  }
+  return null
+}
+
+/** SQL that gives a renamed table its name back, and puts the other new tables aside. */
+async function backAsBefore(
+  sql: Db,
+  standing: { name: string; kind: string }[],
+  renamed: string,
+  table: string,
+): Promise<string> {
+  const lines = [renameTableSql(renamed, table)]
+  for (const { name, kind } of standing)
+    if (name !== renamed && kind === 'r') lines.push(...tableAside(name, await indexNames(sql, name)))
+  return lines.join('\n')
+}
+
+/** What the file that fixes it says on top. */
+const headOf = (track: Track, table: string, renamed: string | null): string[] => [
+  `${table} is what track ${track.name} starts from, and it is not there.`,
+  ...(renamed === null
+    ? [
+        'What it held has been moved already: an empty table takes its place, to which the track has nothing',
+        'to move.',
+      ]
+    : [
+        `${renamed} has all of its columns: it was renamed. It gets its name back, and the other new tables`,
+        'one that is in nobody’s way. The track then makes all of them itself, of every row of it. What people',
+        'have written only into the other new tables since is not among that: look at them first.',
+      ]),
+  'Afterwards run rethread migrate --adopt again.',
+]
 
 const nameInArchive = (table: string): string =>
   tableText({ schema: 'rethread_archive', name: nameAt(table)!.parts.at(-1)! })

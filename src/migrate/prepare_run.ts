@@ -13,8 +13,8 @@ import { otherTracks } from '../plan/choose_track.js'
 import { guard } from '../plan/consent.js'
 import { type HistoryAndPlan, readHistory } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
+import { aheadOf } from '../plan/names_taken.js'
 import { judgePin, pinOf } from '../plan/pinned_plan.js'
-import { finishedOf } from '../run/ledger_history.js'
 import { type Drift, driftFinding } from '../run/schema_snapshot.js'
 import type { ObjectRow } from '../run/schema_snapshot.sql.js'
 import { stepResult } from '../run/step_result.js'
@@ -66,13 +66,12 @@ export async function prepareRun(
     report.findings.push(
       ...judgePin(options.pin, await pinOf(connection, described, history, options, target)),
     )
-  const ahead = await lookAhead(ctx, connection, track, {
-    applied: plan.applied,
-    pending: [...plan.steps, ...plan.held].map(s => s.migration),
-    resumed: finishedOf(history),
-    major: target.major,
-    obstacles,
-  })
+  const ahead = await lookAhead(
+    ctx,
+    connection,
+    track,
+    aheadOf(plan, history, { major: target.major, obstacles }),
+  )
   if ([...obstacles, ...ahead].some(f => f.code === 'ALREADY_EXISTS' || f.code === 'NAME_TAKEN')) {
     // a run beside this one may have made it since the ledger was read: its row came in the same commit
     const now = await readHistory(connection, track, options)

@@ -3,7 +3,7 @@ import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
 import { historyChange } from '../histories/read_history.js'
 import { UsageError } from '../model/failure.js'
-import type { Consent } from '../model/plan.js'
+import { bareStep, type Consent } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { wants } from '../plan/consent.js'
@@ -99,10 +99,8 @@ async function judgeRepair(
   }
   const applied = new Set([...history.applied.keys()].filter(name => name !== m.name))
   const evidence = await catalogEvidence(ctx, connection, track, m, { as, applied })
-  const step = { migration: m, direction: as === 'applied' ? ('up' as const) : ('down' as const) }
-  report.steps = [
-    stepResult({ ...step, statements: [], hazards: [], locks: [], resumes: null }, 'not-run', 'refused'),
-  ]
+  const direction = as === 'applied' ? 'up' : 'down'
+  report.steps = [stepResult(bareStep(m, direction), 'not-run', 'refused')]
   report.tables.push(repairTable(m, as, evidence))
   if (evidence.unproven.length === 0) return evidence
   const because = evidence.unproven.slice(0, mostEvidence).map(text => `RECORDS_UNPROVEN: ${m.name}: ${text}`)

@@ -1,18 +1,18 @@
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
 import { isRefused } from '../database/faults.js'
-import { knownOf } from '../database/known.js'
+import { type Known, knownOf } from '../database/known.js'
 import { savepoint, takenBack, transaction } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { inPublic } from '../files/in_public.js'
-import { movedNames, pairsIn, type QualifiedName } from '../files/moved_names.js'
+import { movedNames, nameKeyOf, pairsIn, type QualifiedName, uniqueNames } from '../files/moved_names.js'
 import { type Node, parseStatements, rangeTable, type Statement, strings } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { partText, tableText } from '../model/table_name.js'
 import { learnStatement } from '../plan/learn_changes.js'
 import { foretoldLocks } from '../plan/statement_locks.js'
 import { isDynamic, isNeedless, madeBy, onTwin, twinSchema } from '../plan/twin_statements.js'
-import { createSchema, createTwin, originalsOf } from '../plan/twins.sql.js'
+import { createSchema, createTwin, type Original, originalsOf } from '../plan/twins.sql.js'
 import { sendText } from '../run/execute_file.sql.js'
 import {
   type LookedAt,
@@ -66,7 +66,44 @@ export const nameOnly = (o: MadeObject): string => o.relation.replace(/\([^()]*\
  * database can be compared word by word.
  */
 export async function trackStates(ctx: Context, track: Track): Promise<TrackStates> {
-  const files = await Promise.all(
+  const files = await filesOfTrack(track)
+  const all = files.flatMap(f => f.statements)
+  const { relations, functions } = namesMade(all)
+  const isMade = new Set(relations.map(nameKeyOf))
+  const pairs = (await Promise.all(all.map(s => pairsIn(s.text)))).flat()
+  await using connection = await connect(ctx, 'writer')
+  const originals = await originalsOf(
+    connection.sql,
+    uniqueNames(pairs).filter(p => !isMade.has(nameKeyOf(p))),
+  )
+  const moved = new Set([...originals, ...all.flatMap(madeBy), ...functions].map(nameKeyOf))
+  const schemas = new Map([...moved].map(key => [twinSchema(key.split('\0')[0]!), key.split('\0')[0]!]))
+  const looked = uniqueNames([...relations, ...originals])
+  const roles = rolesIn(all)
+  const known = await knownOf(connection.sql, all)
+  return await takenBack(transaction(connection.sql), async tx => {
+    await setLocal(tx, playedLockMs, playedStatementMs)
+    const here = (names: QualifiedName[]): LookedAt[] => names.map(n => ({ ...n, shown: n.schema }))
+    const there = (names: QualifiedName[]): LookedAt[] =>
+      names.map(n => ({ ...n, schema: twinSchema(n.schema), shown: n.schema }))
+    const actual = byKey(await madeObjects(tx, here(looked), here(functions), roles))
+    const read = async () =>
+      byKey((await madeObjects(tx, there(looked), there(functions), roles)).map(o => shownHere(o, schemas)))
+    await makeCopies(tx, schemas.keys(), originals, addedTo(all))
+    const base = await read()
+    const played = await playFiles(tx, files, { known, moved, base, read })
+    return { ...played, base, actual, made: new Set(relations.map(tableText)) }
+  })
+}
+
+/** A migration and what is in its file. */
+interface PlayedFile {
+  migration: Migration
+  statements: Statement[]
+}
+
+const filesOfTrack = (track: Track): Promise<PlayedFile[]> =>
+  Promise.all(
     track.migrations.map(async migration => ({
       migration,
       statements: await parseStatements(
@@ -74,60 +111,60 @@ export async function trackStates(ctx: Context, track: Track): Promise<TrackStat
       ),
     })),
   )
-  const all = files.flatMap(f => f.statements)
-  const { relations, functions } = namesMade(all)
-  const pairs = (await Promise.all(all.map(s => pairsIn(s.text)))).flat()
-  await using connection = await connect(ctx, 'writer')
-  const isMade = new Set(relations.map(nameKeyOf))
-  const originals = await originalsOf(
-    connection.sql,
-    uniqueNames(pairs).filter(p => !isMade.has(nameKeyOf(p))),
-  )
-  const looked = uniqueNames([...relations, ...originals])
-  const roles = rolesIn(all)
-  const here = (names: QualifiedName[]): LookedAt[] => names.map(n => ({ ...n, shown: n.schema }))
-  const there = (names: QualifiedName[]): LookedAt[] =>
-    names.map(n => ({ ...n, schema: twinSchema(n.schema), shown: n.schema }))
-  const moved = new Set([...originals, ...all.flatMap(madeBy), ...functions].map(nameKeyOf))
+
+/** Makes the copies, without what the files add to them. */
+async function makeCopies(
+  tx: Db,
+  schemas: Iterable<string>,
+  originals: Original[],
+  added: ReturnType<typeof addedTo>,
+): Promise<void> {
+  await withoutBodies(tx)
+  for (const schema of schemas) await createSchema(tx, schema)
+  for (const original of originals) {
+    const schema = twinSchema(original.schema)
+    await createTwin(tx, original, schema)
+    const { columns = [], constraints = [] } = added.get(tableText(original)) ?? {}
+    await takeFromTwin(tx, tableText({ schema, name: original.name }), columns, constraints)
+  }
+}
+
+/** What the files are played with. */
+interface Copies {
+  known: Known
+  /** Keys of the names that are the copies' there. */
+  moved: ReadonlySet<string>
+  base: Objects
+  /** Reads the catalog of the copies. */
+  read: () => Promise<Objects>
+}
+
+/** Plays one file after the other, and reads what is there after each. */
+async function playFiles(
+  tx: Db,
+  files: PlayedFile[],
+  { known, moved, base, read }: Copies,
+): Promise<Pick<TrackStates, 'states' | 'notPlayed'>> {
   const schemaFor = (schema: string, name: string) =>
     moved.has(nameKeyOf({ schema, name })) ? twinSchema(schema) : null
-  const schemas = new Map([...moved].map(key => [twinSchema(key.split('\0')[0]!), key.split('\0')[0]!]))
-  const known = await knownOf(connection.sql, all)
   const notPlayed: TrackStates['notPlayed'] = []
-
-  return await takenBack(transaction(connection.sql), async tx => {
-    await setLocal(tx, playedLockMs, playedStatementMs)
-    const actual = byKey(await madeObjects(tx, here(looked), here(functions), roles))
-    const read = async () =>
-      byKey((await madeObjects(tx, there(looked), there(functions), roles)).map(o => shownHere(o, schemas)))
-    await withoutBodies(tx)
-    for (const schema of schemas.keys()) await createSchema(tx, schema)
-    const added = addedTo(all)
-    for (const original of originals) {
-      const schema = twinSchema(original.schema)
-      await createTwin(tx, original, schema)
-      const { columns = [], constraints = [] } = added.get(tableText(original)) ?? {}
-      await takeFromTwin(tx, tableText({ schema, name: original.name }), columns, constraints)
+  const states: State[] = []
+  let objects = base
+  const unproven = new Set<string>()
+  for (const { migration, statements } of files) {
+    // a backfill makes rows
+    for (const statement of migration.backfill ? [] : statements) {
+      const locks = foretoldLocks(statement, known)
+      learnStatement(known, statement)
+      noteProof(statement, unproven)
+      const text = isDynamic(statement, locks) ? null : await playable(statement, schemaFor)
+      if (text === null ? !isNeedless(statement) : !(await isPlayed(tx, text)))
+        notPlayed.push({ migration, statement })
     }
-    const base = await read()
-    const states: State[] = []
-    let objects = base
-    const unproven = new Set<string>()
-    for (const { migration, statements } of files) {
-      // a backfill makes rows
-      for (const statement of migration.backfill ? [] : statements) {
-        const locks = foretoldLocks(statement, known)
-        learnStatement(known, statement)
-        noteProof(statement, unproven)
-        const text = isDynamic(statement, locks) ? null : await playable(statement, schemaFor)
-        if (text === null ? !isNeedless(statement) : !(await isPlayed(tx, text)))
-          notPlayed.push({ migration, statement })
-      }
-      if (!migration.backfill) objects = await read()
-      states.push({ migration, objects, unproven: new Set(unproven) })
-    }
-    return { base, states, actual, notPlayed, made: new Set(relations.map(tableText)) }
-  })
+    if (!migration.backfill) objects = await read()
+    states.push({ migration, objects, unproven: new Set(unproven) })
+  }
+  return { states, notPlayed }
 }
 
 /** False where the copies refuse a statement: what it makes is then not compared. */
@@ -233,12 +270,6 @@ function shownHere(o: MadeObject, schemas: ReadonlyMap<string, string>): MadeObj
 }
 
 const byKey = (rows: MadeObject[]): Objects => new Map(rows.map(o => [keyOfObject(o), o]))
-
-const nameKeyOf = ({ schema, name }: QualifiedName): string => `${schema}\0${name}`
-
-const uniqueNames = (names: QualifiedName[]): QualifiedName[] => [
-  ...new Map(names.map(({ schema, name }) => [nameKeyOf({ schema, name }), { schema, name }])).values(),
-]
 
 /** The privileges that a statement gives or takes, on which relations or functions; none for a schema. */
 export function grantedOn({ kind, node }: Statement): string[] {

@@ -1,9 +1,9 @@
-/** The first of some names, and how many more there are: `acme, bolt, corp and 40 more`. */
-export function fewNames(names: string[]): string {
-  const few = names.length > 4 ? names.slice(0, 3) : names
-  const more = names.length - few.length
-  return `${few.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
-}
+/** The first of a list, and how many more there are: `acme, bolt, corp and 40 more`. */
+export const shortList = (list: string[], most: number): string =>
+  list.length <= most ? list.join(', ') : `${list.slice(0, most).join(', ')} and ${list.length - most} more`
+
+/** The same of names in a sentence: up to four, or three and how many more. */
+export const fewNames = (names: string[]): string => shortList(names, names.length > 4 ? 3 : 4)
 
 /** Names of databases among `of` in all. */
 export const databaseNames = (names: string[], of: number): string =>

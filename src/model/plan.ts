@@ -56,6 +56,17 @@ export interface Step {
   resumes: LedgerRow | null
 }
 
+/** The file that a step runs; none where nothing takes its migration back. */
+export const fileOfStep = ({ migration: m, direction }: Pick<Step, 'migration' | 'direction'>) =>
+  direction === 'down' ? m.rollback?.file : m.file
+
+/** A step as a plan begins with it: nobody has looked yet what is in its file. */
+export const bareStep = (
+  migration: Migration,
+  direction: Step['direction'],
+  resumes: LedgerRow | null = null,
+): Step => ({ migration, direction, statements: [], hazards: [], locks: [], resumes })
+
 /** A pending migration that a plan leaves for later. */
 export interface Held {
   migration: Migration
@@ -76,6 +87,9 @@ export interface Plan {
   leaving?: ReadonlyMap<string, number>
   findings: Finding[]
 }
+
+/** Every migration that is not applied, also those that a plan leaves for later. */
+export const pendingIn = ({ steps, held }: Plan): Migration[] => [...steps, ...held].map(s => s.migration)
 
 /** What a person allowed by name. A value: commands return `refused` with the consent they need. */
 export interface Consent {

@@ -63,34 +63,9 @@ export async function demo(
   const narrate = (text: string) => ctx.emit({ type: 'narrate', text })
   const report = emptyReport('demo')
   const rows: Table['rows'] = []
-  report.tables.push({
-    title: 'The demo, step by step',
-    columns: ['command', 'verdict', 'seconds', 'result'],
-    rows,
-  })
-  /** Whether all were walked: after one that failed, or Ctrl-C, the next ones would only say so too. */
-  const walk = async (stations: Station[]): Promise<boolean> => {
-    for (const { command, why, run, seen, comesTo = 'clean' } of stations) {
-      narrate(`\n$ rethread ${command}\n  ${why}`)
-      const start = ctx.clock.now()
-      const came = await run()
-      const seconds = Math.round((ctx.clock.now() - start) / 100) / 10
-      rows.push([command, came.verdict, seconds, seen(came)])
-      narrate(`  ${came.verdict} in ${seconds} s: ${seen(came)}`)
-      report.target = came.target
-      if (ctx.signal.aborted) {
-        report.verdict = 'interrupted'
-        return false
-      }
-      if (came.verdict === comesTo) continue
-      // what was in the way is not left to be guessed
-      report.verdict = 'failed'
-      report.checks.push(...came.checks.filter(isFault))
-      report.findings.push(...came.findings.filter(f => f.level !== 'info'))
-      if (came.verdict !== 'attention') return false
-    }
-    return true
-  }
+  const columns = ['command', 'verdict', 'seconds', 'result']
+  report.tables.push({ title: 'The demo, step by step', columns, rows })
+  const walk = (stations: Station[]) => walkStations(ctx, stations, report, rows)
 
   await using app = await connect(ctx, 'writer')
   const sql = app.sql as Root
@@ -116,6 +91,36 @@ export async function demo(
   report.findings.push(finding('DEMO_NEXT', name, { identical: held }, held ? 'info' : 'error'))
   if (!held) report.verdict = 'failed'
   return report
+}
+
+/** Whether all were walked: after one that failed, or Ctrl-C, the next ones would only say so too. */
+async function walkStations(
+  ctx: Context,
+  stations: Station[],
+  report: Report,
+  rows: Table['rows'],
+): Promise<boolean> {
+  const narrate = (text: string) => ctx.emit({ type: 'narrate', text })
+  for (const { command, why, run, seen, comesTo = 'clean' } of stations) {
+    narrate(`\n$ rethread ${command}\n  ${why}`)
+    const start = ctx.clock.now()
+    const came = await run()
+    const seconds = Math.round((ctx.clock.now() - start) / 100) / 10
+    rows.push([command, came.verdict, seconds, seen(came)])
+    narrate(`  ${came.verdict} in ${seconds} s: ${seen(came)}`)
+    report.target = came.target
+    if (ctx.signal.aborted) {
+      report.verdict = 'interrupted'
+      return false
+    }
+    if (came.verdict === comesTo) continue
+    // what was in the way is not left to be guessed
+    report.verdict = 'failed'
+    report.checks.push(...came.checks.filter(isFault))
+    report.findings.push(...came.findings.filter(f => f.level !== 'info'))
+    if (came.verdict !== 'attention') return false
+  }
+  return true
 }
 
 const expanding = (ctx: Context, project: Project, track: Track, sources: Table): Station[] => [

@@ -1,10 +1,12 @@
 import { eventTriggers } from '../database/catalog.sql.js'
+import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
-import { inspect, judgeRights, judgeServer, preflight } from '../database/server.js'
+import { inspect, judgeRights, judgeServer, preflight, type Target } from '../database/server.js'
 import { lint, toLint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { readTrackInfo } from '../files/track_info.js'
-import type { Check, Project } from '../model/project.js'
+import type { LedgerRow } from '../model/plan.js'
+import type { Check, Project, Track } from '../model/project.js'
 import { emptyReport, finding, leavesUnseen, type Report, type Table } from '../model/report.js'
 import { type Fit, fitsOf, otherTracks, trackNamed } from '../plan/choose_track.js'
 import { elementShapes } from '../plan/element_shapes.js'
@@ -38,41 +40,10 @@ export async function doctor(
   report.tables.push(fitTable(fits))
   const looked = wanted ? [wanted] : fitting
   for (const track of looked) {
-    const history = foldLedger(rows ?? [], track.name)
-    const applied = new Set(history.applied.keys())
-    const pending = track.migrations.filter(m => !applied.has(m.name))
-    const obstacles = await preflight(connection, pending)
-    const linted = toLint(track, pending)
-    report.findings.push(...layoutFindings(track, 'error'))
     const fit = fits.find(f => f.track === track)!
-    // a track that needs no table of the application's fits by name only
-    const isFit = fit.fits || (fit.lacks.length === 0 && fit.has.every(r => / auth\./.test(r)))
-    // who has begun goes on: another role would own nothing of what is there, the ledger least of all
-    if (isFit && target.facts.superuser && rows === null)
-      report.findings.push(await lesserRole(connection.sql, track, target.info.role))
-    const shapes = isFit ? await elementShapes(ctx, connection, track) : null
-    if (shapes) report.tables.push(shapes.table)
-    report.findings.push(
-      ...(shapes?.findings ?? []),
-      ...(isFit && obstacles.length === 0 ? [finding('FITS', track.name)] : []),
-      ...(await lint(linted, await squawk(linted))),
-      ...(await readTrackInfo(track)).faults,
-      ...obstacles,
-      ...(await otherTracks(connection, ctx, track, obstacles)),
-      ...(await lookAhead(ctx, connection, track, {
-        applied: track.migrations.filter(m => applied.has(m.name)),
-        pending,
-        resumed: finishedOf(history),
-        major: target.major,
-        obstacles,
-      })),
-      ...(await foretell(
-        ctx,
-        connection,
-        track.checks.filter(c => speaksNow(c, applied)),
-        applied,
-      )),
-    )
+    const seen = await lookAtTrack({ ctx, connection, target, rows }, track, fit)
+    report.tables.push(...seen.tables)
+    report.findings.push(...seen.findings)
   }
   if (looked.length === 0 && project.tracks.length > 0)
     report.findings.push(...(await noneFits(connection.sql, project.tracks)))
@@ -82,6 +53,54 @@ export async function doctor(
   const stops = report.findings.some(f => f.level === 'error' || f.level === 'refused')
   report.verdict = stops || leavesUnseen(report.findings) ? 'attention' : 'clean'
   return report
+}
+
+/** What the doctor looks at. */
+interface Patient {
+  ctx: Context
+  connection: Connection
+  target: Target
+  /** Rows of the ledger; null where there is none. */
+  rows: LedgerRow[] | null
+}
+
+/** What is to be said of a track here: its files, what it lacks, and what lies ahead of it. */
+async function lookAtTrack(
+  { ctx, connection, target, rows }: Patient,
+  track: Track,
+  fit: Fit,
+): Promise<Pick<Report, 'tables' | 'findings'>> {
+  const history = foldLedger(rows ?? [], track.name)
+  const applied = new Set(history.applied.keys())
+  const pending = track.migrations.filter(m => !applied.has(m.name))
+  const obstacles = await preflight(connection, pending)
+  const linted = toLint(track, pending)
+  // a track that needs no table of the application's fits by name only
+  const isFit = fit.fits || (fit.lacks.length === 0 && fit.has.every(r => / auth\./.test(r)))
+  // who has begun goes on: another role would own nothing of what is there, the ledger least of all
+  const mayBeLesser = isFit && target.facts.superuser && rows === null
+  const shapes = isFit ? await elementShapes(ctx, connection, track) : null
+  const ahead = {
+    applied: track.migrations.filter(m => applied.has(m.name)),
+    pending,
+    resumed: finishedOf(history),
+    major: target.major,
+    obstacles,
+  }
+  const speaking = track.checks.filter(c => speaksNow(c, applied))
+  const findings = [
+    ...layoutFindings(track, 'error'),
+    ...(mayBeLesser ? [await lesserRole(connection.sql, track, target.info.role)] : []),
+    ...(shapes?.findings ?? []),
+    ...(isFit && obstacles.length === 0 ? [finding('FITS', track.name)] : []),
+    ...(await lint(linted, await squawk(linted))),
+    ...(await readTrackInfo(track)).faults,
+    ...obstacles,
+    ...(await otherTracks(connection, ctx, track, obstacles)),
+    ...(await lookAhead(ctx, connection, track, ahead)),
+    ...(await foretell(ctx, connection, speaking, applied)),
+  ]
+  return { tables: shapes ? [shapes.table] : [], findings }
 }
 
 /**

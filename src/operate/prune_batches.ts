@@ -1,6 +1,7 @@
+import { causeOf } from '../backfill/failed_rows.js'
 import type { Cause } from '../backfill/failed_rows.sql.js'
 import { setLocal } from '../database/connection.sql.js'
-import { isDataFault, serverFault } from '../database/faults.js'
+import { isDataFault } from '../database/faults.js'
 import { transaction } from '../database/scopes.js'
 import { Failure } from '../model/failure.js'
 import type { Track } from '../model/project.js'
@@ -78,9 +79,7 @@ function whyRefused(error: unknown): Cause | null {
     return error.finding.code === 'ROWS_FAILED'
       ? { sqlstate: null, reason: error.finding.facts.reason }
       : null
-  if (!isDataFault(error)) return null
-  const { code, message } = serverFault(error)!
-  return { sqlstate: code, reason: message }
+  return isDataFault(error) ? causeOf(error) : null
 }
 
 /** What is said of the sessions that stay: one finding for each reason. */

@@ -1,14 +1,15 @@
 import { atRisk, rollbackCommand } from '../archive/loss_report.js'
 import { waitingArchives } from '../archive/waiting_archives.js'
+import { backfillResults } from '../backfill/backfill_results.js'
 import { failedFindings } from '../backfill/failed_rows.js'
 import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
-import { backfillResults } from '../backfill/run_backfill.js'
 import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { isRetriable, serverFault } from '../database/faults.js'
 import { inspect, judgeServer } from '../database/server.js'
 import { lockLimit } from '../database/usual_settings.sql.js'
 import { isOneWay } from '../model/foreign.js'
+import type { Plan } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { type HistoryAndPlan, readHistory } from '../plan/history.js'
@@ -53,27 +54,14 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     work = await whoIsAtWork(connection, track.name, last[0])
     const drift = driftFinding(await driftInPassing(connection, target.major))
     lead.push(...(drift.length > 0 ? drift : [finding('NOT_DRIFTED', track.name)]))
-    report.tables.push({
-      title: 'Last runs',
-      columns: ['run', 'command', 'who', 'outcome', 'at (UTC)', 'seconds'],
-      rows: last.map(r => [r.id, r.command, r.who, r.outcome, r.at, r.seconds]),
-    })
+    report.tables.push(runsTable(last))
   }
   const { plan } = seen
   lead.unshift(work, howFar(track.name, seen, track.migrations.length, report.backfill))
   lead.push(...(await waitingArchives(connection.sql, track.name)))
   lead.push(nextStep(track.name, seen, work, report.backfill))
   report.findings.unshift(...lead)
-  // no way back is no price
-  if (plan.applied.length > 0 && !plan.applied.some(isOneWay)) {
-    const command = await rollbackCommand(track, null, plan.applied, target.info.database)
-    report.findings.push(
-      finding('ROLLBACK_COST', track.name, {
-        command,
-        atRisk: await atRisk(connection, track, plan.applied, statusCostTimeoutMs),
-      }),
-    )
-  }
+  report.findings.push(...(await rollbackCost(connection, track, plan, target.info.database)))
   if (plan.steps.length > 0) {
     report.findings.push(
       finding('PENDING', track.name, { count: plan.steps.length, first: plan.steps[0]!.migration.name }),
@@ -88,6 +76,20 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
   return report
 }
 
+/** What it would cost now to take back all that is applied. */
+async function rollbackCost(
+  connection: Connection,
+  track: Track,
+  { applied }: Plan,
+  database: string,
+): Promise<Finding[]> {
+  // no way back is no price
+  if (applied.length === 0 || applied.some(isOneWay)) return []
+  const command = await rollbackCommand(track, null, applied, database)
+  const rows = await atRisk(connection, track, applied, statusCostTimeoutMs)
+  return [finding('ROLLBACK_COST', track.name, { command, atRisk: rows })]
+}
+
 /** Drift, where no lock is in the way: a view's definition waits for whoever has locked its table. */
 async function driftInPassing(connection: Connection, major: number): Promise<Drift> {
   try {
@@ -100,6 +102,12 @@ async function driftInPassing(connection: Connection, major: number): Promise<Dr
 
 /** What another tool has applied stops a run; here it is news. */
 const asNews = (f: Finding): Finding => (f.code === 'APPLIED_ELSEWHERE' ? { ...f, level: 'info' } : f)
+
+const runsTable = (last: Awaited<ReturnType<typeof recentRuns>>): Table => ({
+  title: 'Last runs',
+  columns: ['run', 'command', 'who', 'outcome', 'at (UTC)', 'seconds'],
+  rows: last.map(r => [r.id, r.command, r.who, r.outcome, r.at, r.seconds]),
+})
 
 function migrationsTable(track: Track, { history, plan }: HistoryAndPlan): Table {
   const changed = new Map(

@@ -2,7 +2,7 @@ import type { Db } from '../database/types.js'
 import { type Node, relationName } from '../files/statements.js'
 import { type Finding, finding } from '../model/report.js'
 import { numberedTables } from './column_limit.sql.js'
-import type { FileOfStatements } from './twins.js'
+import type { FileOfStatements } from './twin_script.js'
 
 /** So many columns can a table have in all its life: PostgreSQL uses the number of a dropped one no more. */
 const mostColumns = 1600

@@ -1,5 +1,5 @@
 import { needsConsent } from '../model/codes.js'
-import type { Consent, Hazard, Plan } from '../model/plan.js'
+import { type Consent, fileOfStep, type Hazard, type Plan } from '../model/plan.js'
 import { type Finding, finding } from '../model/report.js'
 import { compareSteps } from './pinned_plan.js'
 
@@ -84,10 +84,7 @@ export function outdated(approved: Plan, now: Plan, consent: Consent): Finding[]
 }
 
 const stepsOf = (plan: Plan) =>
-  plan.steps.map(({ migration: m, direction }) => ({
-    migration: m.name,
-    checksum: direction === 'down' ? (m.rollback?.file.checksum ?? '') : m.file.checksum,
-  }))
+  plan.steps.map(step => ({ migration: step.migration.name, checksum: fileOfStep(step)?.checksum ?? '' }))
 
 const hazardsOf = (plan: Plan) =>
   plan.steps.flatMap(s =>

@@ -1,6 +1,6 @@
 import type { Context } from '../database/context.js'
 import type { Db } from '../database/types.js'
-import type { Hazard, Plan } from '../model/plan.js'
+import { type Hazard, type Plan, pendingIn } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { driftHazards } from './drift.js'
@@ -21,7 +21,7 @@ export async function addDecisions(
   changed: string[],
 ): Promise<{ plan: Plan; findings: Finding[] }> {
   const findings: Finding[] = []
-  const pending = [...plan.steps, ...plan.held].map(s => s.migration)
+  const pending = pendingIn(plan)
   const foreign = await foreignCodeOf(sql, pending)
   findings.push(...foreignCodeFindings([...foreign.values()].flat()))
   const decided = async <S extends { migration: Migration; hazards: Hazard[] }>(step: S): Promise<S> => {

@@ -2,7 +2,7 @@ import { knownOf } from '../database/known.js'
 import type { Db } from '../database/types.js'
 import { droppedObjects } from '../files/dropped_objects.js'
 import { parseStatements, type Statement, statementsOrNone } from '../files/statements.js'
-import type { Held, Plan, Step } from '../model/plan.js'
+import { fileOfStep, type Held, type Plan, type Step } from '../model/plan.js'
 import { sparedBy } from '../run/refuse_destruction.js'
 import { judgeStatements } from './hazards.js'
 
@@ -14,7 +14,7 @@ export async function describe(plan: Plan, sql: Db): Promise<Plan> {
   if (plan.steps.length + plan.held.length === 0) return plan
   const files: Statement[][] = []
   for (const step of plan.steps) {
-    const file = step.direction === 'down' ? step.migration.rollback?.file : step.migration.file
+    const file = fileOfStep(step)
     files.push(file ? await parseStatements(file.text) : [])
   }
   const later: Statement[][] = []

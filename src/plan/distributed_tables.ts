@@ -3,7 +3,7 @@ import { type Node, relationName, type Statement, strings } from '../files/state
 import type { Migration } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { distributedTables } from './distributed_tables.sql.js'
-import type { FileOfStatements } from './twins.js'
+import type { FileOfStatements } from './twin_script.js'
 
 /**
  * Tables that Citus has distributed and that the files change. They have no pages here to walk, and the files

@@ -1,7 +1,7 @@
 import { askedName, type Known } from '../database/known.js'
 import { indexName, type Node, pathName, relationName, type Statement, strings } from '../files/statements.js'
 import type { ForeignKey } from '../model/plan.js'
-import { namesIn } from '../model/table_name.js'
+import { foreignKeyOf, learnAlterTable } from './learn_alter_table.js'
 
 /**
  * Takes note of what a statement changes, so that those after it in the plan are judged by what they will
@@ -10,16 +10,7 @@ import { namesIn } from '../model/table_name.js'
 export function learnStatement(known: Known, { kind, node }: Statement): void {
   switch (kind) {
     case 'CreateStmt':
-      makes(known, relationName(node.relation), node.if_not_exists)
-      for (const key of keysOfTable(node)) known.foreignKeys.push(key)
-      for (const parent of node.inhRelations ?? [])
-        known.descents.push({
-          parent: relationName(parent.RangeVar),
-          child: relationName(node.relation),
-          partition: Boolean(node.partbound),
-          isDefault: Boolean(node.partbound?.is_default),
-        })
-      if (node.partspec) known.kinds.set(relationName(node.relation), 'p')
+      makesTable(known, node)
       return
     case 'CreateTableAsStmt':
       makes(known, relationName(node.into.rel), node.if_not_exists)
@@ -38,9 +29,7 @@ export function learnStatement(known: Known, { kind, node }: Statement): void {
       indexes(known, node)
       return
     case 'CreateStatsStmt':
-      for (const r of node.relations)
-        if (node.defnames && r.RangeVar)
-          known.statistics.set(pathName(strings(node.defnames)), relationName(r.RangeVar))
+      makesStatistics(known, node)
       return
     case 'CreateFunctionStmt':
       defines(known, node)
@@ -51,15 +40,10 @@ export function learnStatement(known: Known, { kind, node }: Statement): void {
       return
     }
     case 'AlterTableStmt':
-      for (const { AlterTableCmd: cmd } of node.cmds)
-        for (const table of tablesChanged(known, node, cmd)) alters(known, table, cmd)
+      learnAlterTable(known, node)
       return
     case 'RenameStmt':
-      if (!node.relation) return
-      if (['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW'].includes(node.renameType))
-        moves(known, relationName(node.relation), `${schemaOf(node.relation)}.${node.newname}`)
-      // its columns and constraints go by other names: ask no more
-      else for (const table of known.family(relationName(node.relation))) known.relations.delete(table)
+      if (node.relation) learnRename(known, node)
       return
     case 'AlterObjectSchemaStmt':
       if (node.relation)
@@ -94,6 +78,34 @@ const schemaOf = (range: Node): string => range.schemaname ?? 'public'
  */
 function makes(known: Known, name: string, mayExist: boolean | undefined): void {
   if (!mayExist || known.exists(name) === false) known.made.add(name)
+}
+
+function makesTable(known: Known, node: Node): void {
+  const table = relationName(node.relation)
+  makes(known, table, node.if_not_exists)
+  known.foreignKeys.push(...keysOfTable(node))
+  for (const parent of node.inhRelations ?? [])
+    known.descents.push({
+      parent: relationName(parent.RangeVar),
+      child: table,
+      partition: Boolean(node.partbound),
+      isDefault: Boolean(node.partbound?.is_default),
+    })
+  if (node.partspec) known.kinds.set(table, 'p')
+}
+
+function makesStatistics(known: Known, node: Node): void {
+  for (const r of node.relations)
+    if (node.defnames && r.RangeVar)
+      known.statistics.set(pathName(strings(node.defnames)), relationName(r.RangeVar))
+}
+
+function learnRename(known: Known, node: Node): void {
+  const from = relationName(node.relation)
+  if (['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW'].includes(node.renameType))
+    moves(known, from, `${schemaOf(node.relation)}.${node.newname}`)
+  // its columns and constraints go by other names: ask no more
+  else for (const table of known.family(from)) known.relations.delete(table)
 }
 
 function moves(known: Known, from: string, to: string): void {
@@ -146,104 +158,6 @@ function types(known: Known, path: string[], guarded: boolean): void {
     known.types.set(asked, { asked, type: pathName(path), args: [], guarded })
 }
 
-/** Columns and checks go on to everything that inherits; what a table is, and whose child, is its own. */
-function tablesChanged(known: Known, node: Node, cmd: Node): string[] {
-  const table = relationName(node.relation)
-  if (!node.relation.inh) return [table]
-  if (/Column|NotNull|Expression|Validate|DropConstraint/.test(cmd.subtype)) return known.family(table)
-  if (cmd.subtype !== 'AT_AddConstraint') return [table]
-  return cmd.def.Constraint.contype === 'CONSTR_FOREIGN' ? known.withPartitions(table) : known.family(table)
-}
-
-/** What one command of ALTER TABLE changes on one table. */
-function alters(known: Known, table: string, cmd: Node): void {
-  const facts = known.relations.get(table)
-  const column = facts?.columns[cmd.name]
-  switch (cmd.subtype) {
-    case 'AT_AddColumn':
-      for (const c of cmd.def.ColumnDef.constraints ?? [])
-        known.foreignKeys.push(...foreignKeyOf(table, c.Constraint, [cmd.def.ColumnDef.colname]))
-      return
-    case 'AT_DropColumn':
-    case 'AT_AlterColumnType':
-    case 'AT_SetExpression':
-    case 'AT_DropExpression':
-      if (facts) delete facts.columns[cmd.name]
-      return
-    case 'AT_SetNotNull':
-      if (column) column.notNull = true
-      return
-    case 'AT_DropNotNull':
-      if (column) column.notNull = false
-      return
-    case 'AT_AddConstraint':
-      adds(known, table, cmd.def.Constraint)
-      return
-    case 'AT_ValidateConstraint':
-      for (const c of facts?.checks ?? []) if (c.name === cmd.name) c.valid = true
-      return
-    case 'AT_DropConstraint':
-      if (facts) {
-        facts.checks = facts.checks.filter(c => c.name !== cmd.name)
-        // it may have been a primary key or, from PostgreSQL 18 on, a NOT NULL
-        for (const c of Object.values(facts.columns)) c.notNull = false
-      }
-      known.foreignKeys = known.foreignKeys.filter(k => k.table !== table || k.name !== cmd.name)
-      return
-    case 'AT_SetLogged':
-    case 'AT_SetUnLogged':
-      if (facts) facts.unlogged = cmd.subtype === 'AT_SetUnLogged'
-      return
-    case 'AT_SetAccessMethod':
-      if (facts) facts.accessMethod = null
-      return
-    case 'AT_EnableRowSecurity':
-    case 'AT_DisableRowSecurity':
-      if (facts) facts.rowSecurity = cmd.subtype === 'AT_EnableRowSecurity'
-      return
-    case 'AT_AttachPartition':
-      known.descents.push({
-        parent: table,
-        child: relationName(cmd.def.PartitionCmd.name),
-        partition: true,
-        isDefault: Boolean(cmd.def.PartitionCmd.bound?.is_default),
-      })
-      return
-    case 'AT_DetachPartition': {
-      const child = relationName(cmd.def.PartitionCmd.name)
-      known.descents = known.descents.filter(d => d.parent !== table || d.child !== child)
-      return
-    }
-    case 'AT_AddInherit':
-      known.descents.push({
-        parent: relationName(cmd.def.RangeVar),
-        child: table,
-        partition: false,
-        isDefault: false,
-      })
-      return
-    case 'AT_DropInherit': {
-      const parent = relationName(cmd.def.RangeVar)
-      known.descents = known.descents.filter(d => d.parent !== parent || d.child !== table)
-    }
-  }
-}
-
-function adds(known: Known, table: string, c: Node): void {
-  known.foreignKeys.push(...foreignKeyOf(table, c, strings(c.fk_attrs)))
-  if (c.contype !== 'CONSTR_CHECK') return
-  const test = c.raw_expr?.NullTest
-  const column =
-    test?.nulltesttype === 'IS_NOT_NULL' ? strings(test.arg?.ColumnRef?.fields).at(-1) : undefined
-  known.relations.get(table)?.checks.push({
-    name: c.conname ?? '',
-    // of any other expression nobody has listed the columns: it may be about all of them
-    columns: column ? [column] : Object.keys(known.relations.get(table)!.columns),
-    expression: column ? `(${column} IS NOT NULL)` : '',
-    valid: !c.skip_validation && c.is_enforced !== false,
-  })
-}
-
 const keysOfTable = (node: Node): ForeignKey[] =>
   (node.tableElts ?? []).flatMap((e: Node) => [
     ...foreignKeyOf(relationName(node.relation), e.Constraint, strings(e.Constraint?.fk_attrs)),
@@ -251,20 +165,6 @@ const keysOfTable = (node: Node): ForeignKey[] =>
       foreignKeyOf(relationName(node.relation), c.Constraint, [e.ColumnDef.colname]),
     ),
   ])
-
-/** The foreign key that a constraint makes, by the name that the server would give it. */
-function foreignKeyOf(table: string, c: Node | undefined, columns: string[]): ForeignKey[] {
-  if (c?.contype !== 'CONSTR_FOREIGN') return []
-  return [
-    {
-      name: c.conname ?? `${namesIn(table)!.at(-1)}_${columns.join('_')}_fkey`,
-      table,
-      columns,
-      references: relationName(c.pktable),
-      referenced: strings(c.pk_attrs),
-    },
-  ]
-}
 
 function drops(known: Known, type: string, path: string[]): void {
   const name = path.length > 0 ? pathName(path) : ''

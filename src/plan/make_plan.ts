@@ -1,7 +1,7 @@
 import { type HazardLevel, needsConsent } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
 import type { Elsewhere, HistoryTool } from '../model/other_tool.js'
-import type { Plan, Step } from '../model/plan.js'
+import { bareStep, type Plan, type Step } from '../model/plan.js'
 import { type Migration, type Phase, phases, type Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { withoutZeros } from '../model/versions.js'
@@ -35,15 +35,7 @@ export function makePlan(track: Track, history: History, changed: Changed, optio
   for (const migration of pending) {
     const why = held[0]?.why ?? stopBefore(migration, beyond, options)
     if (why) held.push({ migration, why, hazards: [] })
-    else
-      steps.push({
-        migration,
-        direction: 'up',
-        statements: [],
-        hazards: [],
-        locks: [],
-        resumes: upward(unfinished.get(migration.name)),
-      })
+    else steps.push(bareStep(migration, 'up', upward(unfinished.get(migration.name))))
   }
   if (track.unkept && steps.length > 0) findings.push(track.unkept)
   const toApply = steps.map(s => s.migration).filter(m => !applied.has(m.name))

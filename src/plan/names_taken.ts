@@ -10,10 +10,12 @@ import {
   strings,
 } from '../files/statements.js'
 import { Failure } from '../model/failure.js'
+import { type Plan, pendingIn } from '../model/plan.js'
 import type { Migration } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { partText } from '../model/table_name.js'
 import { proofState } from '../run/catalog_proof.js'
+import { finishedOf, type History } from '../run/ledger_history.js'
 import { type NamedObject, namedText, namesThere, renaming } from './look_ahead.sql.js'
 
 /** What a track has before it, where it is now. */
@@ -28,6 +30,19 @@ export interface Ahead {
   /** What `preflight` found: where something is missing, it would show up in all that needs it. */
   obstacles: Finding[]
 }
+
+/** What a plan has before it: the files that it runs, and those that it leaves for later. */
+export const aheadOf = (
+  plan: Plan,
+  history: History,
+  { major, obstacles }: Pick<Ahead, 'major' | 'obstacles'>,
+): Ahead => ({
+  applied: plan.applied,
+  pending: pendingIn(plan),
+  resumed: finishedOf(history),
+  major,
+  obstacles,
+})
 
 /** A name that a file gives to something new. */
 interface Given extends NamedObject {

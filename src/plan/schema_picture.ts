@@ -8,7 +8,7 @@ import {
   type Statement,
   strings,
 } from '../files/statements.js'
-import type { Plan } from '../model/plan.js'
+import { fileOfStep, type Plan } from '../model/plan.js'
 import type { Report, TablePicture } from '../model/report.js'
 
 type SchemaPicture = NonNullable<Report['schema']>
@@ -23,8 +23,9 @@ const internal = /^(chat_private|rethread|rethread_archive)\./
 export async function schemaPicture(sql: Db, plan: Plan): Promise<SchemaPicture | null> {
   const statements: Statement[] = []
   const touched = new Set<string>()
-  for (const { migration: m, direction, locks } of plan.steps) {
-    const file = direction === 'down' ? m.rollback?.file : m.file
+  for (const step of plan.steps) {
+    const { migration: m, locks } = step
+    const file = fileOfStep(step)
     if (file) statements.push(...(await parseStatements(file.text)))
     if (m.backfill) touched.add(m.backfill.table)
     for (const { table } of locks) if (table !== null) touched.add(table)

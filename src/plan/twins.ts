@@ -1,46 +1,22 @@
 import type { Connection } from '../database/connection.js'
 import { setLocal, setParameter } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
-import { isRefused, serverFault } from '../database/faults.js'
-import { knownOf } from '../database/known.js'
+import { faultText, isRefused, serverFault } from '../database/faults.js'
 import { type Scope, savepoint, takenBack, transaction } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
-import { firstLine } from '../files/lint.js'
-import { movedNames, pairsIn, type QualifiedName } from '../files/moved_names.js'
-import { lineOf, type Statement } from '../files/statements.js'
-import type { Migration, Track } from '../model/project.js'
+import { movedNames, nameKeyOf, pairsIn, type QualifiedName, uniqueNames } from '../files/moved_names.js'
+import type { Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { sendText } from '../run/execute_file.sql.js'
-import { learnStatement } from './learn_changes.js'
-import { foretoldLocks } from './statement_locks.js'
-import { isDynamic, isNeedless, madeBy, onTwin, twinSchema } from './twin_statements.js'
+import { judgeTwinFault, type StoppedAt, saidOf, withoutTwins } from './twin_faults.js'
+import { type FileOfStatements, leaveOutLine, type TwinScript, twinScript } from './twin_script.js'
+import { madeBy, twinSchema } from './twin_statements.js'
 import { createSchema, createTwin, eventTriggerFunctions, type Original, originalsOf } from './twins.sql.js'
 
 /** Longest statement on the twins, in milliseconds: they are empty. */
 const twinStatementMs = 5000
 /** Nobody waits for the twins; a wait for something else ends the rehearsal. */
 const twinLockMs = 50
-
-/**
- * What a fault on a twin says of the real run: it would fail too. Everything else may be the twins' own:
- * names and grants that they do not have, or a server that is busy.
- */
-const sameThere =
-  /^(42804|42809|42703|42883|42846|42830|42P17|42P16|42611|0A000|22P02|42803|42P10|42P01|54011)$/
-/** Faults that may also follow from a statement that was left out. */
-const mayFollow = /^(42703|42883|42P01|42P10)$/
-
-/** A published table without an identity refuses these: a new one, for the twins of others have one. */
-const isChange = ({ kind }: Statement): boolean => kind === 'UpdateStmt' || kind === 'DeleteStmt'
-
-/** SQLSTATE of what an object does not allow: a key that can be deferred, as the target of a foreign key. */
-const notThatWay = '55000'
-
-/** A pending file and what is in it. */
-export interface FileOfStatements {
-  migration: Migration
-  statements: Statement[]
-}
 
 /**
  * Something that is asked of the database as the pending files will have made it, in their transaction.
@@ -74,104 +50,30 @@ export async function rehearseOnTwins(
   const pairs: QualifiedName[] = []
   for (const { migration } of files) pairs.push(...(await pairsIn(migration.file.text)))
   await using connection = await connect(ctx, 'writer')
-  const originals = await originalsOf(connection.sql, unique(pairs))
+  const originals = await originalsOf(connection.sql, uniqueNames(pairs))
   // nothing of the application is touched: there is nothing that could differ from what the files expect
   if (originals.length === 0) return without('the files name no table of the application')
-  const known = await knownOf(
-    connection.sql,
-    files.flatMap(f => f.statements),
-  )
-  const moved = new Set([...originals, ...files.flatMap(f => f.statements.flatMap(madeBy))].map(pairKey))
-  const schemaFor = (schema: string, name: string) =>
-    moved.has(pairKey({ schema, name })) ? twinSchema(schema) : null
-  const madeFunctions = new Set(
-    files
-      .flatMap(f => f.statements.filter(s => s.kind === 'CreateFunctionStmt').flatMap(madeBy))
-      .map(f => f.schema),
-  )
-  const script: { migration: Migration; statement: Statement; text: string }[] = []
-  const leftOut: string[] = []
-  const untried: Finding[] = []
-  /** What was left out from the beginning, with the place of the statement that follows. */
-  const nearest: { before: number; text: string }[] = []
-  for (const { migration, statements } of files)
-    for (const statement of statements) {
-      const locks = foretoldLocks(statement, known)
-      learnStatement(known, statement)
-      const dynamic = isDynamic(statement, locks)
-      const text = dynamic ? null : await onTwin(statement, schemaFor, madeFunctions)
-      if (text !== null) script.push({ migration, statement, text })
-      else if (dynamic || !isNeedless(statement)) {
-        leftOut.push(statement.text)
-        nearest.push({ before: script.length, text: statement.text })
-      }
-    }
-  /** What statements make that only the twins refuse. */
-  const notMade = new Set<string>()
+  const script = await twinScript(connection.sql, files, originals)
   const eventTriggers = await eventTriggerFunctions(connection.sql)
-  const asMade = namesOfMade(files, originals, leftOut)
+  const asMade = namesOfMade(files, originals, script.leftOut)
+  const untried: Finding[] = []
   let answers: TwinAnswers['answers'] = []
   for (let rounds = 0; rounds < mostRounds; rounds++) {
-    const stopped = await play(
-      connection,
-      originals,
-      [...moved],
-      script.map(s => s.text),
-      async tx => {
-        answers = []
-        for (const question of questions) answers.push(await answered(tx, question, asMade))
-      },
-    )
+    const stopped = await play(connection, originals, script, async tx => {
+      answers = []
+      for (const question of questions) answers.push(await answered(tx, question, asMade))
+    })
     if (stopped === null) return { findings: untried, answers }
-    const { at, fault } = stopped
-    const failed = script[at]
-    const said = `${fault.code}: ${fault.message}`
-    const raising = raisedBy(fault.where, eventTriggers)
-    if (raising) {
-      const sql = failed ? firstLine(failed.statement.text) : 'create table'
-      return without(
-        said,
-        finding('EVENT_TRIGGER_RAISES', raising, { sql, sqlstate: fault.code, reason: fault.message }),
-      )
-    }
-    if (!failed) return without(said, finding('NOT_REHEARSED', track.name, { reason: said }))
-    const { statement } = failed
-    const follows =
-      mayFollow.test(fault.code) && (await pairsIn(statement.text)).some(p => notMade.has(pairKey(p)))
-    const holdsThere =
-      !follows &&
-      (sameThere.test(fault.code) ||
-        (fault.code === notThatWay && (isChange(statement) || statement.kind === 'AlterTableStmt')))
-    if (holdsThere && (leftOut.length === 0 || !mayFollow.test(fault.code)))
-      return without(said, wouldFail(failed.migration, statement, fault))
-    if (holdsThere)
-      untried.push(
-        notTried(
-          failed.migration,
-          statement,
-          fault,
-          nearest.filter(n => n.before <= at).at(-1)?.text ?? leftOut[0]!,
-        ),
-      )
-    if (!holdsThere) for (const key of madeBy(statement).map(pairKey)) notMade.add(key)
-    leftOut.push(...script.splice(at, 1).map(s => s.statement.text))
+    const found = await judgeTwinFault(track, script, stopped, eventTriggers)
+    if (found && found.code !== 'NOT_TRIED') return without(saidOf(stopped.fault), found)
+    const { statement } = script.lines[stopped.at]!
+    if (found) untried.push(found)
+    else for (const made of madeBy(statement)) script.notMade.add(nameKeyOf(made))
+    leaveOutLine(script, stopped.at)
   }
   const reason = 'too much of it needs what the copies do not have'
   return without(reason, ...untried, finding('NOT_REHEARSED', track.name, { reason }))
 }
-
-/** What the server said of a statement on the twins. */
-interface TwinFault {
-  code: string
-  message: string
-  /** The functions that were at work, innermost first, as the server writes them. */
-  where?: string
-}
-
-/** The event trigger whose function has raised a fault; null where none has. */
-const raisedBy = (where: string | undefined, triggers: { name: string; function: string }[]): string | null =>
-  triggers.find(t => where?.includes(`function ${t.function}(`) || where?.includes(`.${t.function}(`))
-    ?.name ?? null
 
 /** How often the rehearsal begins again without a statement that only the twins refuse. */
 const mostRounds = 16
@@ -184,10 +86,9 @@ const mostRounds = 16
 async function play(
   connection: Connection,
   originals: Original[],
-  moved: string[],
-  texts: string[],
+  { moved, lines }: TwinScript,
   ask: (tx: Db) => Promise<void>,
-): Promise<{ at: number; fault: TwinFault } | null> {
+): Promise<StoppedAt | null> {
   let at = -1
   try {
     await takenBack(transaction(connection.sql), async tx => {
@@ -195,11 +96,11 @@ async function play(
       // notices of a rehearsal speak of tables that nobody knows
       await setParameter(tx, 'client_min_messages', 'warning')
       await makeTwins(tx, originals, moved)
-      for (const text of texts) {
+      for (const { text } of lines) {
         at++
         await sendText(tx, text)
       }
-      at = texts.length
+      at = lines.length
       await ask(tx)
     })
     return null
@@ -216,8 +117,7 @@ async function answered(tx: Db, question: Question, asMade: Parameters<Question>
   } catch (error) {
     if (error instanceof Unanswerable) return error.message
     if (!isRefused(error)) throw error
-    const { code, message } = serverFault(error)!
-    return `${code}: ${message.replaceAll('rethread_twin_', '')}`
+    return withoutTwins(faultText(error))
   }
 }
 
@@ -233,25 +133,25 @@ function namesOfMade(
   originals: Original[],
   leftOut: string[],
 ): Parameters<Question>[1] {
-  const there = new Set(originals.map(pairKey))
+  const there = new Set(originals.map(nameKeyOf))
   const made = new Set<string>()
   const bodies = new Map<string, string>()
   for (const statement of files.flatMap(f => f.statements))
-    for (const key of madeBy(statement).map(pairKey)) {
+    for (const key of madeBy(statement).map(nameKeyOf)) {
       made.add(key)
       if (statement.kind === 'CreateFunctionStmt') bodies.set(key, statement.text)
     }
   const judge = async (text: string, seen: Set<string>): Promise<void> => {
     for (const pair of await pairsIn(text)) {
-      const key = pairKey(pair)
+      const key = nameKeyOf(pair)
       const body = bodies.get(key)
       if (body === undefined || seen.has(key)) continue
       seen.add(key)
-      const table = (await pairsIn(body)).find(p => there.has(pairKey(p)))
+      const table = (await pairsIn(body)).find(p => there.has(nameKeyOf(p)))
       if (table)
         throw new Unanswerable(`${pair.schema}.${pair.name}() reads ${table.schema}.${table.name} by itself`)
       for (const text of leftOut)
-        if ((await pairsIn(text)).some(p => pairKey(p) === key))
+        if ((await pairsIn(text)).some(p => nameKeyOf(p) === key))
           throw new Unanswerable(`${pair.schema}.${pair.name}() was not made like that on the copies`)
       await judge(body, seen)
     }
@@ -259,37 +159,15 @@ function namesOfMade(
   return async text => {
     await judge(text, new Set())
     return movedNames(text, (schema, name) =>
-      made.has(pairKey({ schema, name })) && !there.has(pairKey({ schema, name }))
+      made.has(nameKeyOf({ schema, name })) && !there.has(nameKeyOf({ schema, name }))
         ? twinSchema(schema)
         : null,
     )
   }
 }
 
-async function makeTwins(tx: Db, originals: Original[], moved: string[]): Promise<void> {
-  const schemas = new Set(moved.map(key => twinSchema(key.split('\0')[0]!)))
+async function makeTwins(tx: Db, originals: Original[], moved: ReadonlySet<string>): Promise<void> {
+  const schemas = new Set([...moved].map(key => twinSchema(key.split('\0')[0]!)))
   for (const schema of schemas) await createSchema(tx, schema)
   for (const original of originals) await createTwin(tx, original, twinSchema(original.schema))
 }
-
-const pairKey = ({ schema, name }: QualifiedName): string => `${schema}\0${name}`
-
-const unique = (names: QualifiedName[]): QualifiedName[] => [
-  ...new Map(names.map(n => [pairKey(n), n])).values(),
-]
-
-const notTried = (m: Migration, s: Statement, fault: TwinFault, leftOut: string): Finding =>
-  finding('NOT_TRIED', whereIn(m, s), { ...whatOf(s, fault), leftOut: firstLine(leftOut) })
-
-const wouldFail = (m: Migration, s: Statement, fault: TwinFault): Finding =>
-  finding('WOULD_FAIL', whereIn(m, s), whatOf(s, fault))
-
-const whereIn = ({ file }: Migration, s: Statement): string =>
-  `${file.path}:${lineOf(file.text, s.offset).line}`
-
-/** A statement and what the server said of it; the reader knows no twin. */
-const whatOf = (s: Statement, { code, message }: TwinFault) => ({
-  sql: firstLine(s.text),
-  sqlstate: code,
-  reason: message.replaceAll('rethread_twin_', ''),
-})

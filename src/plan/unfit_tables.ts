@@ -1,7 +1,7 @@
 import type { Db } from '../database/types.js'
 import { addsColumn, relationName, visitNodes } from '../files/statements.js'
 import { type Finding, finding } from '../model/report.js'
-import type { FileOfStatements } from './twins.js'
+import type { FileOfStatements } from './twin_script.js'
 import { generatedColumns, peculiarTables } from './unfit_tables.sql.js'
 
 /** What files do to a table that is there, each with the first file that does. */

@@ -15,8 +15,9 @@ import {
 import { type Finding, finding } from '../model/report.js'
 import { namesIn, partText, tableText } from '../model/table_name.js'
 import { hasViolation, type Unproven, unprovenChecks, updatesViolation } from './look_ahead.sql.js'
+import type { FileOfStatements } from './twin_script.js'
 import { twinSchema } from './twin_statements.js'
-import type { FileOfStatements, Question, TwinAnswers } from './twins.js'
+import type { Question, TwinAnswers } from './twins.js'
 
 /** Whether a file will update a row that violates a constraint which nobody validated. */
 interface ViolationQuestion {

@@ -29,6 +29,8 @@ interface LockBar {
 /** A step as it is drawn. */
 interface Segment {
   step: StepResult
+  /** When it begins, in milliseconds after the first one. */
+  begins: number
   ms: number
   known: 'measured' | 'estimated' | 'unknown'
   locks: LockBar[]
@@ -37,19 +39,17 @@ interface Segment {
 /** The steps in order: how wide each is, which locks it holds, and for how long. */
 export function timeline(report: Report): string {
   const parts = foldedSteps(report.steps)
-  const segments = new Map(report.steps.map(s => [s, segmentOf(s)]))
-  const whole = Math.max(
-    1,
-    [...segments.values()].reduce((ms, s) => ms + s.ms, 0),
-  )
-  const begins = new Map<StepResult, number>()
-  report.steps.reduce((at, s) => {
-    begins.set(s, at)
-    return at + segments.get(s)!.ms
-  }, 0)
+  const segments = new Map<StepResult, Segment>()
+  let end = 0
+  for (const step of report.steps) {
+    const segment = segmentOf(step, end)
+    segments.set(step, segment)
+    end += segment.ms
+  }
+  const whole = Math.max(1, end)
   const items = parts.flatMap((steps, i) =>
     i % 2 === 0
-      ? steps.map(s => item(segments.get(s)!, begins.get(s)! / whole, whole, report))
+      ? steps.map(s => item(segments.get(s)!, whole, report))
       : [`<li class="more">${number(steps.length)} more steps, each as planned</li>`],
   )
   return `${legend([...segments.values()])}\n<ol class="timeline">\n${items.join('\n')}\n</ol>`
@@ -73,7 +73,7 @@ function legend(segments: Segment[]): string {
     .join('')}</ul>`
 }
 
-function segmentOf(step: StepResult): Segment {
+function segmentOf(step: StepResult, begins: number): Segment {
   const { estimate, durationMs, traces, statements } = step
   const known = durationMs !== null ? 'measured' : estimate ? 'estimated' : 'unknown'
   const guess = estimate ? ((estimate.secondsLow + estimate.secondsHigh) / 2) * 1000 : unknownMs
@@ -111,7 +111,7 @@ function segmentOf(step: StepResult): Segment {
           ms: null,
         })
   }
-  return { step, ms, known, locks: joinedBars(found) }
+  return { step, begins, ms, known, locks: joinedBars(found) }
 }
 
 const barOf = (table: string, { mode, blocks }: Lock) => ({ table, mode, blocks })
@@ -139,7 +139,8 @@ function joinedBars(bars: LockBar[]): LockBar[] {
 
 const percent = (share: number): string => `${(share * 100).toFixed(2)}%`
 
-function item({ step: s, ms, known, locks }: Segment, at: number, whole: number, report: Report): string {
+function item({ step: s, begins, ms, known, locks }: Segment, whole: number, report: Report): string {
+  const at = begins / whole
   const width = ms / whole
   const bar = (kind: string, from: number, share: number) => {
     const place = `left:min(${percent(from)}, calc(100% - 4px));width:${percent(share)}`

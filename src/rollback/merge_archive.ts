@@ -2,7 +2,7 @@ import type { ArchiveRow } from '../archive/archive.sql.js'
 import { tid } from '../backfill/batch_predicate.sql.js'
 import { columnFacts, columnNames, heapsOf } from '../database/catalog.sql.js'
 import { setLocal, setParameter } from '../database/connection.sql.js'
-import { isDataFault, serverFault } from '../database/faults.js'
+import { faultText, isDataFault } from '../database/faults.js'
 import type { Db } from '../database/types.js'
 import { bareMigrateOptions } from '../migrate/migrate_options.js'
 import { Failure } from '../model/failure.js'
@@ -150,9 +150,8 @@ async function oneByOneIfRefused(
       await one({ row })
     } catch (error) {
       if (!isDataFault(error)) throw error
-      const fault = serverFault(error)!
       const key = await keyAt(run.writer.sql, source, a.keyColumns, row)
-      refused.set(`${source} ${row}`, { key, reason: `${fault.code}: ${fault.message}` })
+      refused.set(`${source} ${row}`, { key, reason: faultText(error) })
     }
   }
 }

@@ -16,7 +16,7 @@ import { readTrackInfo } from '../files/track_info.js'
 import { settleTransactions } from '../files/transactions.js'
 import { Failure, Failures } from '../model/failure.js'
 import { messageValue } from '../model/message_value.js'
-import type { Consent, Hazard, Plan } from '../model/plan.js'
+import { bareStep, type Consent, type Hazard, type Plan } from '../model/plan.js'
 import { agreeing, plural } from '../model/plural.js'
 import type { Migration, Track } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
@@ -27,7 +27,7 @@ import { driftHazards } from '../plan/drift.js'
 import { foreignCodeFindings, foreignCodeHazards, foreignCodeOf } from '../plan/foreign_code.js'
 import { readHistory } from '../plan/history.js'
 import { findMigration, placeIn } from '../plan/make_plan.js'
-import type { History } from '../run/ledger_history.js'
+import { downward, type History } from '../run/ledger_history.js'
 import { driftFinding, type SeenDrift, seeDrift } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
 import { dependants } from './dependants.js'
@@ -82,58 +82,57 @@ export async function planRollback(
   if (undone.length === 0) return { plan: { ...forward, steps: [] }, lost: [], drift: null, report }
   report.findings.push(...judgeRange(track, begun, undone, options.consent))
   await settleTransactions(undone)
-  const steps = undone.map(migration => {
-    const open = history.unfinished.get(migration.name)
-    return {
-      migration,
-      direction: 'down' as const,
-      statements: [],
-      hazards: [],
-      locks: [],
-      resumes: open?.direction === 'down' ? open : null,
-    }
-  })
   const faults = (await lint({ ...track, migrations: undone, checks: [] })).filter(f => f.level === 'error')
   if (faults.length > 0) throw new Failures(faults)
   const plan = await describe(
-    { track: track.name, steps, held: [], applied: forward.applied, findings: [] },
+    {
+      track: track.name,
+      steps: undone.map(m => bareStep(m, 'down', downward(history.unfinished.get(m.name)))),
+      held: [],
+      applied: forward.applied,
+      findings: [],
+    },
     connection.sql,
   )
   const files = undone.map(rollbackAsMigration)
-  const foreign = await foreignCodeOf(connection.sql, files)
-  report.findings.push(...foreignCodeFindings([...foreign.values()].flat()))
-  for (const [n, step] of plan.steps.entries())
-    step.hazards.push(...foreignCodeHazards(foreign.get(files[n]!) ?? []))
+  report.findings.push(...(await addForeignCode(connection, plan, files)))
   const { found: objects, refused } = await droppedBy(connection, track, undone)
   report.findings.push(...refused)
   const drift = await seeDrift(connection, target.major)
   // one place for all that must be allowed by name: the first step's hazards
   plan.steps[0]!.hazards.push(
     ...(await ignored(connection, drift.changed, track, objects, options)),
-    ...undone.flatMap(m =>
-      m.irreversible
-        ? [{ code: 'SKIPS_IRREVERSIBLE' as const, subject: m.name, detail: m.irreversible }]
-        : [],
-    ),
+    ...undone.flatMap(skipsIrreversible),
   )
   const lost = await losses(connection, track.name, objects)
   report.tables.push(lossTable(lost))
-  for (const l of lost)
-    if (!l.counted)
-      report.findings.push(
-        finding('LOSS', nameOf(l), { atRisk: null, edited: null, users: null, rows: null }, 'info'),
-      )
-    else if (l.atRisk > 0) {
-      const { edited, users, rows } = l.counted
-      report.findings.push(finding('LOSS', nameOf(l), { atRisk: l.atRisk, edited, users, rows }))
-    }
   report.findings.push(
+    ...lost.flatMap(lossFinding),
     ...driftFinding(drift),
     ...(await preflight(connection, files)),
     ...(await dependants(connection, objects, undone)),
   )
   report.steps = plan.steps.map(s => stepResult(s))
   return { plan, lost, drift, report }
+}
+
+/** Gives each step the hazards of others' code that its file runs; what is to be said of that code. */
+async function addForeignCode({ sql }: Connection, plan: Plan, files: Migration[]): Promise<Finding[]> {
+  const foreign = await foreignCodeOf(sql, files)
+  for (const [n, step] of plan.steps.entries())
+    step.hazards.push(...foreignCodeHazards(foreign.get(files[n]!) ?? []))
+  return foreignCodeFindings([...foreign.values()].flat())
+}
+
+const skipsIrreversible = ({ name, irreversible }: Migration): Hazard[] =>
+  irreversible ? [{ code: 'SKIPS_IRREVERSIBLE', subject: name, detail: irreversible }] : []
+
+/** What goes of an object, where somebody could miss it, or nobody knows whether. */
+function lossFinding(lost: Loss): Finding[] {
+  if (!lost.counted)
+    return [finding('LOSS', nameOf(lost), { atRisk: null, edited: null, users: null, rows: null }, 'info')]
+  const { edited, users, rows } = lost.counted
+  return lost.atRisk > 0 ? [finding('LOSS', nameOf(lost), { atRisk: lost.atRisk, edited, users, rows })] : []
 }
 
 /**

@@ -12,11 +12,11 @@ import { bestEffort } from './best_effort.js'
 import { byPartition } from './by_partition.js'
 import { proofState } from './catalog_proof.js'
 import { type Executed, type FileStep, ledgerRow, runAlone, withProgress } from './execute_file.js'
-import { dropIndex, resetAll, sendText } from './execute_file.sql.js'
+import { dropIndex, resetAll } from './execute_file.sql.js'
 import { committingProcedures, invalidLeftovers, schemaInPath } from './execute_parts.sql.js'
 import { oneTransaction } from './execute_transaction.js'
 import { addLedgerRow, finishedStatements, updateLedgerRow } from './ledger.sql.js'
-import { writeTogether } from './ledger_rows.js'
+import { writeThenSend, writeTogether } from './ledger_rows.js'
 import { withLockRetries } from './lock_retry.js'
 import { movingRow } from './moving_row.js'
 import { refuseNamed } from './refuse_destruction.js'
@@ -56,19 +56,15 @@ export async function runParts(run: Run, step: FileStep, transaction: Transactio
       const { migration } = step
       ctx.emit({ type: 'statement', migration, index, of: all.length, text, skipped: null })
       const to = behind
+      const move = (tx: Db) => row.move(tx, outcome, to)
       if (part.alone) {
         const { again, done } = await oneAlone(run, step, part.statements[0]!, source)
         attempts += again
         if (done) skipped++
-        const ended = await writeTogether(run, beside, tx => row.move(tx, outcome, to))
-        if (!ended) throw new Failure('FENCED', migration)
+        if (!(await writeTogether(run, beside, move))) throw new Failure('FENCED', migration)
       } else {
-        const tried = await together(run, step, part, source, async tx => {
-          const isOurs = await row.move(tx, outcome, to)
-          if (isOurs && beside !== null) await sendText(tx, beside)
-          return isOurs
-        })
-        attempts += tried - 1
+        const record = (tx: Db) => writeThenSend(tx, beside, move)
+        attempts += (await together(run, step, part, source, record)) - 1
       }
       row.reached = to
       await row.stopIfAsked(all.length)
@@ -76,12 +72,7 @@ export async function runParts(run: Run, step: FileStep, transaction: Transactio
     if (all.length === 0) await writeTogether(run, step.alongside ?? null, tx => row.move(tx, 'done', 0))
   } catch (error) {
     await row.fail(error)
-    if (row.reached === 0) throw error
-    const done = all.slice(0, row.reached).map(s => firstLine(s.text))
-    throw new Failures([
-      ...findingsOf(error),
-      finding('PARTLY_APPLIED', step.file.path, { done: done.length, of: all.length, statements: done }),
-    ])
+    throw row.reached === 0 ? error : partlyApplied(step, all, row.reached, error)
   } finally {
     if (!writer.lost)
       await bestEffort(ctx, 'settings', () =>
@@ -89,6 +80,15 @@ export async function runParts(run: Run, step: FileStep, transaction: Transactio
       )
   }
   return { attempts, durationMs: row.took(), skipped, findings: [] }
+}
+
+/** A fault after which the first statements stay. */
+function partlyApplied({ file }: FileStep, all: Statement[], reached: number, error: unknown): Failures {
+  const done = all.slice(0, reached).map(s => firstLine(s.text))
+  return new Failures([
+    ...findingsOf(error),
+    finding('PARTLY_APPLIED', file.path, { done: done.length, of: all.length, statements: done }),
+  ])
 }
 
 /** How many statements an earlier run has finished. */

@@ -18,6 +18,7 @@ import {
 } from './execute_file.js'
 import { sendText } from './execute_file.sql.js'
 import { addLedgerRow, addLedgerRowOrAbort } from './ledger.sql.js'
+import { writeThenSend } from './ledger_rows.js'
 import { withLockRetries } from './lock_retry.js'
 import { Tracer } from './lock_trace.js'
 import { DestructionGuard } from './refuse_destruction.js'
@@ -43,11 +44,12 @@ export async function runTransaction(run: Run, step: FileStep): Promise<Executed
     from: 0,
     text,
     statements,
-    record: async (tx: Db) => {
-      const isOurs = (await addLedgerRow(tx, run.token, done())) !== null
-      if (isOurs && step.alongside) await sendText(tx, step.alongside)
-      return isOurs
-    },
+    record: (tx: Db) =>
+      writeThenSend(
+        tx,
+        step.alongside ?? null,
+        async () => (await addLedgerRow(tx, run.token, done())) !== null,
+      ),
     recordOrAbort: watched
       ? null
       : async (tx: Db) => {
@@ -106,15 +108,7 @@ export async function oneTransaction(
       : begun.then(() => sendEach(run, tx, step, source, statements))
     // what goes statement by statement is still on its way when this is reached
     if (!whole) await sent
-    // before anybody can meet them
-    const trials = step.direction === 'up' ? trialsOf(statements) : []
-    if (trials.length > 0) await firstFault([begun, sent])
-    for (const trial of trials) await tryTriggers(tx, trial)
-    // CREATE SCHEMA IF NOT EXISTS is content with a schema of whomever
-    if (statements.some(s => s.kind === 'CreateSchemaStmt')) {
-      await firstFault([begun, sent])
-      refusePlanted(await plantedObjects(tx))
-    }
+    await tryWhatIsMade(tx, step, statements, () => firstFault([begun, sent]))
     if (recordOrAbort) {
       const recorded = recordOrAbort(tx)
       // of a transaction that anything has aborted, this is the end too
@@ -149,6 +143,22 @@ export async function oneTransaction(
       })
     tx.release()
   }
+}
+
+/** Looks at what a file has made before anybody can meet it; `settled` waits for the file itself. */
+async function tryWhatIsMade(
+  tx: Db,
+  { direction }: FileStep,
+  statements: Statement[],
+  settled: () => Promise<void>,
+): Promise<void> {
+  const trials = direction === 'up' ? trialsOf(statements) : []
+  if (trials.length > 0) await settled()
+  for (const trial of trials) await tryTriggers(tx, trial)
+  // CREATE SCHEMA IF NOT EXISTS is content with a schema of whomever
+  if (!statements.some(s => s.kind === 'CreateSchemaStmt')) return
+  await settled()
+  refusePlanted(await plantedObjects(tx))
 }
 
 const changesRole = ({ kind, node }: Statement): boolean =>

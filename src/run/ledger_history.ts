@@ -39,3 +39,7 @@ export const finishedOf = ({ unfinished }: History): ReadonlyMap<string, number>
 
 /** The row, where it is one of applying; null for one of rolling back. */
 export const upward = (row: LedgerRow | undefined): LedgerRow | null => (row?.direction === 'up' ? row : null)
+
+/** The row, where it is one of rolling back; null for one of applying. */
+export const downward = (row: LedgerRow | undefined): LedgerRow | null =>
+  row?.direction === 'down' ? row : null

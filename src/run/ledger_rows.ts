@@ -62,6 +62,17 @@ export async function record(
   return id
 }
 
+/** A write, and SQL after it: not sent where the write says that it was none of ours. */
+export async function writeThenSend<T>(
+  tx: Db,
+  alongside: string | null,
+  write: (sql: Db) => Promise<T>,
+): Promise<T> {
+  const written = await write(tx)
+  if (alongside !== null && written !== null && written !== false) await sendText(tx, alongside)
+  return written
+}
+
 /** A write of the ledger, and SQL in the same transaction: not sent where the lease is no longer ours. */
 export async function writeTogether<T>(
   { writer }: Pick<Run, 'writer'>,
@@ -69,9 +80,5 @@ export async function writeTogether<T>(
   write: (sql: Db) => Promise<T>,
 ): Promise<T> {
   if (alongside === null) return write(writer.sql)
-  return (await writer.sql.begin(async tx => {
-    const written = await write(tx)
-    if (written !== null && written !== false) await sendText(tx, alongside)
-    return written
-  })) as T
+  return (await writer.sql.begin(tx => writeThenSend(tx, alongside, write))) as T
 }

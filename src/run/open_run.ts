@@ -1,7 +1,7 @@
 import type { Connection } from '../database/connection.js'
 import { applicationOf, type Context, connect } from '../database/context.js'
 import { isLost, unlessLost } from '../database/faults.js'
-import { inspect, type Target } from '../database/server.js'
+import { inspect } from '../database/server.js'
 import { Failure } from '../model/failure.js'
 import { closeKilledRuns, nameSession } from './at_work.sql.js'
 import { beside } from './beside.js'
@@ -12,14 +12,64 @@ import type { Run } from './run.js'
 import { schemaVersion, upgrade, upgrades } from './schema_upgrades.sql.js'
 import { restoreTableSettings } from './table_settings.js'
 
-/** Says which run the sessions are of, to the server and to whoever listens. */
-async function nameRun(ctx: Context, id: number, writer: Connection, monitor: Connection): Promise<void> {
+/** The connections of a run. Each is replaced where it was lost. */
+interface Connections {
+  writer: Connection
+  monitor: Connection
+}
+
+/** Opens both connections of a run, or none. */
+async function connectBoth(ctx: Context): Promise<Connections> {
+  const writer = await connect(ctx, 'writer')
+  try {
+    return { writer, monitor: await connect(ctx, 'monitor') }
+  } catch (error) {
+    await writer.close()
+    throw error
+  }
+}
+
+async function closeBoth({ writer, monitor }: Connections): Promise<void> {
+  await Promise.all([writer.close(), monitor.close()])
+}
+
+/** Closes the connections, one of which is gone, and opens both again; the other may be there yet. */
+async function replaceBoth(ctx: Context, connections: Connections): Promise<void> {
+  const { writer, monitor } = connections
+  await Promise.all([writer, monitor].map(c => c.close().catch(unlessLost)))
+  connections.writer = await connectAgain(ctx)
+  connections.monitor = await connectAgain(ctx)
+}
+
+/** How long a server may be away, in milliseconds: one that restarts is for seconds. */
+const awayMs = 60_000
+
+/** Keeps knocking while the server is away. */
+async function connectAgain(ctx: Context): Promise<Connection> {
+  const start = ctx.clock.now()
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await connect(ctx, 'writer')
+    } catch (error) {
+      const away = ctx.clock.now() - start
+      if (away > awayMs || ctx.signal.aborted || !isLost(error)) throw error
+      ctx.emit({ type: 'reconnect', attempt, reason: (error as Error).message })
+      await ctx.clock.sleep(Math.min(2000, 100 * attempt), ctx.signal)
+    }
+  }
+}
+
+/** Adds the run to the list of runs; says to the server and to whoever listens which one it is. */
+async function listRun(ctx: Context, { writer, monitor }: Connections, command: string): Promise<number> {
+  const { host, who, reason, tool } = ctx
+  const id = await addRun(writer.sql, { command, host, who, reason, tool })
   ctx.run = id
   await Promise.all([
     nameSession(writer.sql, applicationOf(ctx, 'writer')),
     nameSession(monitor.sql, applicationOf(ctx, 'monitor')),
   ])
   ctx.emit({ type: 'run', run: id })
+  return id
 }
 
 /** How often the holder of the lease says that it lives, in milliseconds. */
@@ -87,101 +137,90 @@ async function acquire(
   }
 }
 
+/** Prepares the ledger, takes the lease and begins a run: those that were killed before it have ended. */
+async function enter(ctx: Context, connections: Connections, command: string, leaseWaitMs: number) {
+  const { writer } = connections
+  const target = await inspect(ctx, writer)
+  await prepareLedger(writer, ctx.tool)
+  const token = await acquire(ctx, writer, command, leaseWaitMs)
+  const id = await listRun(ctx, connections, command)
+  await closeKilledRuns(writer.sql, id)
+  return { target, token, id }
+}
+
+/** Says that the holder of the lease lives, until the run is over. */
+async function keepBeating(
+  ctx: Context,
+  connections: Connections,
+  lease: { token: number },
+  over: AbortSignal,
+): Promise<void> {
+  /** Without a monitor nobody would hear that the holder lives. */
+  const replaceMonitor = async () => {
+    const before = connections.monitor
+    const fresh = await connect(ctx, 'monitor')
+    // the run may have connected again meanwhile, or have ended
+    if (connections.monitor !== before || over.aborted) return fresh.close()
+    connections.monitor = fresh
+    await before.close()
+  }
+  for (;;) {
+    await ctx.clock.sleep(heartbeatMs, over)
+    if (over.aborted) return
+    await bestEffort(ctx, 'heartbeat of the lease', async () => {
+      if (connections.monitor.lost) await replaceMonitor()
+      await beat(connections.monitor.sql, lease.token)
+    })
+  }
+}
+
+/** Takes the lease once more after the connections were lost. FENCED when another run has it. */
+async function acquireAgain(ctx: Context, writer: Connection, command: string, former: number) {
+  const { token } = await readLease(writer.sql)
+  if (token !== former) throw new Failure('FENCED', 'this run')
+  // the server may not know yet that the former connection is gone
+  await endFormerBackend(writer.sql, former)
+  return await acquire(ctx, writer, command, 10_000)
+}
+
 /**
  * Opens a run: connects, prepares the ledger, takes the lease. The caller reads the ledger again afterwards.
  */
 export async function openRun(given: Context, command: string, leaseWaitMs: number): Promise<Run> {
   const ctx: Context = { ...given, cores: given.cores ?? 1 }
-  let writer = await connect(ctx, 'writer')
-  let monitor: Connection
-  try {
-    monitor = await connect(ctx, 'monitor')
-  } catch (error) {
-    await writer.close()
+  const connections = await connectBoth(ctx)
+  const { target, id, ...lease } = await enter(ctx, connections, command, leaseWaitMs).catch(async error => {
+    await closeBoth(connections)
     throw error
-  }
-  let token = 0
-  let id = 0
-  let stopped = false
-  const stop = new AbortController()
-  const shut = async () => {
-    stop.abort()
-    await Promise.all([writer.close(), monitor.close()])
-  }
-  let target: Target
-  try {
-    target = await inspect(ctx, writer)
-    await prepareLedger(writer, ctx.tool)
-    token = await acquire(ctx, writer, command, leaseWaitMs)
-    id = await addRun(writer.sql, {
-      command,
-      host: ctx.host,
-      who: ctx.who,
-      reason: ctx.reason,
-      tool: ctx.tool,
-    })
-    await nameRun(ctx, id, writer, monitor)
-    await closeKilledRuns(writer.sql, id)
-  } catch (error) {
-    await shut()
-    throw error
-  }
-
-  /** Without a monitor nobody would hear that the holder lives. */
-  const replaceMonitor = async () => {
-    const before = monitor
-    const fresh = await connect(ctx, 'monitor')
-    // the run may have connected again meanwhile, or have ended
-    if (monitor !== before || stopped) return fresh.close()
-    monitor = fresh
-    await before.close()
-  }
-  const heart = async () => {
-    while (!stopped) {
-      await ctx.clock.sleep(heartbeatMs, stop.signal)
-      if (stopped) return
-      await bestEffort(ctx, 'heartbeat of the lease', async () => {
-        if (monitor.lost) await replaceMonitor()
-        await beat(monitor.sql, token)
-      })
-    }
-  }
-  const beating = beside(heart())
-
+  })
+  const over = new AbortController()
+  const beating = beside(keepBeating(ctx, connections, lease, over.signal))
   const run: Run = {
     ctx,
     target,
-    get id() {
-      return id
-    },
+    id,
     get token() {
-      return token
+      return lease.token
     },
     get writer() {
-      return writer
+      return connections.writer
     },
     get monitor() {
-      return monitor
+      return connections.monitor
     },
     reconnect: async () => {
-      const before = token
-      await closeLost(writer, monitor)
-      writer = await connectAgain(ctx)
-      monitor = await connectAgain(ctx)
-      const lease = await readLease(writer.sql)
-      if (lease.token !== before) throw new Failure('FENCED', 'this run')
-      // the server may not know yet that the former connection is gone
-      await endFormerBackend(writer.sql, before)
-      token = await acquire(ctx, writer, command, 10_000)
+      await replaceBoth(ctx, connections)
+      lease.token = await acquireAgain(ctx, connections.writer, command, lease.token)
     },
     close: async outcome => {
-      stopped = true
+      over.abort()
+      const { writer } = connections
       if (!writer.lost) {
         // a server that takes no writes any more would take the report away
         await bestEffort(ctx, 'end of the run', () => endRun(writer.sql, id, outcome))
-        await bestEffort(ctx, 'end of the lease', () => releaseLease(writer.sql, token))
+        await bestEffort(ctx, 'end of the lease', () => releaseLease(writer.sql, lease.token))
       }
-      await shut()
+      await closeBoth(connections)
       await beating.end()
     },
   }
@@ -195,65 +234,31 @@ export async function openRun(given: Context, command: string, leaseWaitMs: numb
   return run
 }
 
-/** Closes connections one of which is gone; the other may be there yet. */
-const closeLost = async (...connections: Connection[]): Promise<void> => {
-  await Promise.all(connections.map(c => c.close().catch(unlessLost)))
-}
-
-/** How long a server may be away, in milliseconds: one that restarts is for seconds. */
-const awayMs = 60_000
-
-/** Keeps knocking while the server is away. */
-async function connectAgain(ctx: Context): Promise<Connection> {
-  const start = ctx.clock.now()
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await connect(ctx, 'writer')
-    } catch (error) {
-      const away = ctx.clock.now() - start
-      if (away > awayMs || ctx.signal.aborted || !isLost(error)) throw error
-      ctx.emit({ type: 'reconnect', attempt, reason: (error as Error).message })
-      await ctx.clock.sleep(Math.min(2000, 100 * attempt), ctx.signal)
-    }
-  }
-}
-
 /**
  * Joins a backfill that another invocation holds the lease of: a writer and a monitor without a lease.
  * Fencing is by the claim of each range; the ledger stays with the holder.
  */
 export async function joinRun(given: Context, command: string): Promise<Run> {
   const ctx: Context = { ...given }
-  let writer = await connect(ctx, 'writer')
-  let monitor = await connect(ctx, 'monitor')
-  const target = await inspect(ctx, writer)
-  const id = await addRun(writer.sql, {
-    command,
-    host: ctx.host,
-    who: ctx.who,
-    reason: ctx.reason,
-    tool: ctx.tool,
-  })
-  await nameRun(ctx, id, writer, monitor)
+  const connections = await connectBoth(ctx)
+  const target = await inspect(ctx, connections.writer)
+  const id = await listRun(ctx, connections, command)
   return {
     ctx,
     id,
     target,
     token: 0,
     get writer() {
-      return writer
+      return connections.writer
     },
     get monitor() {
-      return monitor
+      return connections.monitor
     },
-    reconnect: async () => {
-      await closeLost(writer, monitor)
-      writer = await connectAgain(ctx)
-      monitor = await connectAgain(ctx)
-    },
+    reconnect: () => replaceBoth(ctx, connections),
     close: async outcome => {
+      const { writer } = connections
       if (!writer.lost) await endRun(writer.sql, id, outcome)
-      await Promise.all([writer.close(), monitor.close()])
+      await closeBoth(connections)
     },
   }
 }

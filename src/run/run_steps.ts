@@ -110,64 +110,17 @@ export function rehearsalStorage(applied: Iterable<string>): UmzugStorage {
  *
  * Nothing leaves the states on the right.
  */
-export async function runSteps(
-  ctx: Pick<Context, 'emit' | 'clock' | 'signal'>,
-  { track, plan, storage, perform, gate, unreached }: StepsToRun,
-): Promise<Ran> {
-  const planned = new Map(
+export async function runSteps(ctx: StepContext, steps: StepsToRun): Promise<Ran> {
+  const { track, plan, storage, unreached = 'an earlier step did not finish' } = steps
+  const planned = new Map<string, PlannedStep>(
     plan.steps.map((step, i) => [
       idOf(step.migration),
-      {
-        step,
-        index: i + 1,
-        result: stepResult(step, 'not-run', unreached ?? 'an earlier step did not finish'),
-      },
+      { step, index: i + 1, result: stepResult(step, 'not-run', unreached) },
     ]),
   )
   const ran: Ran = { steps: [], done: [], findings: [], backfill: [], verdict: 'clean' }
-
-  const runOne = async (id: string) => {
-    const entry = planned.get(id)!
-    const { step, index } = entry
-    const { migration, direction } = step
-    const note = (change: Partial<StepResult>) => Object.assign(entry.result, change)
-    if (ctx.signal.aborted) {
-      note({ reason: 'interrupted before it began' })
-      throw new Stop('interrupted', [finding('INTERRUPTED', migration.name, { command: null })])
-    }
-    const closed = (await gate?.(step)) ?? []
-    if (closed.length > 0) {
-      note({ reason: `gate ${closed[0]!.facts.check} found rows` })
-      throw new Stop('attention', closed)
-    }
-    const { name, phase } = migration
-    const { title } = entry.result
-    ctx.emit({ type: 'step-start', migration: name, title, phase, direction, index, of: plan.steps.length })
-    const start = ctx.clock.now()
-    const took = () => ctx.clock.now() - start
-    let performed: Performed
-    try {
-      performed = await perform(step)
-    } catch (error) {
-      const { backfill, rows = null, reason = null } = error instanceof Stop ? error.reached : {}
-      note({ outcome: isStop(error) ? 'interrupted' : 'failed', durationMs: took(), rows, reason })
-      if (backfill) ran.backfill.push(backfill)
-      throw error
-    }
-    const { outcome, result = {}, skipped = 0, findings = [], backfill, ends } = performed
-    note({ durationMs: outcome === 'not-run' ? null : took(), reason: null, ...result, outcome })
-    ran.findings.push(...findings)
-    if (backfill) ran.backfill.push(backfill)
-    if (outcome === 'done' || outcome === 'rolled-back') {
-      ran.done.push(step)
-      const { durationMs, rows } = entry.result
-      ctx.emit({ type: 'step-done', migration: name, durationMs: durationMs ?? 0, rows, skipped })
-    }
-    if (ends) throw new Halt()
-  }
-
   try {
-    await inOrder(track, plan, storage, runOne)
+    await inOrder(track, plan, storage, id => runStep(ctx, steps, planned.get(id)!, ran))
   } catch (error) {
     if (error instanceof Stop) {
       ran.findings.push(...error.findings)
@@ -179,6 +132,60 @@ export async function runSteps(
   }
   ran.steps = [...planned.values()].map(p => p.result)
   return ran
+}
+
+type StepContext = Pick<Context, 'emit' | 'clock' | 'signal'>
+
+/** A step, its place from 1 on, and what the report says of it so far. */
+interface PlannedStep {
+  step: Step
+  index: number
+  result: StepResult
+}
+
+/** Runs one step and notes what became of it. Throws what ends the loop. */
+async function runStep(
+  ctx: StepContext,
+  { plan, perform, gate }: StepsToRun,
+  { step, index, result }: PlannedStep,
+  ran: Ran,
+): Promise<void> {
+  const { migration, direction } = step
+  const { name, phase } = migration
+  const note = (change: Partial<StepResult>) => Object.assign(result, change)
+  if (ctx.signal.aborted) {
+    note({ reason: 'interrupted before it began' })
+    throw new Stop('interrupted', [finding('INTERRUPTED', name, { command: null })])
+  }
+  const closed = (await gate?.(step)) ?? []
+  if (closed.length > 0) {
+    note({ reason: `gate ${closed[0]!.facts.check} found rows` })
+    throw new Stop('attention', closed)
+  }
+  const of = plan.steps.length
+  const { title } = result
+  ctx.emit({ type: 'step-start', migration: name, title, phase, direction, index, of })
+  const start = ctx.clock.now()
+  const took = () => ctx.clock.now() - start
+  let performed: Performed
+  try {
+    performed = await perform(step)
+  } catch (error) {
+    const { backfill, rows = null, reason = null } = error instanceof Stop ? error.reached : {}
+    note({ outcome: isStop(error) ? 'interrupted' : 'failed', durationMs: took(), rows, reason })
+    if (backfill) ran.backfill.push(backfill)
+    throw error
+  }
+  const { outcome, skipped = 0, findings = [], backfill, ends } = performed
+  note({ durationMs: outcome === 'not-run' ? null : took(), reason: null, ...performed.result, outcome })
+  ran.findings.push(...findings)
+  if (backfill) ran.backfill.push(backfill)
+  if (outcome === 'done' || outcome === 'rolled-back') {
+    ran.done.push(step)
+    const { durationMs, rows } = result
+    ctx.emit({ type: 'step-done', migration: name, durationMs: durationMs ?? 0, rows, skipped })
+  }
+  if (ends) throw new Halt()
 }
 
 /** Puts what became of the steps into a command's report. */

@@ -1,4 +1,5 @@
 import type { Db } from '../database/types.js'
+import { shortList } from '../model/few_names.js'
 import { describeForeignCode } from '../plan/foreign_code.js'
 import { codeOfOthers } from './lent_rights.sql.js'
 
@@ -10,6 +11,5 @@ export async function whyNotAct(sql: Db, tables: string[], does: 'reads' | 'writ
   const code = await codeOfOthers(sql, tables, does)
   if (code.length === 0) return null
   const named = [...new Set(code.map(c => `${describeForeignCode(c)} on ${c.table}`))]
-  const more = named.length > mostCode ? ` and ${named.length - mostCode} more` : ''
-  return `acting as somebody would run ${named.slice(0, mostCode).join(', ')}${more}, which could take the rights of ${code[0]!.role}, a superuser: connect as a role that is no superuser`
+  return `acting as somebody would run ${shortList(named, mostCode)}, which could take the rights of ${code[0]!.role}, a superuser: connect as a role that is no superuser`
 }

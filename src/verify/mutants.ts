@@ -2,7 +2,7 @@ import { recount } from '../backfill/recount.js'
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect, inside } from '../database/context.js'
-import { isRefused, serverFault } from '../database/faults.js'
+import { faultText, isRefused, serverFault } from '../database/faults.js'
 import { savepoint, takenBack, transaction } from '../database/scopes.js'
 import { inspect } from '../database/server.js'
 import type { Db } from '../database/types.js'
@@ -12,7 +12,15 @@ import { expectedNow } from '../model/expected.js'
 import { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import { acts, type Check, type Track } from '../model/project.js'
-import { emptyReport, finding, interrupted, type Report, type Table, verdictOf } from '../model/report.js'
+import {
+  emptyReport,
+  type Finding,
+  finding,
+  interrupted,
+  type Report,
+  type Table,
+  verdictOf,
+} from '../model/report.js'
 import { wants } from '../plan/consent.js'
 import { judgeForeignCode } from '../plan/foreign_code.js'
 import { readHistory } from '../plan/history.js'
@@ -52,69 +60,37 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
     report.findings.push(finding('NOTHING_APPLIED', track.name, {}, 'error'))
     return { ...report, verdict: 'failed' }
   }
-  const foreign = await judgeForeignCode(connection.sql, await tablesNamed(track))
-  const wanted = wants(track.name, consent, {
-    hazards: [...new Set(foreign.hazards.map(h => h.code))],
-    database: target.info.database,
-    because: [
-      ...foreign.hazards.map(h => `${h.code}: ${h.detail}`),
-      'every mutant takes ACCESS EXCLUSIVE locks while all checks run: meant for a scratch database, such as that of `rethread demo --keep`',
-    ],
-  })
-  report.findings.push(...foreign.findings, ...wanted)
-  if (wanted.length > 0) return { ...report, verdict: verdictOf(report) }
-  const info = await requireTrackInfo(track).catch(error => {
-    if (error instanceof Failure && error.finding.code === 'NO_TRACK_INFO') return null
-    throw error
-  })
-  const facts = await sharedFactsOf(track)
-  const holding = expectedNow(facts.expected, applied)
-  const all = track.checks.filter(
-    c => !isOutlook(c) && !isListing(c) && whySkipped(c, facts.expected, applied) === null,
-  )
-  const checks = [...all.filter(c => !acts(c)), ...all.filter(acts)]
-  const functions = holding.flatMap(e => Object.keys(e.functions ?? {}))
-  const mutants = [
-    ...(await mutantsOf(connection.sql, await objectsOf(track), functions, info)),
-    ...checks.flatMap(c => (c.mutant === null ? [] : [{ name: `what ${c.name} names`, sql: c.mutant }])),
-  ]
-  const scene = { ctx, connection, track, facts, checks, applied }
-  const tried: MutantResult[] = []
-  // what checks find before anything was broken is not what they notice
-  const before = await wakeChecks(scene, null, () => false)
-  const woken = new Set<string>()
-  for (const [i, mutant] of mutants.entries()) {
-    if (ctx.signal.aborted) break
-    ctx.emit({ type: 'check', check: mutant.name, index: i + 1, of: mutants.length })
-    const notices = ([name, said]: [string, string]) => before.said.get(name) !== said
-    const after = await wakeChecks(
-      scene,
-      mutant,
-      (check, said) => acts(check) && woken.has(check.name) && [...said].some(notices),
-    )
-    // checks that were skipped have noticed nothing
-    if (ctx.signal.aborted) break
-    const caughtBy = [...after.said].filter(notices).map(([name]) => name)
-    for (const name of caughtBy) woken.add(name)
-    tried.push({ mutant, caughtBy, refusal: after.refusal })
-  }
-  report.tables.push(tableOfMutants(tried), tableOfChecks(checks, tried))
-  for (const { mutant, caughtBy, refusal } of tried)
-    if (caughtBy.length === 0 && refusal === null)
-      report.findings.push(finding('MUTANT_SURVIVED', mutant.name, { sql: mutant.sql }))
-  // the database may refuse what a check is there to notice; that check was not tried then
-  for (const check of checks) {
-    const own = tried.find(t => t.mutant.sql === check.mutant)
-    if (own?.refusal && !tried.some(t => t.caughtBy.includes(check.name)))
-      report.findings.push(
-        finding('MUTANT_REFUSED', own.mutant.name, { reason: own.refusal, sql: own.mutant.sql }),
-      )
-  }
+  const { findings, refused } = await askForMutants(connection, track, consent, target.info.database)
+  report.findings.push(...findings)
+  if (refused) return { ...report, verdict: verdictOf(report) }
+  const scene = await sceneOf(ctx, connection, track, applied)
+  const tried = await tryMutants(scene, await mutantsIn(scene))
+  report.tables.push(tableOfMutants(tried), tableOfChecks(scene.checks, tried))
+  report.findings.push(...survivors(tried), ...refusedMutants(scene.checks, tried))
   const caught = tried.filter(t => t.caughtBy.length > 0 || t.refusal !== null).length
   report.findings.push(finding('MUTANTS', track.name, { caught, of: tried.length }))
   if (caught < tried.length) report.verdict = 'attention'
   report.verdict = verdictOf(report)
   return ctx.signal.aborted ? interrupted(report, track.name) : report
+}
+
+/** Whether somebody has named the database and allowed what mutants run of others' code. */
+async function askForMutants(
+  { sql }: Connection,
+  track: Track,
+  consent: Consent,
+  database: string,
+): Promise<{ findings: Finding[]; refused: boolean }> {
+  const { hazards, findings } = await judgeForeignCode(sql, await tablesNamed(track))
+  const wanted = wants(track.name, consent, {
+    hazards: [...new Set(hazards.map(h => h.code))],
+    database,
+    because: [
+      ...hazards.map(h => `${h.code}: ${h.detail}`),
+      'every mutant takes ACCESS EXCLUSIVE locks while all checks run: meant for a scratch database, such as that of `rethread demo --keep`',
+    ],
+  })
+  return { findings: [...findings, ...wanted], refused: wanted.length > 0 }
 }
 
 /** What every mutant is tried in: the checks that mean anything at what is applied. */
@@ -126,6 +102,78 @@ interface Scene {
   checks: Check[]
   applied: ReadonlySet<string>
 }
+
+/** The checks that mean anything at what is applied, those that act as somebody last. */
+async function sceneOf(
+  ctx: Context,
+  connection: Connection,
+  track: Track,
+  applied: ReadonlySet<string>,
+): Promise<Scene> {
+  const facts = await sharedFactsOf(track)
+  const all = track.checks.filter(
+    c => !isOutlook(c) && !isListing(c) && whySkipped(c, facts.expected, applied) === null,
+  )
+  return {
+    ctx,
+    connection,
+    track,
+    facts,
+    checks: [...all.filter(c => !acts(c)), ...all.filter(acts)],
+    applied,
+  }
+}
+
+/** What is taken away of what a track has made, and what its checks name themselves. */
+async function mutantsIn({ connection, track, facts, checks, applied }: Scene): Promise<Mutant[]> {
+  const info = await requireTrackInfo(track).catch(error => {
+    if (error instanceof Failure && error.finding.code === 'NO_TRACK_INFO') return null
+    throw error
+  })
+  const functions = expectedNow(facts.expected, applied).flatMap(e => Object.keys(e.functions ?? {}))
+  return [
+    ...(await mutantsOf(connection.sql, await objectsOf(track), functions, info)),
+    ...checks.flatMap(c => (c.mutant === null ? [] : [{ name: `what ${c.name} names`, sql: c.mutant }])),
+  ]
+}
+
+/** Tries one mutant after the other, until somebody stops it. */
+async function tryMutants(scene: Scene, mutants: Mutant[]): Promise<MutantResult[]> {
+  const { signal, emit } = scene.ctx
+  const tried: MutantResult[] = []
+  // what checks find before anything was broken is not what they notice
+  const before = await wakeChecks(scene, null, () => false)
+  const notices = ([name, said]: [string, string]) => before.said.get(name) !== said
+  const woken = new Set<string>()
+  for (const [i, mutant] of mutants.entries()) {
+    if (signal.aborted) break
+    emit({ type: 'check', check: mutant.name, index: i + 1, of: mutants.length })
+    const after = await wakeChecks(
+      scene,
+      mutant,
+      (check, said) => acts(check) && woken.has(check.name) && [...said].some(notices),
+    )
+    // checks that were skipped have noticed nothing
+    if (signal.aborted) break
+    const caughtBy = [...after.said].filter(notices).map(([name]) => name)
+    for (const name of caughtBy) woken.add(name)
+    tried.push({ mutant, caughtBy, refusal: after.refusal })
+  }
+  return tried
+}
+
+const survivors = (tried: MutantResult[]): Finding[] =>
+  tried
+    .filter(t => t.caughtBy.length === 0 && t.refusal === null)
+    .map(({ mutant }) => finding('MUTANT_SURVIVED', mutant.name, { sql: mutant.sql }))
+
+/** The database may refuse what a check is there to notice; that check was not tried then. */
+const refusedMutants = (checks: Check[], tried: MutantResult[]): Finding[] =>
+  checks.flatMap(check => {
+    const own = tried.find(t => t.mutant.sql === check.mutant)
+    if (!own?.refusal || tried.some(t => t.caughtBy.includes(check.name))) return []
+    return [finding('MUTANT_REFUSED', own.mutant.name, { reason: own.refusal, sql: own.mutant.sql })]
+  })
 
 /**
  * Applies one mutant, runs every check but those that are needless by what others said, and takes it all
@@ -174,8 +222,7 @@ async function refusalOf(tx: Db, mutant: Mutant): Promise<string | null> {
     return null
   } catch (error) {
     if (!isRefused(error)) throw error
-    const fault = serverFault(error)!
-    return `${fault.code}: ${fault.message}`
+    return faultText(error)
   }
 }
 

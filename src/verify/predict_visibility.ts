@@ -36,21 +36,63 @@ interface Predicting {
   unknown: Unforeseen[]
 }
 
+/** What there is while the files are played one after the other on twins that are filled. */
+interface Playing {
+  tx: Db
+  asked: Predicting
+  twins: Twins
+  /** Rows of each twin, or why it has none. */
+  filled: ReadonlyMap<string, number | { unknown: string }>
+  state: AccessState
+  /** Tables whose changes fire triggers. */
+  firing: ReadonlySet<string>
+  /** The file that the server refuses. */
+  stopped: { migration: string; reason: string } | null
+  /** Functions that are there or that a file has made: a later one may change them. */
+  functions: Set<string>
+}
+
 /** Who will see what, found out on twins in a transaction that its caller takes back. */
 export async function predict(tx: Db, asked: Predicting): Promise<Prediction> {
-  const { files, seers, writes, unknown } = asked
+  const { files, seers, path, there } = asked
   await setLocal(tx, 50, 5000, { search_path: '' })
   // policies that the files make may read whatever the files name
   const named = files.flatMap(f => [...relationsNamed(f.played.map(p => p.statement))])
-  const lends = await whyNotAct(tx, [...asked.there, ...named], 'reads')
+  const lends = await whyNotAct(tx, [...there, ...named], 'reads')
   if (lends !== null) throw new NotForeseen(lends)
-  const subjects = await subjectsOf(tx, asked.there)
-  const twins = new Twins(tx, subjects, asked.path)
+  const subjects = await subjectsOf(tx, there)
+  const twins = new Twins(tx, subjects, path)
   const { columns, stopped } = await takenBack(savepoint(tx), inside => rehearse(inside, asked, subjects))
   await twins.make()
+  const playing: Playing = {
+    tx,
+    asked,
+    twins,
+    filled: await fillTwins(twins, asked, columns),
+    state: new AccessState(columns, subjects, asked.functions),
+    firing: await firingTables(tx, tablesWritten(asked)),
+    stopped,
+    functions: new Set(asked.functions),
+  }
+  const moments: SightMoment[] = [await lookAfter(playing, null)]
+  for (const file of files)
+    if (await playFile(playing, file)) moments.push(await lookAfter(playing, file.migration.name))
+  const rowsOf = (table: string): number | null => {
+    const rows = playing.filled.get(table)
+    return typeof rows === 'number' ? rows : null
+  }
+  return { seers, tables: subjects.map(({ table }) => ({ name: table, rows: rowsOf(table) })), moments }
+}
+
+/** Fills the twins with what policies ask for. */
+async function fillTwins(
+  twins: Twins,
+  { files, writes }: Predicting,
+  columns: ReadonlyMap<string, string[]>,
+): Promise<Playing['filled']> {
   const counted = await twins.areCounted(files.map(f => f.played))
   const filled = new Map<string, number | { unknown: string }>()
-  for (const s of subjects) {
+  for (const s of twins.subjects) {
     const asks = columns.get(s.table)!
     const filling = {
       columns: asks,
@@ -59,64 +101,68 @@ export async function predict(tx: Db, asked: Predicting): Promise<Prediction> {
     }
     filled.set(s.table, await orUnknown(twins.fill(s, filling)))
   }
-  const state = new AccessState(columns, subjects, asked.functions)
-  // what a file makes, a later one may change
-  const functions = new Set(asked.functions)
-  const firing = await firingTables(tx, [
-    ...[...writes.values()].flatMap(w => w.writes?.table ?? []),
-    ...changesOf(files).flatMap(c => (c.on === 'rows' ? c.table : [])),
-  ])
-  const moments: SightMoment[] = []
-  const look = async (after: string | null): Promise<void> => {
-    const sights = new Map<string, Sight>()
-    const graph = after === null ? null : await reachGraph(tx)
-    for (const s of subjects) {
-      const rows = filled.get(s.table)!
-      const why = graph && state.whyUnknown(s.table, twins.twinOf(s.table), graph)
-      const sight =
-        typeof rows !== 'number'
-          ? rows
-          : why === null
-            ? await orUnknown(twins.look(s, seers))
-            : { unknown: why }
-      if ('unknown' in sight) unknown.push({ subject: s.table, migration: after, reason: sight.unknown })
-      sights.set(s.table, sight)
-    }
-    moments.push({ after, sights })
+  return filled
+}
+
+/** Tables whose rows the files write, themselves or by their backfills. */
+const tablesWritten = ({ files, writes }: Predicting): string[] => [
+  ...[...writes.values()].flatMap(w => w.writes?.table ?? []),
+  ...changesOf(files).flatMap(c => (c.on === 'rows' ? c.table : [])),
+]
+
+/** What everybody sees of the twins when a migration was played, null for before. */
+async function lookAfter(
+  { tx, asked, twins, filled, state }: Playing,
+  after: string | null,
+): Promise<SightMoment> {
+  const sights = new Map<string, Sight>()
+  const graph = after === null ? null : await reachGraph(tx)
+  for (const s of twins.subjects) {
+    const rows = filled.get(s.table)!
+    const why = graph && state.whyUnknown(s.table, twins.twinOf(s.table), graph)
+    const sight =
+      typeof rows !== 'number'
+        ? rows
+        : why === null
+          ? await orUnknown(twins.look(s, asked.seers))
+          : { unknown: why }
+    if ('unknown' in sight) asked.unknown.push({ subject: s.table, migration: after, reason: sight.unknown })
+    sights.set(s.table, sight)
   }
-  await look(null)
-  for (const { migration, played } of files) {
-    const name = migration.name
-    const write = writes.get(name)
-    if (write?.writes) state.note(name, { on: 'rows', ...write.writes })
-    const leaves = write?.leaves && subjects.some(s => s.table === write.leaves!.table)
-    if (leaves) await twins.leave(write.leaves!.table, name)
-    else if (write?.leaves) state.note(name, { on: 'rows', table: write.leaves.table, columns: null })
-    for (const { changes } of played) for (const c of changes) state.note(name, c)
-    state.noteTriggers(name, firing)
-    if (stopped?.migration === name) state.stop(name, stopped.reason)
-    else if (!state.stopped) await twins.play(played)
-    for (const { statement } of played)
-      for (const table of partitionsIn(statement))
-        if ((subjects.find(s => s.table === table)?.parts.length ?? 0) > 0)
-          unknown.push({
-            subject: `partitions of ${table}`,
-            migration: name,
-            reason: 'a block changes them, and only running it shows how',
-          })
-    const matters = played.some(p => p.changes.some(c => changesAccess(c, asked.there, functions)))
-    for (const { changes } of played)
-      for (const c of changes) if (c.on === 'server') for (const f of c.functions) functions.add(f)
-    if (state.takeChanged() || leaves || matters) await look(name)
-  }
-  return {
-    seers,
-    tables: subjects.map(({ table }) => {
-      const rows = filled.get(table)!
-      return { name: table, rows: typeof rows === 'number' ? rows : null }
-    }),
-    moments,
-  }
+  return { after, sights }
+}
+
+/** Plays a file; whether it may have changed who sees what. */
+async function playFile(playing: Playing, { migration, played }: PendingFile): Promise<boolean> {
+  const { asked, twins, state, firing, stopped, functions } = playing
+  const { name } = migration
+  const left = await noteWrites(playing, name)
+  const changes = played.flatMap(p => p.changes)
+  for (const c of changes) state.note(name, c)
+  state.noteTriggers(name, firing)
+  if (stopped?.migration === name) state.stop(name, stopped.reason)
+  else if (!state.stopped) await twins.play(played)
+  for (const table of played.flatMap(p => partitionsIn(p.statement)))
+    if ((twins.subjects.find(s => s.table === table)?.parts.length ?? 0) > 0)
+      asked.unknown.push({
+        subject: `partitions of ${table}`,
+        migration: name,
+        reason: 'a block changes them, and only running it shows how',
+      })
+  const matters = changes.some(c => changesAccess(c, asked.there, functions))
+  for (const c of changes) if (c.on === 'server') for (const f of c.functions) functions.add(f)
+  return state.takeChanged() || left || matters
+}
+
+/** Notes the rows that a backfill writes; true where a twin has lost those that it takes out. */
+async function noteWrites({ asked, twins, state }: Playing, migration: string): Promise<boolean> {
+  const { writes, leaves } = asked.writes.get(migration) ?? {}
+  if (writes) state.note(migration, { on: 'rows', ...writes })
+  if (!leaves) return false
+  const hasTwin = twins.subjects.some(s => s.table === leaves.table)
+  if (hasTwin) await twins.leave(leaves.table, migration)
+  else state.note(migration, { on: 'rows', table: leaves.table, columns: null })
+  return hasTwin
 }
 
 /** What the steps take out of a table, with the alias that their predicates use. */

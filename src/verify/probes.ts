@@ -1,7 +1,7 @@
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
 import { type Context, connect } from '../database/context.js'
-import { isRefused, isSqlState, serverFault } from '../database/faults.js'
+import { faultText, isRefused, isSqlState, serverFault } from '../database/faults.js'
 import { type Scope, savepoint, takenBack, transaction } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { personasIn, readAccess } from '../files/access_file.js'
@@ -87,9 +87,8 @@ const isOfRows = (error: unknown): boolean =>
 const isOfTables = (error: unknown): boolean => isSqlState(error, '428C9')
 
 function refusedRows(error: unknown): NotProved {
-  const { code, message } = serverFault(error)!
   return {
-    reason: `the tables refuse the rows that it writes (${code}: ${message}); write them as the tables want them, in a copy of the track (rethread init)`,
+    reason: `the tables refuse the rows that it writes (${faultText(error)}); write them as the tables want them, in a copy of the track (rethread init)`,
     roles: [],
     role: null,
   }

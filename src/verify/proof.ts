@@ -28,7 +28,7 @@ const oneSpelling = {
 }
 
 /** What a proof is made from beside the report. */
-interface ProofSources {
+export interface ProofSources {
   tool: string
   track: Track
   target: Target

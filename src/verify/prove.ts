@@ -1,12 +1,13 @@
+import { backfillResults } from '../backfill/backfill_results.js'
 import { failedFindings } from '../backfill/failed_rows.js'
-import { backfillResults } from '../backfill/run_backfill.js'
+import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect } from '../database/server.js'
 import type { Track } from '../model/project.js'
 import type { KeptProof } from '../model/proof.js'
 import { emptyReport, type Finding, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
-import { compareProof, provenNow, tablesNow } from './proof.js'
+import { compareProof, type ProofSources, provenNow, tablesNow } from './proof.js'
 import { runCheck } from './run_check.js'
 import { accessOf, type VerifyOptions, verify } from './verify.js'
 import { compareVisibility } from './visibility.js'
@@ -30,35 +31,15 @@ export async function prove(ctx: Context, track: Track, options: ProveOptions): 
   const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
   const applied = new Set(history.applied.keys())
   const report = emptyReport('prove', target.info)
-  const counted: KeptProof['accounts'] = []
+  let accounts: KeptProof['accounts'] = []
   if (applied.size > 0) {
     report.backfill = await backfillResults(connection.sql, track.name, history)
-    const accounts: Table = {
-      title: 'What came in',
-      columns: ['of', 'object', 'came in', 'migrated', 'set aside', 'failed', 'missing'],
-      rows: [],
-    }
     report.findings.push(...(await failedFindings(connection.sql, track.name, null)))
-    for (const check of track.checks.filter(c => c.kind === 'account')) {
-      const { result, tables, findings } = await runCheck(ctx, connection, check, applied)
-      report.findings.push(...findings)
-      if (result.outcome === 'failed')
-        report.findings.push(finding('CHECK_FAILED', check.name, { reason: result.reason ?? result.outcome }))
-      const { columns = [], rows = [] } = tables[0] ?? {}
-      for (const row of rows) {
-        const value = (name: string) => row[columns.indexOf(name)] ?? 0
-        const account = accountColumns.map(value)
-        accounts.rows.push([check.title, String(value('object')), ...account])
-        const [cameIn = 0, migrated = 0, quarantined = 0, failed = 0, missing = 0] = account.map(Number)
-        counted.push({ object: String(value('object')), cameIn, migrated, quarantined, failed, missing })
-        report.findings.push(...unaccounted(String(value('object')), account.map(Number)))
-      }
-    }
-    if (accounts.rows.length > 0) report.tables.push(accounts)
-    else report.findings.push(finding('NOTHING_CAME_IN', track.name))
+    const counted = await accountsOf(ctx, connection, track, applied)
     const visibility = await compareVisibility(ctx, connection, track)
-    report.tables.push(...visibility.tables)
-    report.findings.push(...visibility.findings)
+    accounts = counted.accounts
+    report.tables.push(...counted.tables, ...visibility.tables)
+    report.findings.push(...counted.findings, ...visibility.findings)
   }
   const verified = await verify(ctx, track, {
     ...options,
@@ -73,28 +54,65 @@ export async function prove(ctx: Context, track: Track, options: ProveOptions): 
     findings: [...report.findings, ...verified.findings],
     verdict: verified.verdict,
   }
-  const doubts = report.findings.some(f =>
-    ['NOT_ACCOUNTED', 'ROWS_FAILED', 'SEES_MORE', 'SEES_LESS'].includes(f.code),
-  )
-  if (doubts && all.verdict === 'clean') all.verdict = 'attention'
+  if (report.findings.some(isDoubt) && all.verdict === 'clean') all.verdict = 'attention'
   all.verdict = verdictOf(all)
-  if ((options.keep || options.against) && !ctx.signal.aborted) {
-    const proof = await provenNow(connection, all, {
-      tool: ctx.tool,
-      track,
-      target,
-      history,
-      accounts: counted,
-    })
-    if (options.keep) all.proof = { ...proof, tables: await tablesNow(connection, track, proof.at) }
-    if (options.against) {
-      const { tables, findings } = await compareProof(connection, track, options.against, proof)
-      all.tables.push(...tables)
-      all.findings.push(...findings)
-      if (all.verdict === 'clean' && findings.some(f => f.code === 'PROOF_DIFFERS')) all.verdict = 'attention'
+  if ((options.keep || options.against) && !ctx.signal.aborted)
+    await addProof(connection, all, options, { tool: ctx.tool, track, target, history, accounts })
+  return all
+}
+
+/** Whether a finding of the page itself leaves a person something to look at. */
+const isDoubt = ({ code }: Finding): boolean =>
+  ['NOT_ACCOUNTED', 'ROWS_FAILED', 'SEES_MORE', 'SEES_LESS'].includes(code)
+
+/** Adds the proof that somebody keeps, and what differs from an earlier one. */
+async function addProof(
+  connection: Connection,
+  report: Report,
+  { keep, against }: ProveOptions,
+  of: ProofSources,
+): Promise<void> {
+  const proof = await provenNow(connection, report, of)
+  if (keep) report.proof = { ...proof, tables: await tablesNow(connection, of.track, proof.at) }
+  if (!against) return
+  const { tables, findings } = await compareProof(connection, of.track, against, proof)
+  report.tables.push(...tables)
+  report.findings.push(...findings)
+  if (report.verdict === 'clean' && findings.some(f => f.code === 'PROOF_DIFFERS'))
+    report.verdict = 'attention'
+}
+
+/** What came in, and what became of it: a table for people, and the numbers that a proof keeps. */
+async function accountsOf(
+  ctx: Context,
+  connection: Connection,
+  track: Track,
+  applied: ReadonlySet<string>,
+): Promise<{ accounts: KeptProof['accounts']; tables: Table[]; findings: Finding[] }> {
+  const accounts: KeptProof['accounts'] = []
+  const findings: Finding[] = []
+  const rows: Table['rows'] = []
+  for (const check of track.checks.filter(c => c.kind === 'account')) {
+    const { result, tables, findings: found } = await runCheck(ctx, connection, check, applied)
+    findings.push(...found)
+    if (result.outcome === 'failed')
+      findings.push(finding('CHECK_FAILED', check.name, { reason: result.reason ?? result.outcome }))
+    const listed: Pick<Table, 'columns' | 'rows'> = tables[0] ?? { columns: [], rows: [] }
+    for (const row of listed.rows) {
+      const value = (name: string) => row[listed.columns.indexOf(name)] ?? 0
+      const object = String(value('object'))
+      const account = accountColumns.map(value)
+      const counts = account.map(Number)
+      const [cameIn = 0, migrated = 0, quarantined = 0, failed = 0, missing = 0] = counts
+      rows.push([check.title, object, ...account])
+      accounts.push({ object, cameIn, migrated, quarantined, failed, missing })
+      findings.push(...unaccounted(object, counts))
     }
   }
-  return all
+  if (rows.length === 0)
+    return { accounts, tables: [], findings: [...findings, finding('NOTHING_CAME_IN', track.name)] }
+  const columns = ['of', 'object', 'came in', 'migrated', 'set aside', 'failed', 'missing']
+  return { accounts, tables: [{ title: 'What came in', columns, rows }], findings }
 }
 
 /** What an account counts. A file without `failed` has none. */

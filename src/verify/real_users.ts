@@ -6,7 +6,7 @@ import { savepoint } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { UsageError } from '../model/failure.js'
-import type { Check, Persona, Track } from '../model/project.js'
+import type { Check, Persona, Track, VisibleRows } from '../model/project.js'
 import { finding, type Probed, type Table } from '../model/report.js'
 import { columnsOfPredicate } from './columns_of_predicate.js'
 import { emptyProbe, neverLasting, prepareProbe } from './probes.js'
@@ -45,26 +45,20 @@ export async function sampleMatrix(ctx: Context, track: Track, check: Check, n: 
     const like = Object.values(ready.access.personas)[0]!
     for (const { table, row, sees } of ready.access.tables) {
       if (sees === null) continue
-      const {
-        seen,
-        sample,
-        rows: there,
-      } = await lookTogether(tx, {
-        of: { table, id: Object.keys(row)[0]! },
-        lookers: persons.flatMap((person): Looker[] => [
-          { enter: inside => setPerson(inside, person), filter: sees },
-          { enter: inside => become(inside, asRealUser(claim, person, like)), filter: 'true' },
-        ]),
-        where: 'true',
-        columns: await columnsOfPredicate(tx, table, sees),
-        persons: { column, ids: persons },
-        also: [],
-        sample: null,
-        alike: true,
+      const of = { table, id: Object.keys(row)[0]! }
+      const looked = await lookAsPersons(tx, {
+        of,
+        sees,
+        column,
+        persons,
+        as: p => asRealUser(claim, p, like),
       })
-      if (sample) probed.findings.push(finding('SIGHTS_SAMPLED', table, { rows: sample.length, of: there }))
+      if (looked.sample)
+        probed.findings.push(
+          finding('SIGHTS_SAMPLED', table, { rows: looked.sample.length, of: looked.rows }),
+        )
       for (const [i, person] of persons.entries()) {
-        const [should, does] = seen.slice(2 * i, 2 * i + 2)
+        const [should, does] = looked.seen.slice(2 * i, 2 * i + 2)
         const same = should && does ? should.hash === does.hash && should.rows === does.rows : null
         rows.push([person, table, should?.rows ?? null, does?.rows ?? null, same])
         const object = `${table} as ${person}`
@@ -90,6 +84,33 @@ export async function sampleMatrix(ctx: Context, track: Track, check: Check, n: 
   })
   return probed
 }
+
+/** Whose sight of a table is looked at. */
+interface PersonsOfTable {
+  of: VisibleRows
+  /** The condition for the rows that somebody should see. */
+  sees: string
+  /** The column that names the persons. */
+  column: string
+  persons: string[]
+  as: (person: string) => Persona
+}
+
+/** For each person, in turn: what they should see of a table, and what they see. */
+const lookAsPersons = async (tx: Db, { of, sees, column, persons, as }: PersonsOfTable) =>
+  lookTogether(tx, {
+    of,
+    lookers: persons.flatMap((person): Looker[] => [
+      { enter: inside => setPerson(inside, person), filter: sees },
+      { enter: inside => become(inside, as(person)), filter: 'true' },
+    ]),
+    where: 'true',
+    columns: await columnsOfPredicate(tx, of.table, sees),
+    persons: { column, ids: persons },
+    also: [],
+    sample: null,
+    alike: true,
+  })
 
 /** What one real person sees, table by table, for `--as-user`. */
 export async function rowsSeenBy(ctx: Context, track: Track, check: Check, person: string): Promise<Table> {

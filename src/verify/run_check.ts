@@ -83,59 +83,22 @@ export async function runCheck(
   applied: ReadonlySet<string>,
   around: CheckSurroundings | null = null,
 ): Promise<Checked> {
-  const base = {
-    track: check.track,
-    check: check.name,
-    title: check.title,
-    level: check.level,
-    applies: 'now' as const,
-    found: [],
-    more: false,
-    reason: null,
-    fix: check.fix,
-    durationMs: 0,
-  }
-  const only = (result: CheckResult): Checked => ({ result, tables: [], findings: [], about: new Map() })
-  const expected = around?.expected ?? []
-  const notOfUse = whySkipped(check, expected, applied)
-  if (notOfUse) return only({ ...base, outcome: 'skipped', ...notOfUse })
-  if (ctx.signal.aborted) return only({ ...base, outcome: 'skipped', reason: 'interrupted before it ran' })
+  const base = resultBase(check)
+  const notOfUse = whySkipped(check, around?.expected ?? [], applied)
+  if (notOfUse) return bare({ ...base, outcome: 'skipped', ...notOfUse })
+  if (ctx.signal.aborted) return bare({ ...base, outcome: 'skipped', reason: 'interrupted before it ran' })
   const start = ctx.clock.now()
   const spent = () => Math.round(ctx.clock.now() - start)
   try {
-    if (acts(check)) {
-      if (!around?.scope)
-        return only({ ...base, outcome: 'skipped', reason: 'it writes, if only to roll back' })
-      const { track, scope, deep } = around
-      const probed = await takenBack(scope, tx => act(tx, track, check, deep))
-      return checkedResult(base, check, probed, spent())
+    if (!acts(check)) {
+      const settings = await settingsOf(check, applied, around)
+      return readResult(check, await readCheckRows(connection, check, settings), spent())
     }
-    const { rows, columns, nothingLookedAt } = await readCheckRows(connection, check, {
-      tables: around?.tables ?? [],
-      named: around?.named ?? [],
-      expected: expectedNow(expected, applied),
-      bodies: around && check.expects === 'functions' ? await bodiesOf(around.track, applied) : {},
-      deep: around?.deep ?? false,
-      gate: false,
-      foundOnly: around?.foundOnly ?? false,
-    })
-    if (isListing(check)) {
-      const cells = rows.map(r => columns.map(c => cellValue(r[c])))
-      const result: CheckResult = { ...base, outcome: 'pass', durationMs: spent() }
-      const listed = { title: check.title, columns, rows: cells }
-      return { result, tables: [listed], findings: [], about: new Map() }
-    }
-    if (!columns.includes('object') || !columns.includes('detail')) {
-      const reason = `it returns ${columns.join(', ') || 'nothing'}, and a check returns object and detail`
-      return only({ ...base, outcome: 'failed', reason, durationMs: spent() })
-    }
-    const found = rows.map(r => ({
-      object: String(r.object ?? ''),
-      detail: String(r.detail ?? ''),
-      about: Array.isArray(r.about) ? r.about.map(String) : [],
-    }))
-    const looked = { ...base, reason: nothingLookedAt }
-    return checkedResult(looked, check, { found, tables: [], findings: [], skipped: null }, spent())
+    if (!around?.scope)
+      return bare({ ...base, outcome: 'skipped', reason: 'it writes, if only to roll back' })
+    const { track, scope, deep } = around
+    const probed = await takenBack(scope, tx => act(tx, track, check, deep))
+    return checkedResult(base, probed, spent())
   } catch (error) {
     if (!isRefused(error) && !(error instanceof CantProbe)) throw error
     const fault = serverFault(error)
@@ -144,8 +107,63 @@ export async function runCheck(
       : isFiltered(error)
         ? `${fault.message} (this role can't see every row: a check would count too few)`
         : faultOf(check, error)
-    return only({ ...base, outcome: 'failed', reason, durationMs: spent() })
+    return bare({ ...base, outcome: 'failed', reason, durationMs: spent() })
   }
+}
+
+/** What a result says of a check before it has run. */
+export const resultBase = (
+  check: Pick<Check, 'track' | 'name' | 'title' | 'level' | 'fix'>,
+): Omit<CheckResult, 'outcome'> => ({
+  track: check.track,
+  check: check.name,
+  title: check.title,
+  level: check.level,
+  applies: 'now',
+  found: [],
+  more: false,
+  reason: null,
+  fix: check.fix,
+  durationMs: 0,
+})
+
+/** A result with nothing beside it. */
+const bare = (result: CheckResult): Checked => ({ result, tables: [], findings: [], about: new Map() })
+
+/** What a check that only reads is given to know. */
+const settingsOf = async (
+  check: Check,
+  applied: ReadonlySet<string>,
+  around: CheckSurroundings | null,
+): Promise<CheckSettings> => ({
+  tables: around?.tables ?? [],
+  named: around?.named ?? [],
+  expected: expectedNow(around?.expected ?? [], applied),
+  bodies: around && check.expects === 'functions' ? await bodiesOf(around.track, applied) : {},
+  deep: around?.deep ?? false,
+  gate: false,
+  foundOnly: around?.foundOnly ?? false,
+})
+
+/** What the rows of a check that only reads come to. */
+function readResult(check: Check, { rows, columns, nothingLookedAt }: ReadRows, durationMs: number): Checked {
+  const base = { ...resultBase(check), durationMs }
+  if (isListing(check)) {
+    const cells = rows.map(r => columns.map(c => cellValue(r[c])))
+    const listed = { title: check.title, columns, rows: cells }
+    return { ...bare({ ...base, outcome: 'pass' }), tables: [listed] }
+  }
+  if (!columns.includes('object') || !columns.includes('detail')) {
+    const reason = `it returns ${columns.join(', ') || 'nothing'}, and a check returns object and detail`
+    return bare({ ...base, outcome: 'failed', reason })
+  }
+  const found = rows.map(r => ({
+    object: String(r.object ?? ''),
+    detail: String(r.detail ?? ''),
+    about: Array.isArray(r.about) ? r.about.map(String) : [],
+  }))
+  const looked = { ...base, reason: nothingLookedAt }
+  return checkedResult(looked, { found, tables: [], findings: [], skipped: null }, durationMs)
 }
 
 /** What the server has against a check, and where in its file. */
@@ -160,7 +178,6 @@ function faultOf({ file }: Check, error: unknown): string {
 /** What was found, as the report has it. */
 export function checkedResult(
   base: Omit<CheckResult, 'outcome'>,
-  check: Pick<Check, 'track' | 'name'>,
   probed: Probed,
   durationMs: number,
 ): Checked {
@@ -173,7 +190,7 @@ export function checkedResult(
       found: found.slice(0, mostShownRows).map(({ object, detail }) => ({
         object,
         detail,
-        key: findingKey(check, object),
+        key: findingKey({ track: base.track, name: base.check }, object),
         accepted: null,
         preExisting: false,
       })),
@@ -204,12 +221,15 @@ interface CheckSettings extends SharedFacts {
   foundOnly: boolean
 }
 
+/** The rows of a check; `nothingLookedAt` is why there was nothing that could be wrong, else null. */
+interface ReadRows {
+  rows: Record<string, unknown>[]
+  columns: string[]
+  nothingLookedAt: string | null
+}
+
 /** The rows of a check, in a transaction that the server holds read-only and that always rolls back. */
-function readCheckRows(
-  connection: Connection,
-  check: Check,
-  known: CheckSettings,
-): Promise<{ rows: Record<string, unknown>[]; columns: string[]; nothingLookedAt: string | null }> {
+function readCheckRows(connection: Connection, check: Check, known: CheckSettings): Promise<ReadRows> {
   return readAside(connection.sql, async tx => {
     await setLocal(tx, 1000, checkTimeoutMs, {
       'rethread.tables': JSON.stringify(known.tables),

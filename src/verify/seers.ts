@@ -1,6 +1,6 @@
 import { columnFacts } from '../database/catalog.sql.js'
 import { setLocal } from '../database/connection.sql.js'
-import { isRefused, serverFault } from '../database/faults.js'
+import { faultText, isRefused } from '../database/faults.js'
 import { readAside } from '../database/scopes.js'
 import type { Db, Root } from '../database/types.js'
 import { readTrackInfo } from '../files/track_info.js'
@@ -72,8 +72,7 @@ export async function seersOf(
       if (sampled.length === 0) unasked.push({ who: 'persons', reason: `${there} names nobody` })
     } catch (error) {
       if (!isRefused(error)) throw error
-      const { code, message } = serverFault(error)!
-      unasked.push({ who: 'persons', reason: `${there} could not be read: ${code}: ${message}` })
+      unasked.push({ who: 'persons', reason: `${there} could not be read: ${faultText(error)}` })
     }
   const readers = (await readersOf(sql, tables)).flatMap(t => t.readers.map(r => r.role))
   const roles = [...new Set([...readers, ...(await boundRoles(sql, also))])].sort()

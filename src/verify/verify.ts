@@ -25,7 +25,14 @@ import { unverifiedIsolation } from './isolation.js'
 import { markPreExisting, preExisting } from './pre_existing.js'
 import { probing } from './probes.js'
 import { rowsSeenBy, sampleMatrix } from './real_users.js'
-import { type Checked, checkedResult, runCheck, type SharedFacts, sharedFactsOf } from './run_check.js'
+import {
+  type Checked,
+  checkedResult,
+  resultBase,
+  runCheck,
+  type SharedFacts,
+  sharedFactsOf,
+} from './run_check.js'
 
 /** A known finding that somebody has accepted. */
 interface Acceptance {
@@ -78,17 +85,27 @@ export async function verify(ctx: Context, track: Track, options: VerifyOptions)
       ? c.kind !== 'outlook' && c.kind !== 'account' && (options.deep || !c.deep)
       : options.only.includes(c.name),
   )
-  const { ran, tables } = await runAll(ctx, connection, track, chosen, applied, options.deep)
+  const verifying = { ctx, connection, track, options, applied }
+  const { ran, tables } = await runAll(verifying, chosen)
   if (applied.size > 0) await reportHiddenRows(connection, tables, report)
   const checked = chosen.flatMap(check => ran.get(check) ?? [])
   await markPreExisting(connection.sql, track, checked)
   for (const one of [...checked, preExisting(track, checked)]) add(report, one)
-  if (!ctx.signal.aborted) await runRequestedExtras(ctx, connection, track, options, applied, report)
+  if (!ctx.signal.aborted) await runRequestedExtras(verifying, report)
   accept(report, options.accepted, await today(connection.sql))
   if (applied.size > 0) report.findings.push(...unverifiedIsolation(track, applied, report.checks))
   judgeChecks(report, track, applied.size, options)
   // what was not looked at is never called clean
   return ctx.signal.aborted ? interrupted(report, track.name) : report
+}
+
+/** What is verified, and how. */
+interface Verifying {
+  ctx: Context
+  connection: Connection
+  track: Track
+  options: VerifyOptions
+  applied: ReadonlySet<string>
 }
 
 /**
@@ -97,12 +114,8 @@ export async function verify(ctx: Context, track: Track, options: VerifyOptions)
  * files are parsed meanwhile.
  */
 async function runAll(
-  ctx: Context,
-  connection: Connection,
-  track: Track,
+  { ctx, connection, track, options, applied }: Verifying,
   checks: Check[],
-  applied: ReadonlySet<string>,
-  deep: boolean,
 ): Promise<{ ran: ReadonlyMap<Check, Checked>; tables: string[] }> {
   const ran = new Map<Check, Checked>()
   let begun = 0
@@ -115,7 +128,10 @@ async function runAll(
     for (const check of some) {
       ctx.emit({ type: 'check', check: check.name, index: ++begun, of: checks.length })
       const known = check.shared ? await facts() : { tables: [], named: [], expected: [] }
-      ran.set(check, await runCheck(ctx, connection, check, applied, { ...known, track, deep, scope }))
+      ran.set(
+        check,
+        await runCheck(ctx, connection, check, applied, { ...known, track, deep: options.deep, scope }),
+      )
     }
   }
   const looking = checks.filter(c => !acts(c))
@@ -153,11 +169,7 @@ export const accessOf = (track: Track, applied: ReadonlySet<string>): Check | un
 
 /** What is only done when asked for. */
 async function runRequestedExtras(
-  ctx: Context,
-  connection: Connection,
-  track: Track,
-  options: VerifyOptions,
-  applied: ReadonlySet<string>,
+  { ctx, connection, track, options, applied }: Verifying,
   report: Report,
 ): Promise<void> {
   const access = accessOf(track, applied)
@@ -165,27 +177,8 @@ async function runRequestedExtras(
     throw new Failure('NO_ACCESS_FILE', track.name)
   const asked = async (check: string, title: string, level: Check['level'], work: () => Promise<Probed>) => {
     const start = ctx.clock.now()
-    const base = {
-      track: track.name,
-      check,
-      title,
-      level,
-      applies: 'now' as const,
-      found: [],
-      more: false,
-      reason: null,
-      fix: null,
-      durationMs: 0,
-    }
-    add(
-      report,
-      checkedResult(
-        base,
-        { track: track.name, name: check },
-        await work(),
-        Math.round(ctx.clock.now() - start),
-      ),
-    )
+    const base = resultBase({ track: track.name, name: check, title, level, fix: null })
+    add(report, checkedResult(base, await work(), Math.round(ctx.clock.now() - start)))
   }
   if (options.sample > 0)
     await asked('real_persons', 'Real persons see what they should, no more and no less', 'error', () =>

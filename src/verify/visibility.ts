@@ -30,6 +30,7 @@ import {
 const mostRealUsers = 10
 /** The role that the API gives to people. */
 const role = 'authenticated'
+
 /**
  * Before the first step of a track: which rows sampled persons see, for `prove` to compare with
  * afterwards. Where a table has no row security everybody who may read it sees all of it, which is
@@ -115,65 +116,83 @@ export async function compareVisibility(
   const rows: Table['rows'] = []
   const findings: Finding[] = []
   for (const thens of alikeSights(stored)) {
-    const [{ relation, run, of, at }] = thens
-    const pair = info.sight.rows.find(r => r.before.table === relation)
-    if (!pair) continue
-    const { after } = pair
-    const [facts] = await relationFacts(reader.sql, [after.table])
-    if (!facts) continue
-    const reason = await whyNotAct(connection.sql, [after.table], 'reads')
+    const pair = info.sight.rows.find(r => r.before.table === thens[0].relation)
+    const [facts] = pair ? await relationFacts(reader.sql, [pair.after.table]) : []
+    if (!pair || !facts) continue
+    const { table } = pair.after
+    const reason = await whyNotAct(connection.sql, [table], 'reads')
     if (reason !== null) {
-      findings.push(finding('PROBE_SKIPPED', after.table, { reason, roles: [], role: null }))
+      findings.push(finding('PROBE_SKIPPED', table, { reason, roles: [], role: null }))
       continue
     }
-    const born = of === null ? bornBefore(info, after.table, at) : 'true'
-    const looked = await atOneMoment(connection, async tx =>
-      lookTogether(tx, {
-        ...questionOf(
-          after,
-          info.sight!.persons,
-          info.persona.claim,
-          thens.map(t => t.person),
-        ),
-        where: born,
-        also: [...new Set(thens.flatMap(t => t.ids ?? []))],
-        sample: of === null ? null : await storedSample(tx, { run, track: track.name, relation }),
-      }),
-    )
+    const looked = await lookAgain(connection, track, { info, after: pair.after, thens })
     if (looked.sample)
-      findings.push(finding('SIGHTS_SAMPLED', after.table, { rows: looked.sample.length, of: looked.rows }))
-    const there = thens.some(t => t.rows === null) ? await rowsWhere(reader.sql, after.table, born) : 0
-    const lost: number[] = []
-    for (const [i, then] of thens.entries()) {
-      const now = looked.seen[i] ?? null
-      const { more, less } = visibilityDifference(then, now, there)
-      rows.push([then.person, after.table, then.rows ?? 'all', now?.rows ?? null, more, less])
-      const subject = `${after.table} as ${then.person}`
-      if (more) findings.push(finding('SEES_MORE', subject, { rows: more }))
-      if (less && then.rows !== null) findings.push(finding('SEES_LESS', subject, { rows: less }))
-      // who saw everybody's rows should see less; that nobody sees anything is a loss
-      if (then.rows === null && now) lost.push(now.rows + now.others.rows > 0 ? 0 : (less ?? 0))
-    }
-    const least = Math.min(...lost)
-    if (lost.length > 0 && least > 0)
-      findings.push(finding('SEES_LESS', `${after.table} as everybody`, { rows: least }))
+      findings.push(finding('SIGHTS_SAMPLED', table, { rows: looked.sample.length, of: looked.rows }))
+    const there = thens.some(t => t.rows === null) ? await rowsWhere(reader.sql, table, looked.born) : 0
+    const compared = compareSights(table, thens, looked.seen, there)
+    rows.push(...compared.rows)
+    findings.push(...compared.findings)
   }
   if (stored.some(s => s.rows === null)) findings.push(finding('SAW_EVERYTHING', track.name))
-  return {
-    tables: [
-      {
-        title: 'What persons saw before and see now',
-        columns: ['person', 'table', 'saw', 'sees', 'more', 'less'],
-        rows,
-      },
-    ],
-    findings,
-  }
+  const columns = ['person', 'table', 'saw', 'sees', 'more', 'less']
+  return { tables: [{ title: 'What persons saw before and see now', columns, rows }], findings }
 }
 
-/** Pure: sights that one look can be compared with: of one table, run and kind, from the earliest on. */
-function alikeSights(stored: StoredVisibility[]): [StoredVisibility, ...StoredVisibility[]][] {
-  const groups = new Map<string, [StoredVisibility, ...StoredVisibility[]]>()
+/** What is looked at again: the table that has now what the persons saw then. */
+interface LookAgain {
+  info: TrackInfo
+  after: VisibleRows
+  thens: AlikeSights
+}
+
+/** What the persons see now of the rows that were there then; `born` is the condition for those. */
+async function lookAgain(connection: Connection, track: Track, { info, after, thens }: LookAgain) {
+  const [{ relation, run, of, at }] = thens
+  const born = of === null ? bornBefore(info, after.table, at) : 'true'
+  const persons = thens.map(t => t.person)
+  const looked = await atOneMoment(connection, async tx =>
+    lookTogether(tx, {
+      ...questionOf(after, info.sight!.persons, info.persona.claim, persons),
+      where: born,
+      also: [...new Set(thens.flatMap(t => t.ids ?? []))],
+      sample: of === null ? null : await storedSample(tx, { run, track: track.name, relation }),
+    }),
+  )
+  return { ...looked, born }
+}
+
+/** Pure: what each person saw of a table beside what they see; `there` is how many rows there are of then. */
+function compareSights(
+  table: string,
+  thens: AlikeSights,
+  seen: (Visibility | null)[],
+  there: number,
+): { rows: Table['rows']; findings: Finding[] } {
+  const rows: Table['rows'] = []
+  const findings: Finding[] = []
+  const lost: number[] = []
+  for (const [i, then] of thens.entries()) {
+    const now = seen[i] ?? null
+    const { more, less } = visibilityDifference(then, now, there)
+    rows.push([then.person, table, then.rows ?? 'all', now?.rows ?? null, more, less])
+    const subject = `${table} as ${then.person}`
+    if (more) findings.push(finding('SEES_MORE', subject, { rows: more }))
+    if (less && then.rows !== null) findings.push(finding('SEES_LESS', subject, { rows: less }))
+    // who saw everybody's rows should see less; that nobody sees anything is a loss
+    if (then.rows === null && now) lost.push(now.rows + now.others.rows > 0 ? 0 : (less ?? 0))
+  }
+  const least = Math.min(...lost)
+  if (lost.length > 0 && least > 0)
+    findings.push(finding('SEES_LESS', `${table} as everybody`, { rows: least }))
+  return { rows, findings }
+}
+
+/** Sights of one table, run and kind, which one look can be compared with. */
+type AlikeSights = [StoredVisibility, ...StoredVisibility[]]
+
+/** Pure: sights by what one look can be compared with, from the earliest on. */
+function alikeSights(stored: StoredVisibility[]): AlikeSights[] {
+  const groups = new Map<string, AlikeSights>()
   for (const sight of [...stored].sort((a, b) => (a.at < b.at ? -1 : 1))) {
     const key = JSON.stringify([sight.relation, sight.run, sight.of === null])
     const group = groups.get(key)

@@ -1,6 +1,6 @@
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
-import type { Hazard, Plan } from '../model/plan.js'
+import { type Hazard, type Plan, pendingIn } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import { withHazards } from '../plan/decisions.js'
@@ -19,7 +19,7 @@ export async function withVisibility(
   plan: Plan,
   preview: boolean,
 ): Promise<{ plan: Plan; tables: Table[]; findings: Finding[] }> {
-  const pending = [...plan.steps, ...plan.held].map(s => s.migration)
+  const pending = pendingIn(plan)
   const readers = await readersAfter(connection.sql, pending)
   const foreseen = await foreseeVisibility(ctx, connection, track, pending, {
     persons: mostPersons,

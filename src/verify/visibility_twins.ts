@@ -1,5 +1,5 @@
 import { setLocal } from '../database/connection.sql.js'
-import { isRefused, serverFault } from '../database/faults.js'
+import { faultText, isRefused } from '../database/faults.js'
 import { savepoint } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { movedNames } from '../files/moved_names.js'
@@ -8,6 +8,7 @@ import { partText, tableText } from '../model/table_name.js'
 import { relationsRead } from '../plan/access_changes.js'
 import { stubOfPolicy } from '../plan/access_changes.sql.js'
 import type { AccessChange } from '../plan/access_types.js'
+import { withoutTwins } from '../plan/twin_faults.js'
 import { twinSchema } from '../plan/twin_statements.js'
 import {
   addPolicy,
@@ -116,8 +117,7 @@ export class Twins {
           if (change.on === 'table') await this.playOn(statement, change, twinPath)
       } catch (error) {
         if (!isRefused(error)) throw error
-        const { code, message } = serverFault(error)!
-        throw new NotForeseen(`${code}: ${message.replaceAll('rethread_twin_', '')}`)
+        throw new NotForeseen(withoutTwins(faultText(error)))
       }
     }
     await closePath(this.tx)
@@ -189,8 +189,7 @@ export class Twins {
       })
     } catch (error) {
       if (!isRefused(error)) throw error
-      const { code, message } = serverFault(error)!
-      throw new NotForeseen(`${what}: ${code}: ${message}`)
+      throw new NotForeseen(`${what}: ${faultText(error)}`)
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Code } from '../../model/codes.js'
+import { shortList } from '../../model/few_names.js'
 import { number, plural } from '../../model/plural.js'
 import type { Finding, Report, StepResult, Summary } from '../../model/report.js'
 import { duration, span } from './numbers.js'
@@ -13,8 +14,7 @@ const line = (name: string, text: string, level: SummaryLine['level'] = 'plain')
   level,
 })
 
-const few = (list: string[], most = 4): string =>
-  list.length <= most ? list.join(', ') : `${list.slice(0, most).join(', ')} and ${list.length - most} more`
+const few = (list: string[]): string => shortList(list, 4)
 
 /** Steps that a plan shows or that a rehearsal has tried, which is not a run. */
 const isPlan = ({ command }: Report): boolean => command === 'plan'
