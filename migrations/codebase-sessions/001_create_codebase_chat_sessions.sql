@@ -30,6 +30,7 @@ create index idx_codebase_chat_sessions_repo on public.codebase_chat_sessions (r
 create function chat_private.touch_codebase_chat_session() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 begin
   new.updated_at := now();

@@ -80,6 +80,18 @@ create table chat_private.times_kept (since timestamptz not null);
 insert into chat_private.times_kept (since) values (clock_timestamp());
 revoke all on chat_private.behind, chat_private.times_kept from public, anon, authenticated, service_role;
 
+-- Whether the application's statement has used so much of the time that its statement_timeout gives it.
+-- After half of it the triggers leave what they would do for later. What the server cancels because all is
+-- used (a tenth is for what came before the statement's own clock) does not fail the statement, which would
+-- have been in time without them; it cancels once. Whoever cancels a statement themselves is obeyed.
+create function chat_private.has_used_time(share numeric) returns boolean
+language sql
+as $$
+  select current_setting('statement_timeout')::interval > '0'
+    and clock_timestamp() - statement_timestamp() >= share::float8 * current_setting('statement_timeout')::interval
+$$;
+revoke all on function chat_private.has_used_time(numeric) from public;
+
 -- The seal of an id that is written into an element. Without it, or in another session, the id is the text of
 -- a user and counts for nothing.
 create function chat_private.seal(secret text, session_id uuid, id text) returns text
@@ -1070,14 +1082,26 @@ begin
 end
 $$;
 
--- The messages that a session held which the old application wrote; null where they can't be read now.
+-- The messages that a session held which the old application wrote; null where they can't be read now. Of a
+-- plain array they have the ids of its places, which nobody has to read.
 create function chat_private.ids_held(session uuid, messages json, started timestamptz) returns uuid[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  if json_typeof(messages) = 'array' and strpos(messages::text, '"rethread_seal"') = 0 and not chat_private.is_nested(messages) then
+    return array(
+      select chat_private.place_id(k.secret, session, n::text)::uuid
+      from rethread_archive.message_keys k cross join generate_series(1, json_array_length(messages)) n
+      where k.track = 'conversation-history');
+  end if;
   return array(select e.id from chat_private.elements(session, messages, started) e where e.reason is null and not e.is_sealed);
 exception
+  when query_canceled then
+    if not chat_private.has_used_time(0.9) then
+      raise;
+    end if;
+    return chat_private.ids_held(session, messages, started);
   when others then
     return null;
 end
@@ -1089,6 +1113,7 @@ $$;
 create function chat_private.follow_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -1101,6 +1126,9 @@ begin
     return null;
   end if;
   begin
+    if chat_private.has_used_time(0.5) then
+      raise lock_not_available;
+    end if;
     perform set_config('rethread.in_step', 'on', true);
     if tg_op = 'DELETE' or tg_op = 'UPDATE' and old.id <> session then
       delete from public.conversations c where c.id = old.id and c.tenant_id = old.tenant_id and c.user_id = old.user_id;
@@ -1143,7 +1171,10 @@ begin
     end if;
     perform set_config('rethread.in_step', '', true);
   exception
-    when others then
+    when query_canceled or assert_failure or others then
+      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
       insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate, had)
       values (session, coalesce(new.tenant_id, old.tenant_id), coalesce(new.user_id, old.user_id), 'old application', tg_op, sqlstate,
         case when tg_op = 'UPDATE' and old.id = session and not chat_private.same_messages(old.messages, new.messages)
@@ -1159,6 +1190,7 @@ revoke all on function chat_private.follow_session() from public;
 create function chat_private.follow_truncation() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -1175,7 +1207,10 @@ begin
         select from chat_private.behind b where b.session_id = c.id and b.written_by = 'new application' and b.caught_up_at is null);
     perform set_config('rethread.in_step', '', true);
   exception
-    when others then
+    when query_canceled or assert_failure or others then
+      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
       insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
       select c.id, c.tenant_id, c.user_id, 'old application', 'DELETE', sqlstate
       from public.conversations c
@@ -1193,6 +1228,7 @@ revoke all on function chat_private.follow_truncation() from public;
 create function chat_private.guard_conversation_id() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 as $$
 begin
@@ -1212,6 +1248,7 @@ revoke all on function chat_private.guard_conversation_id() from public;
 create function chat_private.follow_conversation() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -1220,6 +1257,9 @@ begin
     return null;
   end if;
   begin
+    if chat_private.has_used_time(0.5) then
+      raise lock_not_available;
+    end if;
     perform set_config('rethread.in_step', 'on', true);
     -- with an account or a tenant that is deleted goes the conversation; its session is the old
     -- application's, whose own foreign keys decide
@@ -1246,7 +1286,10 @@ begin
     end if;
     perform set_config('rethread.in_step', '', true);
   exception
-    when others then
+    when query_canceled or assert_failure or others then
+      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
       insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
       values (coalesce(new.id, old.id), coalesce(new.tenant_id, old.tenant_id), coalesce(new.user_id, old.user_id),
         'new application', tg_op, sqlstate);
@@ -1261,6 +1304,7 @@ revoke all on function chat_private.follow_conversation() from public;
 create function chat_private.follow_messages() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -1284,6 +1328,9 @@ begin
   end if;
   foreach session in array sessions loop
     begin
+      if chat_private.has_used_time(0.5) then
+        raise lock_not_available;
+      end if;
       perform set_config('rethread.in_step', 'on', true);
       -- first the session, whose writer before us may have left it behind
       perform from public.chat_sessions s where s.id = session for no key update;
@@ -1309,7 +1356,10 @@ begin
       end if;
       perform set_config('rethread.in_step', '', true);
     exception
-      when others then
+      when query_canceled or assert_failure or others then
+        if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
         insert into chat_private.behind (session_id, written_by, operation, sqlstate)
         values (session, 'new application', tg_op || ' of messages', sqlstate);
     end;
@@ -1324,6 +1374,7 @@ revoke all on function chat_private.follow_messages() from public;
 create function chat_private.touch_conversations() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -1336,13 +1387,19 @@ begin
   for touched in select n.conversation_id as session, max(n.created_at) as newest from new_rows n group by 1 order by 1 loop
     begin
       -- the session has got its time with its array
+      if chat_private.has_used_time(0.5) then
+        raise lock_not_available;
+      end if;
       perform set_config('rethread.in_step', 'on', true);
       update public.conversations c
       set updated_at = touched.newest
       where c.id = touched.session and coalesce(c.updated_at, '-infinity') < touched.newest;
       perform set_config('rethread.in_step', '', true);
     exception
-      when others then
+      when query_canceled or assert_failure or others then
+        if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
         insert into chat_private.behind (session_id, written_by, operation, sqlstate)
         values (touched.session, 'new application', 'touch', sqlstate);
     end;

@@ -126,12 +126,25 @@ create table chat_private.kept_chats (
 create index kept_chats_user_id on chat_private.kept_chats (user_id);
 revoke all on chat_private.kept_chats from public, anon, authenticated, service_role;
 
+-- Whether the application's statement has used so much of the time that its statement_timeout gives it.
+-- After half of it the triggers leave what they would do for later. What the server cancels because all is
+-- used (a tenth is for what came before the statement's own clock) does not fail the statement, which would
+-- have been in time without them; it cancels once. Whoever cancels a statement themselves is obeyed.
+create function chat_private.has_used_time(share numeric) returns boolean
+language sql
+as $$
+  select current_setting('statement_timeout')::interval > '0'
+    and clock_timestamp() - statement_timestamp() >= share::float8 * current_setting('statement_timeout')::interval
+$$;
+revoke all on function chat_private.has_used_time(numeric) from public;
+
 -- A project that is deleted, be it with its owner's account, takes its owner's chats along. Those of others
 -- stay, without a project. Never fails the application's statement: what can't be kept in its place now, such
 -- as for a trigger that raises or leaves it as it is, is put by and comes back.
 create function chat_private.keep_chats_of_others() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 as $$
 begin
@@ -143,7 +156,10 @@ begin
       raise exception 'a trigger kept a chat in project %', old.id using errcode = 'triggered_action_exception';
     end if;
   exception
-    when others then
+    when query_canceled or assert_failure or others then
+      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
       insert into chat_private.kept_chats as k (session_id, user_id, original, messages, sqlstate)
       select s.id, s.user_id, to_jsonb(s) || '{"project_id": null}', coalesce((
         select jsonb_agg(to_jsonb(m) order by m.created_at, m.id) from public.chat_messages m where m.session_id = s.id), '[]'), sqlstate

@@ -118,6 +118,7 @@ revoke all on function chat_private.times_written(uuid) from public;
 create function chat_private.update_chat_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -147,6 +148,9 @@ begin
   end if;
   foreach session in array sessions loop
     begin
+      if chat_private.has_used_time(0.5) then
+        raise lock_not_available;
+      end if;
       written := chat_private.times_written(session);
       if written > 500 then
         if written = 501 then
@@ -178,7 +182,10 @@ begin
         perform chat_private.catch_up(session);
       end if;
     exception
-      when others then
+      when query_canceled or assert_failure or others then
+        if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
         insert into chat_private.behind (session_id, operation, sqlstate) values (session, tg_op, sqlstate);
     end;
   end loop;
@@ -213,6 +220,7 @@ begin
     create function chat_private.limit_chat_sessions() returns trigger
     language plpgsql security definer
     set search_path = pg_catalog, pg_temp
+    set jit = off
     set row_security = off
     as $body$
     begin

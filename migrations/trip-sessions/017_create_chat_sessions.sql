@@ -423,6 +423,18 @@ begin
 end
 $$;
 
+-- Whether the application's statement has used so much of the time that its statement_timeout gives it.
+-- After half of it the triggers leave what they would do for later. What the server cancels because all is
+-- used (a tenth is for what came before the statement's own clock) does not fail the statement, which would
+-- have been in time without them; it cancels once. Whoever cancels a statement themselves is obeyed.
+create function chat_private.has_used_time(share numeric) returns boolean
+language sql
+as $$
+  select current_setting('statement_timeout')::interval > '0'
+    and clock_timestamp() - statement_timestamp() >= share::float8 * current_setting('statement_timeout')::interval
+$$;
+revoke all on function chat_private.has_used_time(numeric) from public;
+
 -- Waits for whoever is counting into other sessions of a conversation or request, but not for as long as a
 -- deadlock takes to be found; false where that was too short.
 create function chat_private.wait_for_sessions(session uuid, conversation uuid, request uuid) returns boolean
@@ -436,7 +448,10 @@ begin
   order by s.id for no key update;
   return true;
 exception
-  when lock_not_available or deadlock_detected then
+  when lock_not_available or deadlock_detected or query_canceled then
+    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+      raise;
+    end if;
     return false;
 end
 $$;
@@ -449,6 +464,7 @@ $$;
 create function chat_private.count_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 as $$
 declare
@@ -521,6 +537,7 @@ as $$ select concat_ws(' ', extract(epoch from statement_timestamp()), pg_curren
 create function chat_private.note_pruned() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 as $$
 begin
@@ -551,6 +568,7 @@ $$;
 create function chat_private.follow_conversations() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -561,7 +579,10 @@ begin
     opened := array(select n.id from new_rows n where n.request_id is not null);
     perform chat_private.open_sessions(opened);
   exception
-    when others then
+    when query_canceled or assert_failure or others then
+      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
       insert into chat_private.behind (conversation_id, operation, sqlstate)
       select o.id, 'INSERT of conversations', sqlstate from unnest(opened) o (id);
   end;
@@ -574,6 +595,7 @@ $$;
 create function chat_private.follow_request_of_conversation() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -585,7 +607,10 @@ begin
     set request_id = new.request_id, updated_at = now()
     where s.conversation_id = new.id and s.request_id is not distinct from old.request_id;
   exception
-    when others then
+    when query_canceled or assert_failure or others then
+      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
       insert into chat_private.behind (conversation_id, former_request_id, operation, sqlstate)
       values (new.id, old.request_id, 'UPDATE of conversations', sqlstate);
   end;
@@ -598,6 +623,7 @@ $$;
 create function chat_private.follow_requests() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -635,7 +661,10 @@ begin
       end if;
     end loop;
   exception
-    when others then
+    when query_canceled or assert_failure or others then
+      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
       insert into chat_private.behind (request_id, operation, sqlstate)
       select n.id, 'UPDATE of requests', sqlstate from new_rows n;
   end;
@@ -649,6 +678,7 @@ $$;
 create function chat_private.follow_messages() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -719,7 +749,10 @@ begin
       end if;
     end loop;
   exception
-    when others then
+    when query_canceled or assert_failure or others then
+      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
       insert into chat_private.behind (conversation_id, operation, sqlstate)
       select c.id, tg_op || ' of messages', sqlstate from unnest(conversations) c (id);
   end;
@@ -732,6 +765,7 @@ $$;
 create function chat_private.follow_quotes() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -777,7 +811,10 @@ begin
       end if;
     end loop;
   exception
-    when others then
+    when query_canceled or assert_failure or others then
+      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
       insert into chat_private.behind (request_id, operation, sqlstate)
       select r.id, format('%s of %s', tg_op, tg_table_name), sqlstate from unnest(requests) r (id);
   end;

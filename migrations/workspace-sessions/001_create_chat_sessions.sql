@@ -242,6 +242,7 @@ create trigger update_chat_sessions_updated_at
 create function chat_private.reserve_legacy_ids() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 begin
   raise exception 'ids of version 8 belong to legacy sessions, which stay in their workspace: let the database choose the id'

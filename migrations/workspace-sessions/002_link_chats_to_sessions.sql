@@ -62,6 +62,18 @@ create index behind_message on chat_private.behind (message);
 create index behind_touch on chat_private.behind (session_id) where operation = 'touch';
 revoke all on chat_private.behind from public, anon, authenticated, service_role;
 
+-- Whether the application's statement has used so much of the time that its statement_timeout gives it.
+-- After half of it the triggers leave what they would do for later. What the server cancels because all is
+-- used (a tenth is for what came before the statement's own clock) does not fail the statement, which would
+-- have been in time without them; it cancels once. Whoever cancels a statement themselves is obeyed.
+create function chat_private.has_used_time(share numeric) returns boolean
+language sql
+as $$
+  select current_setting('statement_timeout')::interval > '0'
+    and clock_timestamp() - statement_timestamp() >= share::float8 * current_setting('statement_timeout')::interval
+$$;
+revoke all on function chat_private.has_used_time(numeric) from public;
+
 -- Which legacy session a message goes to. Where pauses end sessions: the last one before it, if that was
 -- in use no longer ago than the pause, else one that starts within the pause after it, else a new one. So
 -- a message with an old time joins the session of that time, and never makes one of two.
@@ -190,15 +202,22 @@ revoke all on function chat_private.put_legacy_session(uuid, uuid, uuid, timesta
 create function chat_private.fill_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 set lock_timeout = '300ms'
 as $$
 begin
+  if chat_private.has_used_time(0.5) then
+    raise lock_not_available;
+  end if;
   new.session_id := chat_private.make_legacy_session(new.workspace_id, new.user_id, new.created_at,
     chat_private.legacy_opening(new.created_at, new.role::text, new.message::text));
   return new;
 exception
-  when others then
+  when query_canceled or assert_failure or others then
+    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+      raise;
+    end if;
     insert into chat_private.behind (message, operation, sqlstate)
     values (coalesce(to_jsonb(new) ->> 'id', ''), tg_op, sqlstate);
     new.session_id := null;
@@ -216,6 +235,7 @@ revoke all on function chat_private.fill_session() from public;
 create function chat_private.move_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -226,6 +246,9 @@ begin
     return null;
   end if;
   begin
+    if chat_private.has_used_time(0.5) then
+      raise lock_not_available;
+    end if;
     update public.chats c
     set session_id = chat_private.make_legacy_session(new.workspace_id, new.user_id, new.created_at,
       chat_private.legacy_opening(new.created_at, new.role::text, new.message::text))
@@ -236,7 +259,10 @@ begin
       perform chat_private.catch_up(first);
     end if;
   exception
-    when others then
+    when query_canceled or assert_failure or others then
+      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
       insert into chat_private.behind (message, session_id, operation, sqlstate)
       values (coalesce(to_jsonb(new) ->> 'id', ''), new.session_id, tg_op, sqlstate);
       update public.chats c
@@ -246,7 +272,10 @@ begin
   end;
   return null;
 exception
-  when others then
+  when query_canceled or assert_failure or others then
+    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+      raise;
+    end if;
     return null;
 end
 $$;
@@ -322,6 +351,7 @@ revoke all on function chat_private.times_written(uuid) from public;
 create function chat_private.touch_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 set lock_timeout = '300ms'
 as $$
@@ -333,6 +363,9 @@ begin
   -- a restore brings the sessions back as they were
   if coalesce(current_setting('rethread.restoring', true), '') = 'on' then
     return null;
+  end if;
+  if chat_private.has_used_time(0.5) then
+    raise lock_not_available;
   end if;
   if exists (select from public.chat_sessions s where s.id = new.session_id and s.updated_at < newest) then
     n := chat_private.times_written(new.session_id);
@@ -347,7 +380,7 @@ begin
   end if;
   for late in
     select b.session_id from chat_private.behind b
-    where b.operation = 'touch' and b.sqlstate in ('55P03', '40P01', '40001') and b.at < now()
+    where b.operation = 'touch' and b.sqlstate in ('55P03', '40P01', '40001', '57014') and b.at < now()
     limit 3 for update skip locked
   loop
     perform from public.chat_sessions s where s.id = late for no key update skip locked;
@@ -358,7 +391,10 @@ begin
   end loop;
   return null;
 exception
-  when others then
+  when query_canceled or assert_failure or others then
+    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+      raise;
+    end if;
     insert into chat_private.behind (message, session_id, operation, sqlstate)
     values (coalesce(to_jsonb(new) ->> 'id', ''), new.session_id, 'touch', sqlstate);
     return null;
@@ -373,6 +409,7 @@ revoke all on function chat_private.touch_session() from public;
 create function chat_private.guard_session() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 begin
   if tg_nargs > 0 then
@@ -405,6 +442,7 @@ revoke all on function chat_private.guard_session() from public;
 create function chat_private.keep_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 set row_security = off
 as $$
 #variable_conflict use_variable
@@ -462,7 +500,10 @@ begin
   end if;
   return old;
 exception
-  when others then
+  when query_canceled or assert_failure or others then
+    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+      raise;
+    end if;
     insert into chat_private.behind (message, session_id, operation, sqlstate)
     values ('', old.id, 'release', sqlstate);
     return null;

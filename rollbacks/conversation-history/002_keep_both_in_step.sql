@@ -83,5 +83,6 @@ drop function if exists chat_private.place_id(text, uuid, text);
 drop function if exists chat_private.seal(text, uuid, text);
 drop function if exists chat_private.text_role(bigint);
 drop function if exists chat_private.message_role(text);
+drop function if exists chat_private.has_used_time(numeric);
 drop table if exists chat_private.behind;
 drop table if exists chat_private.times_kept;

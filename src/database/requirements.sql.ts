@@ -1,3 +1,4 @@
+import { Failure } from '../model/failure.js'
 import { dottedText, nameAt } from '../model/table_name.js'
 import type { Db } from './types.js'
 
@@ -36,17 +37,30 @@ function wantedOf(object: string): Wanted {
   return kind === 'table' ? { ...wanted, relation: dottedText(parts) } : { ...wanted, name }
 }
 
+/** The schema that an object is looked for in; null where none is named. */
+function schemaOf({ kind, relation }: Wanted): string | null {
+  if (['schema', 'extension', 'role'].includes(kind)) return null
+  const { parts = [] } = nameAt(relation) ?? {}
+  return parts.length > 1 ? parts[0]! : null
+}
+
 /**
  * Names among `objects` that are not there. Each is `table x`, `column t.c`, `column t.c type` (several
  * types with `|`), `function f(args)`, `schema s`, `extension e`, `role r`, `policy p on t`, `trigger g on
- * t`; names are SQL.
+ * t`; names are SQL. Throws MISSING_PRIVILEGE where this role may not look into a schema.
  */
 export async function missingObjects(sql: Db, objects: string[]): Promise<string[]> {
-  const rows = await sql<{ object: string }[]>`
-    select o.object
-    from jsonb_to_recordset(${JSON.stringify(objects.map(wantedOf))}::text::jsonb)
-      as o (object text, kind text, relation text, name text, types text[])
-    where not case o.kind
+  const wanted = objects.map(wantedOf).map(w => ({ ...w, space: schemaOf(w) }))
+  const rows = await sql<{ object: string; space: string; owner: string | null; role: string }[]>`
+    select o.object, o.space, closed.owner, current_user::text as role
+    from jsonb_to_recordset(${JSON.stringify(wanted)}::text::jsonb)
+      as o (object text, kind text, relation text, name text, types text[], space text)
+    left join lateral (
+      select pg_get_userbyid(n.nspowner)::text as owner from pg_catalog.pg_namespace n
+      where n.nspname = o.space and not has_schema_privilege(n.oid, 'USAGE')
+    ) closed on true
+    -- the server raises an error for a name in a schema that is closed to us
+    where case when closed.owner is not null then true else not case o.kind
       when 'table' then exists (
         select from pg_catalog.pg_class c where c.oid = to_regclass(o.relation) and c.relkind in ('r', 'p', 'v', 'm', 'f'))
       when 'function' then to_regprocedure(o.relation) is not null
@@ -63,7 +77,10 @@ export async function missingObjects(sql: Db, objects: string[]): Promise<string
       when 'trigger' then exists (
         select from pg_catalog.pg_trigger t where t.tgrelid = to_regclass(o.relation) and t.tgname = o.name)
       else false
-    end`
+    end end`
+  for (const { space, owner, role } of rows)
+    if (owner !== null)
+      throw new Failure('MISSING_PRIVILEGE', `schema ${space}`, { wants: 'USAGE', owner, role })
   return rows.map(r => r.object)
 }
 

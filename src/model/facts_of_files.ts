@@ -196,7 +196,7 @@ export interface FactsOfFiles {
   FOREIGN_OBJECT: { kind: string; name: string; owner: string; role: string; grants: string[] }
   /** A table of another role or its ledger, or a database where we may create no schema; `role` is ours. */
   MISSING_PRIVILEGE: { role: string } & (
-    | { wants: 'OWNERSHIP' | 'SELECT' | 'REFERENCES' | 'LEDGER'; owner: string }
+    | { wants: 'OWNERSHIP' | 'SELECT' | 'REFERENCES' | 'USAGE' | 'LEDGER'; owner: string }
     | { wants: 'CREATE'; owner: null }
   )
   ROWS_HIDDEN: {

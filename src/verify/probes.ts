@@ -94,6 +94,12 @@ function refusedRows(error: unknown): NotProved {
   }
 }
 
+const lacksRight = (error: unknown): NotProved => ({
+  reason: `this role may not write the rows that it needs (42501: ${serverFault(error)!.message}); verify as a role that may, nothing of it lasts`,
+  roles: [],
+  role: null,
+})
+
 /**
  * Whether a policy or trigger of the application reads a setting that its own sessions have, and no probe
  * knows: `current_setting('app.tenant')`.
@@ -124,6 +130,7 @@ export async function prepareProbe(tx: Db, check: Check): Promise<Seeded | { ski
   const lends = await whyNotAct(tx, personasIn(text), 'writes')
   if (lends !== null) return { skipped: { reason: lends, roles: [], role: null } }
   const seeded = await sendFitting(tx, text, t => fitSeeds(tx, t, renumbered), seed).catch(error => {
+    if (isRefused(error) && isSqlState(error, '42501')) return { skipped: lacksRight(error) }
     if (!isOfRows(error)) throw error
     return { skipped: refusedRows(error) }
   })

@@ -86,6 +86,44 @@ describe.each(some('oldest'))('less than a superuser on PostgreSQL $major', serv
     await db.sql.unsafe(`drop role ${role}`)
   })
 
+  test('a role that lacks a right on a schema is told before the first step, and one that may not write rows for probes proves no access', async () => {
+    await using db = await database(server, 'workspace-sessions', 50)
+    const role = `owner_${randomBytes(4).toString('hex')}`
+    await db.sql.unsafe(`
+      create role ${role} login;
+      grant create on database ${db.name} to ${role};
+      grant usage, create on schema public to ${role};
+      alter table public.workspaces owner to ${role};
+      alter table public.chats owner to ${role};
+      revoke usage on schema auth from public`)
+    const url = new URL(db.url)
+    url.username = role
+    const project = await inProcess(url.toString(), { track: 'workspace-sessions' })
+    for (const report of await Promise.all([project.doctor(), project.plan(), project.migrate()].map(said)))
+      expect([
+        report.command,
+        report.findings.filter(f => f.level !== 'info').map(f => [f.code, f.fix]),
+      ]).toEqual([
+        report.command,
+        [['MISSING_PRIVILEGE', `grant usage on schema auth to ${role};   as postgres or an administrator.`]],
+      ])
+    await db.sql.unsafe(
+      `grant usage on schema auth to ${role}; grant select, references on auth.users to ${role};
+      grant anon, authenticated, service_role to ${role}`,
+    )
+    expect((await said(project.migrate())).verdict).toBe('clean')
+    const { verdict, findings, checks } = await said(project.verify())
+    expect(verdict).toBe('attention')
+    expect(checks.filter(c => c.outcome === 'failed')).toEqual([])
+    expect(checks.filter(c => c.outcome === 'skipped' && c.applies === 'now').map(c => c.reason)).toEqual([
+      expect.stringMatching(
+        /^this role may not write the rows that it needs \(42501: permission denied for table users\)/,
+      ),
+    ])
+    expect(findings.map(f => f.code)).toContain('PROBE_SKIPPED')
+    await db.sql.unsafe(`reassign owned by ${role} to postgres; drop owned by ${role}; drop role ${role}`)
+  })
+
   test.each(tracks('conversation-history'))(
     'a platform’s administrator who is no superuser and owns the database does everything (%s)',
     async track => {

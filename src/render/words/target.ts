@@ -162,13 +162,15 @@ export const targetWords = {
           ? sentence`This role may not read \`${s}\`, which belongs to \`${f.owner}\`.`
           : f.wants === 'REFERENCES'
             ? sentence`This role may not point a foreign key at \`${s}\`, which belongs to \`${f.owner}\`.`
-            : f.wants === 'LEDGER'
-              ? sentence`\`${f.owner}\` has run rethread here, and role \`${f.role}\` may not read what it has written in ${s}.`
-              : sentence`\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
+            : f.wants === 'USAGE'
+              ? sentence`This role may not use what is in ${s}, which belongs to \`${f.owner}\`.`
+              : f.wants === 'LEDGER'
+                ? sentence`\`${f.owner}\` has run rethread here, and role \`${f.role}\` may not read what it has written in ${s}.`
+                : sentence`\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
     (s, f) =>
       f.wants === 'CREATE'
         ? sentence`grant create on ${s} to ${f.role};`
-        : f.wants === 'SELECT' || f.wants === 'REFERENCES'
+        : ['SELECT', 'REFERENCES', 'USAGE'].includes(f.wants)
           ? sentence`grant ${f.wants.toLowerCase()} on ${s} to ${f.role};   as ${f.owner} or an administrator.`
           : f.wants === 'LEDGER'
             ? sentence`Connect as ${f.owner}, or as a role that is a member of it: grant ${f.owner} to ${f.role};`
