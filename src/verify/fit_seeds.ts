@@ -17,19 +17,20 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
  * nothing and that must be given get a value (that of another row where it may repeat, else one of their
  * type), and ids that are uuids in the file become numbers where the table has numbers. Rows that they refer
  * to in tables which no seed writes are made first. What can't be given a value, such as a key to another
- * seeded row, is left to the server to refuse. `written` are tables that other statements write.
+ * seeded row, is left to the server to refuse. `written` are tables that other seeds write; null for
+ * statements of a persona, who make no rows for others.
  */
 export async function fitSeeds(
   tx: Db,
   text: string,
   renumbered: Renumbered,
-  written: ReadonlySet<string> = new Set(),
+  written: ReadonlySet<string> | null = null,
 ): Promise<string> {
   const inserts = (await parseStatements(text)).filter(
     s => s.kind === 'InsertStmt' && s.node.cols && s.node.selectStmt?.SelectStmt?.valuesLists,
   )
   const tables = new Set(inserts.map(s => relationName(s.node.relation)))
-  const seeded = new Set([...written, ...tables])
+  const seeded = new Set([...(written ?? []), ...tables])
   const columns = await seededColumns(tx, [...tables])
   let fitted = text
   // from the end, so that the offsets of those before stay true
@@ -37,7 +38,7 @@ export async function fitSeeds(
     const own = columns.filter(c => c.table === relationName(s.node.relation))
     const given: string[] = s.node.cols.map((c: { ResTarget: { name: string } }) => c.ResTarget.name)
     const parents: string[] = []
-    for (const c of own)
+    for (const c of written === null ? [] : own)
       parents.push(...(await parentOf(tx, s, given.indexOf(c.name), c, seeded, renumbered)))
     renumberIds(s, given, own, renumbered)
     const added: { column: string; value: string }[] = []
