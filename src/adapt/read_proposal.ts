@@ -206,6 +206,28 @@ export const hasItsTables = (p: ReadProposal): boolean =>
 const isTableRole = ({ role }: ProposedBinding): boolean =>
   !role.includes('.') && role !== 'zone' && role !== 'identity'
 
+/** The tables that were found for a track, beside that of the users. */
+const tablesFound = (p: ReadProposal): ProposedBinding[] =>
+  p.bindings.filter(b => isTableRole(b) && p.tables.has(b.role) && b.role !== 'users')
+
+/**
+ * Of a track that knows a database by one table, which is called otherwise: a table under the very name that
+ * another track has for it, and this one leaves alone. The other may be meant. Null where there is none.
+ */
+export function leftAlone(p: ReadProposal, all: ReadProposal[]): { track: Track; table: string } | null {
+  const [only, ...more] = tablesFound(p)
+  if (!only?.renamed || more.length > 0) return null
+  for (const other of [...all].sort((a, b) => b.found - a.found))
+    for (const b of other === p ? [] : tablesFound(other)) {
+      const { table } = other.tables.get(b.role)!
+      const columns = other.columns.get(b.role)!
+      const isLike = columns.filter(c => c.column !== null).length * 2 >= columns.length
+      if (!b.renamed && isLike && table !== p.tables.get(only.role)!.table)
+        return { track: other.track, table }
+    }
+  return null
+}
+
 /** What a person has to say: what nothing is like, what several are like, and what is only likely. */
 export const openBindings = (p: Proposal): ProposedBinding[] =>
   p.bindings.filter(b => b.confidence !== 'certain')

@@ -7,6 +7,7 @@ import {
   hasItsTables,
   initCommand,
   isCertain,
+  leftAlone,
   openBindings,
   type ReadProposal,
   readProposals,
@@ -92,13 +93,21 @@ export async function init(ctx: Context, options: InitOptions): Promise<Report> 
 }
 
 /**
- * The only track that nothing is open of; else the one that clearly comes nearest, where something was found
+ * The only track that nothing is open of, unless another may be meant; else the one that clearly comes nearest, where something was found
  * for all of it and only columns or the zone are open, which a person is asked about. Throws TRACK_UNCLEAR,
  * and says which comes nearest.
  */
 function likeliest(proposals: ReadProposal[], shipped: Track[], zone: string | null): ReadProposal {
   const certain = proposals.filter(isCertain)
-  if (certain.length === 1) return certain[0]!
+  const [only] = certain
+  const other = certain.length === 1 ? leftAlone(only!, proposals) : null
+  if (other)
+    throw new Failure('TRACK_UNCLEAR', 'init', {
+      reason: `${only!.track.name} would do, and leaves \`${other.table}\` alone, which ${other.track.name} is about`,
+      tracks: [only!.track.name, other.track.name],
+      command: null,
+    })
+  if (certain.length === 1) return only!
   if (certain.length > 1) throw new Failures([severalFit(certain.map(p => p.track))])
   const nearest = nearestOf(proposals)
   if (nearest && hasItsTables(nearest) && proposals.every(p => p === nearest || p.found < nearest.found))
