@@ -22,6 +22,7 @@ import { Failure, Failures } from '../model/failure.js'
 import type { Mapping } from '../model/mapping.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
+import { partText } from '../model/table_name.js'
 import { trackNamed } from '../plan/choose_track.js'
 import { nearestFinding, nearestOf, severalFit } from '../plan/nearest_track.js'
 import { scaffolded } from './scaffold.js'
@@ -87,10 +88,23 @@ export async function init(ctx: Context, options: InitOptions): Promise<Report> 
         questions: open.map(describeBinding),
         command: initCommand(proposal, options.zone),
       }),
-      ...proposal.lacks.filter(f => f.code === 'WRONG_TYPE'),
+      ...proposal.lacks.filter(f => f.code === 'WRONG_TYPE' && !isAskedOf(proposal, f.subject)),
     )
   return report
 }
+
+/** True for a column of which it is only open what its values mean: its type would do. */
+const isAskedOf = ({ bindings, tables, columns }: ReadProposal, subject: string): boolean =>
+  bindings.some(({ label, isOfValues, confidence }) => {
+    const [entity, name] = label.split('.') as [string, string]
+    const found = columns.get(entity)?.find(c => c.want.column === name)?.column
+    return (
+      isOfValues &&
+      confidence !== 'certain' &&
+      found &&
+      subject === `column ${tables.get(entity)!.table}.${partText(found.column)}`
+    )
+  })
 
 /**
  * The only track that nothing is open of, unless another may be meant; else the one that clearly comes nearest, where something was found
