@@ -114,6 +114,8 @@ export interface SeenValues {
   largest: number | null
   /** True where every value is a time in ISO form. */
   iso: boolean
+  /** True where some value is. */
+  someIso: boolean
 }
 
 /** The values of a column in some rows, as far as they can be seen. */
@@ -121,7 +123,7 @@ export async function seenValues(sql: Db, table: string, column: string, iso: st
   const [row] = await sql.unsafe<SeenValues[]>(
     `select count(*)::int as rows, coalesce((array_agg(distinct v))[1:10], '{}') as some,
        max(case when v ~ '^\\d+(\\.\\d+)?$' then v::numeric end)::float8 as largest,
-       coalesce(bool_and(v ~ $1), false) as iso
+       coalesce(bool_and(v ~ $1), false) as iso, coalesce(bool_or(v ~ $1), false) as "someIso"
      from (select ${partText(column)}::text as v from ${table} where ${partText(column)} is not null limit ${sampled}) t`,
     [iso],
   )

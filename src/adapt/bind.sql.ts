@@ -7,8 +7,6 @@ export interface CatalogColumn {
   type: string
   /** The type below a domain; else the type itself. */
   base: string
-  /** True when a row needs a value for it that the database does not make itself. */
-  required: boolean
   /** True for GENERATED ALWAYS AS IDENTITY. */
   always: boolean
   /** Length of a varchar; null where there is none. */
@@ -23,7 +21,6 @@ export async function columnsOf(sql: Db, tables: string[]): Promise<CatalogColum
     select t.name as table, a.attname::text as column, format_type(a.atttypid, a.atttypmod) as type,
       case y.typtype when 'e' then format('%I.%I', m.nspname, y.typname)
         else format_type(coalesce(nullif(y.typbasetype, 0), a.atttypid), -1) end as base,
-      a.attnotnull and not a.atthasdef and a.attidentity = '' and a.attgenerated = '' as required,
       a.attidentity = 'a' as always,
       nullif(greatest(a.atttypmod, y.typtypmod), -1) - 4 as length,
       case when a.attidentity <> ''

@@ -23,8 +23,8 @@ type BoundTrack = TrackTypes & Pick<Partial<TrackInfo>, 'messages'>
 const bindableIds = /^(bigint|integer|smallint|text|character varying)$/
 
 /**
- * Completes a mapping with what the catalog says of the bound columns: types, how a time or a code is read,
- * what probes have to write beside. An id takes the database's type only where the track's description says
+ * Completes a mapping with what the catalog says of the bound columns: types, how a time or a code is read.
+ * An id takes the database's type only where the track's description says
  * what else has it, so that the files require what they can do with.
  */
 export async function bindTypes(
@@ -34,7 +34,7 @@ export async function bindTypes(
   mapping: Mapping,
   given: GivenValues,
 ): Promise<Mapping> {
-  const { roles, own } = await readTrackNames(track)
+  const { roles } = await readTrackNames(track)
   const bound: Mapping = { ...mapping }
   const wanted = requiredTypes(track)
   const catalogs = new Map<string, CatalogColumn[]>()
@@ -49,13 +49,11 @@ export async function bindTypes(
     const name = bindingOf(mapping[role])?.column ?? column
     return catalogs.get(entity)?.find(c => c.column === name)
   }
-  for (const [entity, catalog] of catalogs) {
+  for (const entity of catalogs.keys()) {
     const { table, columns } = roles[entity]!
-    const taken = new Set<string>()
     for (const column of Object.keys(columns)) {
       const role = `${entity}.${column}`
       const binding = bindingOf(mapping[role]) ?? { column }
-      taken.add(binding.column)
       const here = found(role)
       const of = types.roles?.[entity]?.columns[column]?.of
       // a column that names rows has the type of their ids, or the track can't do with it
@@ -70,11 +68,6 @@ export async function bindTypes(
       }
       if (Object.keys(more).length > 0) bound[role] = { ...binding, ...more }
     }
-    // what the track itself has added is no column of the application's
-    for (const column of own.get(table) ?? [])
-      taken.add(bindingOf(mapping[`${entity}.${column}`])?.column ?? column)
-    for (const c of catalog.filter(c => c.required && c.column !== 'name' && !taken.has(c.column)))
-      bound[`${entity}.${c.column}`] ??= probed(c)
   }
   return bound
 }
@@ -82,22 +75,6 @@ export async function bindTypes(
 /** The type that ids of a role have instead of uuid; null where they have none that the track can take. */
 const typedAs = (types: TrackTypes, role: string, found: CatalogColumn | undefined): string | null =>
   found && types.typed?.[role] && bindableIds.test(found.base) ? found.base : null
-
-/** A column that a row needs and the track does not know: probes write it. */
-const probed = (c: CatalogColumn): ColumnBinding => ({ column: c.column, probe: probeValue(c.base) })
-
-const probeValue = (type: string): string =>
-  /int|numeric|double|real/.test(type)
-    ? '0'
-    : /json/.test(type)
-      ? "'{}'"
-      : /bool/.test(type)
-        ? 'false'
-        : /timestamp|date/.test(type)
-          ? 'now()'
-          : type === 'uuid'
-            ? 'gen_random_uuid()'
-            : 'left(md5(random()::text), 12)'
 
 /** Characters of a uuid's text. */
 const uuidLength = 36

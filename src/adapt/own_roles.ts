@@ -4,6 +4,7 @@ import type { TrackInfo } from '../model/project.js'
 import { namesIn, partText } from '../model/table_name.js'
 import type { ApplicationTable } from './application_tables.sql.js'
 import { idColumnOf } from './fit_columns.js'
+import { nobody } from './identity.sql.js'
 import { apiKey, grantedText, type OwnGrant, readers } from './own_grants.js'
 import {
   hasNoApi,
@@ -81,7 +82,7 @@ export async function plainBindings(
       ),
     ]
   const reached = grants.map(g => g.grant)
-  const asks = reached.some(g => g.reaches === 'own') ? identity! : `null::${persons.type}`
+  const asks = reached.some(g => g.reaches === 'own') ? identity! : nobody(persons.type)
   return [
     binding('identity', asks, whyAsked(asks, said, identity, reached)),
     binding(
@@ -144,6 +145,10 @@ function letsAllIn(p: OwnPolicy, privilege: string): boolean {
 }
 
 const isTextKey = /^(text|character varying)$/
+
+/** The type of what identifies a person to the track; null where it has none in this database. */
+export const personType = (found: Proposal, info: TrackInfo): string | null =>
+  personsOf(found, info)?.type ?? null
 
 /** What identifies a person, and its type; null where the track has none in this database. */
 function personsOf(found: Proposal, info: TrackInfo): { type: string; of: Identifies[] } | null {

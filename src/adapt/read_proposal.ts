@@ -12,11 +12,10 @@ import {
   type ApplicationTable,
   applicationTables,
   filledShares,
-  policyTexts,
   serverZone,
 } from './application_tables.sql.js'
 import { bindTypes } from './bind.js'
-import { idColumnOf } from './fit_columns.js'
+import { identityBinding, readIdentity } from './identity.js'
 import { mappedNames, type Names } from './names.js'
 import { apiKey } from './own_grants.js'
 import { plainBindings } from './own_roles.js'
@@ -69,15 +68,17 @@ async function readProposal(
   const found = propose(wantedTables(track, roles, info.roles), all, given.mapping)
   const zone = given.zone ?? zoneWanted(found)
   const values = await readValues(sql, found, info, given.values ?? {})
-  const plain = await plainBindings(sql, found, info, all, given.mapping)
+  const said = await readIdentity(sql, found, info, given.mapping)
+  const asked = { ...given.mapping, ...(said?.to ? { identity: said.to } : {}) }
+  const plain = await plainBindings(sql, found, info, all, asked)
   const bindings = [
     ...found.bindings,
     ...values.bindings,
-    ...(plain.length > 0 ? plain : await identityBinding(sql, found, given.mapping)),
+    ...(said?.to === null ? [said] : plain.length > 0 ? plain : await identityBinding(sql, found, asked)),
     ...(zone === given.zone ? [] : [zoneBinding(await serverZone(sql))]),
     ...(given.isApplied ? [] : takenNames(roles, own, found, all)),
   ]
-  const identity = bindings.find(b => b.role === 'identity')?.to
+  const identity = bindings.find(b => b.role === 'identity')?.to ?? said?.to
   const named = identity ? { ...found.mapping, identity } : found.mapping
   const api = plain.find(b => b.role === apiKey)?.to
   const bound = await bindTypes(sql, track, info, named, { zone, values: values.known })
@@ -148,37 +149,6 @@ async function withShares(
   })
 }
 
-/** Who asks, where the ids of users are none of Supabase's: what the policies of the tables say. */
-async function identityBinding(sql: Root, found: Proposal, given: Mapping): Promise<ProposedBinding[]> {
-  const users = found.tables.get('users')
-  const key = users && idColumnOf(users)
-  if (!key || key.base === 'uuid') return []
-  const binding = { role: 'identity', label: 'identity', rivals: [], renamed: true }
-  if (typeof given.identity === 'string')
-    return [{ ...binding, to: given.identity, confidence: 'certain', because: 'as you said' }]
-  const cast = /^(bigint|integer)$/.test(key.base) ? `::${key.base}` : ''
-  const as = (expression: string) => (cast ? `(${expression})${cast}` : expression)
-  for (const text of await policyTexts(
-    sql,
-    [...found.tables.values()].map(t => t.table),
-  )) {
-    const setting = /current_setting\('([\w.]+)'(?:::text)?(?:, true)?\)/.exec(text)?.[1]
-    const said = /auth\.jwt\(\) ->> 'sub'/.test(text)
-      ? "auth.jwt() ->> 'sub'"
-      : setting && `current_setting('${setting}', true)`
-    if (said)
-      return [{ ...binding, to: as(said), confidence: 'certain', because: 'policies of the tables say so' }]
-  }
-  return [
-    {
-      ...binding,
-      to: as("auth.jwt() ->> 'sub'"),
-      confidence: 'likely',
-      because: `ids of \`${users.table}\` are ${key.base}, and auth.uid() is a uuid`,
-    },
-  ]
-}
-
 /** A zone where a column holds times without one; any will do to go on. */
 const zoneWanted = (found: Proposal): string | null =>
   [...found.columns.values()]
@@ -235,6 +205,28 @@ export const hasItsTables = (p: ReadProposal): boolean =>
 /** A table: what has a point in its name is a column, and how times and persons are read is neither. */
 const isTableRole = ({ role }: ProposedBinding): boolean =>
   !role.includes('.') && role !== 'zone' && role !== 'identity'
+
+/** The tables that were found for a track, beside that of the users. */
+const tablesFound = (p: ReadProposal): ProposedBinding[] =>
+  p.bindings.filter(b => isTableRole(b) && p.tables.has(b.role) && b.role !== 'users')
+
+/**
+ * Of a track that knows a database by one table, which is called otherwise: a table under the very name that
+ * another track has for it, and this one leaves alone. The other may be meant. Null where there is none.
+ */
+export function leftAlone(p: ReadProposal, all: ReadProposal[]): { track: Track; table: string } | null {
+  const [only, ...more] = tablesFound(p)
+  if (!only?.renamed || more.length > 0) return null
+  for (const other of [...all].sort((a, b) => b.found - a.found))
+    for (const b of other === p ? [] : tablesFound(other)) {
+      const { table } = other.tables.get(b.role)!
+      const columns = other.columns.get(b.role)!
+      const isLike = columns.filter(c => c.column !== null).length * 2 >= columns.length
+      if (!b.renamed && isLike && table !== p.tables.get(only.role)!.table)
+        return { track: other.track, table }
+    }
+  return null
+}
 
 /** What a person has to say: what nothing is like, what several are like, and what is only likely. */
 export const openBindings = (p: Proposal): ProposedBinding[] =>

@@ -122,7 +122,12 @@ const meaning: Record<string, string> = {
 
 function why(kind: ValueKind, base: string, seen: SeenValues | null): string {
   const holds =
-    seen && seen.rows > 0 ? `it is ${base} and holds ${seen.some.slice(0, 3).join(', ')}` : `it is ${base}`
+    seen && seen.rows > 0
+      ? `it is ${base} and holds ${seen.some
+          .slice(0, 3)
+          .map(v => v || "''")
+          .join(', ')}`
+      : `it is ${base}`
   if (kind !== 'time') {
     const [first, second] = seen?.some ?? []
     const such = second === undefined ? ['0', '1'] : [first, second]
@@ -147,5 +152,7 @@ function judge(role: string, said: string, kind: ValueKind, base: string, seen: 
   const isIso = /^(text|character varying)$/.test(base)
   if (!timeUnits.some(u => u === said) || (said === 'iso') !== isIso)
     throw fault(isIso ? 'a text holds times as iso' : 'a number holds times as s, ms or us')
-  if (isIso && seen && seen.rows > 0 && !seen.iso) throw fault('some of its values are no times in ISO form')
+  // a text that is no time counts as no time
+  if (isIso && seen && seen.rows > 0 && !seen.someIso)
+    throw fault('none of the values that were looked at is a time in ISO form')
 }

@@ -16,18 +16,20 @@ import { acts, idOf, type Migration, type Track } from '../model/project.js'
 import { finding, type Report } from '../model/report.js'
 import { describe } from '../plan/describe_steps.js'
 import { rehearsedPicture } from '../plan/schema_picture.js'
+import { bestEffort } from '../run/best_effort.js'
 import { sendText } from '../run/execute_file.sql.js'
 import { Tracer } from '../run/lock_trace.js'
+import { prepareLedger } from '../run/open_run.js'
 import { DestructionGuard, type Permits, permitsOf, sparedBy } from '../run/refuse_destruction.js'
 import { type Performed, rehearsalStorage, runSteps, type StepStorage } from '../run/run_steps.js'
 import { differences } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
-import { rowEstimate } from '../verify/probes.sql.js'
 import { isListing, isOutlook, runCheck, sharedFactsOf } from '../verify/run_check.js'
 import type { Application, Applications } from './new_app.js'
 import { runApplication } from './old_app.js'
 import { refuseForeignCode } from './refuse_foreign_code.js'
 import { downTable, judgeApplications, type Rehearsed, wayBack } from './rehearsed.js'
+import { whyNotInPlace } from './why_not_in_place.js'
 
 /** Longest statement of a rehearsal on the target itself, in milliseconds: it holds its locks that long. */
 const statementMs = 10_000
@@ -64,6 +66,10 @@ export async function rehearseInPlace(
   const storage = rehearsalStorage(plan.applied.map(idOf))
   await takenBack(transaction(connection.sql), async tx => {
     await setLocal(tx, ctx.lockTimeoutMs, statementMs)
+    // files and checks read the tool's own tables, which only the first migrate makes
+    await bestEffort(ctx, 'the tables of rethread', () =>
+      savepoint(tx)(inner => prepareLedger(inner, ctx.tool)),
+    )
     const before = await objects(tx)
     const tryOut = ({ statements }: Application) => runApplication(statements, savepoint(tx))
     const moments = [{ after: 'before', moment: await tryOut(applications.old) }]
@@ -73,7 +79,7 @@ export async function rehearseInPlace(
       storage,
       unreached: 'an earlier step was not rehearsed',
       perform: async step => {
-        const why = await whyNot(tx, step.migration)
+        const why = await whyNotInPlace(tx, step.migration)
         return why
           ? { outcome: 'not-run', result: { reason: why.reason }, ends: why.ends }
           : rehearseStep(ctx, tx, step.migration, await permitsOf(track, step, allowed))
@@ -101,32 +107,6 @@ export async function rehearseInPlace(
     }
   })
   return rehearsed
-}
-
-/**
- * Why a step can't be rehearsed inside a transaction on a live target, and whether
- * those after it build on it.
- */
-async function whyNot(tx: Db, m: Migration): Promise<{ reason: string; ends: boolean } | null> {
-  if (m.backfill) {
-    const rows = await rowEstimate(tx, m.backfill.table)
-    return rows > 0
-      ? {
-          reason: `a backfill of ${rows} rows in one transaction would lock them all; \`plan --sample\` measures batches`,
-          ends: true,
-        }
-      : null
-  }
-  if (m.transaction === 'parts' || m.transaction === 'each')
-    return { reason: 'it needs more than one transaction; a copy can have them: --rehearse-url', ends: true }
-  if (m.transaction !== 'none') return null
-  const concurrent = (await parseStatements(m.file.text)).some(s => s.node.concurrent)
-  return concurrent
-    ? {
-        reason: 'an index can’t be built concurrently inside a transaction; a copy can: --rehearse-url',
-        ends: false,
-      }
-    : null
 }
 
 /**

@@ -104,8 +104,9 @@ async function namesStillThere(sql: Parameters<typeof columnsOf>[0], written: Ma
     } else {
       const binding = bindingOf(value)!
       const there = (await columnsOf(sql, [table])).some(c => c.column === binding.column)
-      if (there && binding.probe === undefined && binding.column !== column)
-        kept[role] = { column: binding.column }
+      const { probe } = binding
+      if (there && (probe !== undefined || binding.column !== column))
+        kept[role] = { column: binding.column, ...(probe === undefined ? {} : { probe }) }
     }
   }
   return kept

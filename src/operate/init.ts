@@ -7,6 +7,7 @@ import {
   hasItsTables,
   initCommand,
   isCertain,
+  leftAlone,
   openBindings,
   type ReadProposal,
   readProposals,
@@ -21,6 +22,7 @@ import { Failure, Failures } from '../model/failure.js'
 import type { Mapping } from '../model/mapping.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
+import { partText } from '../model/table_name.js'
 import { trackNamed } from '../plan/choose_track.js'
 import { nearestFinding, nearestOf, severalFit } from '../plan/nearest_track.js'
 import { scaffolded } from './scaffold.js'
@@ -86,19 +88,40 @@ export async function init(ctx: Context, options: InitOptions): Promise<Report> 
         questions: open.map(describeBinding),
         command: initCommand(proposal, options.zone),
       }),
-      ...proposal.lacks.filter(f => f.code === 'WRONG_TYPE'),
+      ...proposal.lacks.filter(f => f.code === 'WRONG_TYPE' && !isAskedOf(proposal, f.subject)),
     )
   return report
 }
 
+/** True for a column of which it is only open what its values mean: its type would do. */
+const isAskedOf = ({ bindings, tables, columns }: ReadProposal, subject: string): boolean =>
+  bindings.some(({ label, isOfValues, confidence }) => {
+    const [entity, name] = label.split('.') as [string, string]
+    const found = columns.get(entity)?.find(c => c.want.column === name)?.column
+    return (
+      isOfValues &&
+      confidence !== 'certain' &&
+      found &&
+      subject === `column ${tables.get(entity)!.table}.${partText(found.column)}`
+    )
+  })
+
 /**
- * The only track that nothing is open of; else the one that clearly comes nearest, where something was found
+ * The only track that nothing is open of, unless another may be meant; else the one that clearly comes nearest, where something was found
  * for all of it and only columns or the zone are open, which a person is asked about. Throws TRACK_UNCLEAR,
  * and says which comes nearest.
  */
 function likeliest(proposals: ReadProposal[], shipped: Track[], zone: string | null): ReadProposal {
   const certain = proposals.filter(isCertain)
-  if (certain.length === 1) return certain[0]!
+  const [only] = certain
+  const other = certain.length === 1 ? leftAlone(only!, proposals) : null
+  if (other)
+    throw new Failure('TRACK_UNCLEAR', 'init', {
+      reason: `${only!.track.name} would do, and leaves \`${other.table}\` alone, which ${other.track.name} is about`,
+      tracks: [only!.track.name, other.track.name],
+      command: null,
+    })
+  if (certain.length === 1) return only!
   if (certain.length > 1) throw new Failures([severalFit(certain.map(p => p.track))])
   const nearest = nearestOf(proposals)
   if (nearest && hasItsTables(nearest) && proposals.every(p => p === nearest || p.found < nearest.found))

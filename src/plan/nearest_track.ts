@@ -1,11 +1,24 @@
-import { initCommand, type ReadProposal, readProposals, unlikeness } from '../adapt/read_proposal.js'
+import {
+  initCommand,
+  leftAlone,
+  type ReadProposal,
+  readProposals,
+  unlikeness,
+} from '../adapt/read_proposal.js'
 import type { Root } from '../database/types.js'
 import type { Track } from '../model/project.js'
 import { type Finding, type FindingOf, finding } from '../model/report.js'
 
-/** The proposal that comes nearest to a database: for the largest share of its roles something was found. */
-export const nearestOf = (proposals: ReadProposal[]): ReadProposal | null =>
-  [...proposals].sort((a, b) => b.found - a.found || b.score - a.score)[0] ?? null
+/**
+ * The proposal that comes nearest to a database: for the largest share of its roles something was found, and
+ * no other track is about what it leaves alone.
+ */
+export function nearestOf(proposals: ReadProposal[]): ReadProposal | null {
+  const leaves = (p: ReadProposal) => Number(leftAlone(p, proposals) !== null)
+  return (
+    [...proposals].sort((a, b) => leaves(a) - leaves(b) || b.found - a.found || b.score - a.score)[0] ?? null
+  )
+}
 
 /** What a proposal says of a database that the track does not fit. */
 export function nearestFinding(p: ReadProposal, zone: string | null = null): FindingOf<'NEAREST_TRACK'> {

@@ -2,6 +2,7 @@ import type { Connection } from '../database/connection.js'
 import { applicationOf, type Context, connect } from '../database/context.js'
 import { isLost, unlessLost } from '../database/faults.js'
 import { inspect } from '../database/server.js'
+import type { Db } from '../database/types.js'
 import { Failure } from '../model/failure.js'
 import { closeKilledRuns, nameSession } from './at_work.sql.js'
 import { beside } from './beside.js'
@@ -79,12 +80,12 @@ const heartbeatMs = 2000
 const goneMs = 100
 
 /** Installs or upgrades the tool's schema. NEWER_LEDGER when a newer rethread has been here. */
-async function prepareLedger(connection: Connection, tool: string): Promise<void> {
-  const version = await schemaVersion(connection.sql)
+export async function prepareLedger(sql: Db, tool: string): Promise<void> {
+  const version = await schemaVersion(sql)
   if (version !== null && version > upgrades.length) {
     throw new Failure('NEWER_LEDGER', 'schema rethread', { found: version, known: upgrades.length })
   }
-  if (version !== upgrades.length) await upgrade(connection.sql, tool)
+  if (version !== upgrades.length) await upgrade(sql, tool)
 }
 
 /**
@@ -141,7 +142,7 @@ async function acquire(
 async function enter(ctx: Context, connections: Connections, command: string, leaseWaitMs: number) {
   const { writer } = connections
   const target = await inspect(ctx, writer)
-  await prepareLedger(writer, ctx.tool)
+  await prepareLedger(writer.sql, ctx.tool)
   const token = await acquire(ctx, writer, command, leaseWaitMs)
   const id = await listRun(ctx, connections, command)
   await closeKilledRuns(writer.sql, id)

@@ -1,6 +1,7 @@
 import { refusePlanted } from '../database/planted.js'
 import { plantedObjects } from '../database/planted.sql.js'
-import type { Db, Root } from '../database/types.js'
+import { scopeOf } from '../database/scopes.js'
+import type { Db } from '../database/types.js'
 import { Failure } from '../model/failure.js'
 import { archiveSchemaSql } from './archive_schema.sql.js'
 import { putBackFunctions, putBackSql } from './put_back.sql.js'
@@ -230,8 +231,8 @@ export async function schemaVersion(sql: Db): Promise<number | null> {
  * Installs or upgrades the tool's schema up to `to`; safe when several start at once.
  * Returns what was applied.
  */
-export async function upgrade(sql: Root, tool: string, to: number = upgrades.length): Promise<number[]> {
-  return (await sql.begin(async tx => {
+export async function upgrade(sql: Db, tool: string, to: number = upgrades.length): Promise<number[]> {
+  return scopeOf(sql)(async tx => {
     await tx`select pg_advisory_xact_lock(hashtext('rethread'), hashtext('upgrade'))`
     await tx.unsafe(`
       set local client_min_messages = warning;
@@ -257,5 +258,5 @@ export async function upgrade(sql: Root, tool: string, to: number = upgrades.len
     }
     if (done.length > 0) await tx.unsafe(closeSchemaSql('rethread') + closeSchemaSql('rethread_archive'))
     return done
-  })) as number[]
+  })
 }

@@ -74,3 +74,7 @@ export async function anyValue(sql: Db, table: string, column: string): Promise<
   )
   return row?.value ?? null
 }
+
+/** Rows with one given column, where they are not there yet. */
+export const parentRows = (table: string, column: string, rows: string): string =>
+  `insert into ${table} (${ident(column)}) values ${rows} on conflict do nothing`

@@ -1,6 +1,8 @@
 import { type Db, ident, literal } from '../database/types.js'
-import { parseStatements, relationName, type Statement, scanTokens } from '../files/statements.js'
-import { anyValue, type SeededColumn, seededColumns } from './fit_seeds.sql.js'
+import { type Node, parseStatements, relationName, type Statement, scanTokens } from '../files/statements.js'
+import { anyValue, parentRows, type SeededColumn, seededColumns } from './fit_seeds.sql.js'
+import { whyNotAct } from './lent_rights.js'
+import { reachingOut } from './probes.sql.js'
 
 /** Where uuids of a file were replaced: the text of the number that takes the place of each. */
 export type Renumbered = Map<string, string>
@@ -13,20 +15,31 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /**
  * The statements that seed a check, for the tables as somebody has them: columns of which the track knows
  * nothing and that must be given get a value (that of another row where it may repeat, else one of their
- * type), and ids that are uuids in the file become numbers where the table has numbers. What can't be given
- * a value, such as a key to another seeded row, is left to the server to refuse.
+ * type), and ids that are uuids in the file become numbers where the table has numbers. Rows that they refer
+ * to in tables which no seed writes are made first. What can't be given a value, such as a key to another
+ * seeded row, is left to the server to refuse. `written` are tables that other seeds write; null for
+ * statements of a persona, who make no rows for others.
  */
-export async function fitSeeds(tx: Db, text: string, renumbered: Renumbered): Promise<string> {
+export async function fitSeeds(
+  tx: Db,
+  text: string,
+  renumbered: Renumbered,
+  written: ReadonlySet<string> | null = null,
+): Promise<string> {
   const inserts = (await parseStatements(text)).filter(
     s => s.kind === 'InsertStmt' && s.node.cols && s.node.selectStmt?.SelectStmt?.valuesLists,
   )
-  const seeded = new Set(inserts.map(s => relationName(s.node.relation)))
-  const columns = await seededColumns(tx, [...seeded])
+  const tables = new Set(inserts.map(s => relationName(s.node.relation)))
+  const seeded = new Set([...(written ?? []), ...tables])
+  const columns = await seededColumns(tx, [...tables])
   let fitted = text
   // from the end, so that the offsets of those before stay true
   for (const s of inserts.reverse()) {
     const own = columns.filter(c => c.table === relationName(s.node.relation))
     const given: string[] = s.node.cols.map((c: { ResTarget: { name: string } }) => c.ResTarget.name)
+    const parents: string[] = []
+    for (const c of written === null ? [] : own)
+      parents.push(...(await parentOf(tx, s, given.indexOf(c.name), c, seeded, renumbered)))
     renumberIds(s, given, own, renumbered)
     const added: { column: string; value: string }[] = []
     for (const c of own.filter(c => c.isRequired && !given.includes(c.name))) {
@@ -35,10 +48,39 @@ export async function fitSeeds(tx: Db, text: string, renumbered: Renumbered): Pr
     }
     const overrides =
       own.some(c => c.isIdentity && given.includes(c.name)) && !s.node.override?.match(/SYSTEM/)
-    const statement = await withColumns(s, added, overrides)
+    const filled = await withColumns(s, added, overrides)
+    // a trigger of the table that it refers to may have made the row
+    const statement =
+      parents.length > 0 && !s.node.onConflictClause && !s.node.returningList
+        ? `${parents.join('\n')}\n${filled} on conflict do nothing`
+        : filled
     fitted = fitted.slice(0, s.offset) + statement + fitted.slice(s.offset + s.text.length)
   }
   return renumber(fitted, renumbered)
+}
+
+/**
+ * The rows that a given column refers to, in a table that no seed writes: people who stand in a table of the
+ * application's own stand in another one too. None where writing them would run what no probe may.
+ */
+async function parentOf(
+  tx: Db,
+  s: Statement,
+  at: number,
+  { refersTo }: SeededColumn,
+  seeded: ReadonlySet<string>,
+  renumbered: Renumbered,
+): Promise<string[]> {
+  if (at < 0 || refersTo === null || seeded.has(refersTo.table)) return []
+  const { table, column } = refersTo
+  const ids: string[] = s.node.selectStmt.SelectStmt.valuesLists.flatMap(
+    ({ List }: { List: { items: Node[] } }) => List.items[at]?.A_Const?.sval?.sval ?? [],
+  )
+  if (ids.length === 0) return []
+  if ((await reachingOut(tx, [table])).length > 0 || (await whyNotAct(tx, [table], 'writes')) !== null)
+    return []
+  const rows = [...new Set(ids)].map(id => `(${literal(id)})`).join(', ')
+  return [await fitSeeds(tx, `${parentRows(table, column, rows)};`, renumbered, new Set([...seeded, table]))]
 }
 
 /** A text of the same check, such as a call of its personas, with the numbers that its seeds were given. */

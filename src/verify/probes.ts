@@ -129,11 +129,13 @@ export async function prepareProbe(tx: Db, check: Check): Promise<Seeded | { ski
   const renumbered: Renumbered = new Map()
   const lends = await whyNotAct(tx, personasIn(text), 'writes')
   if (lends !== null) return { skipped: { reason: lends, roles: [], role: null } }
-  const seeded = await sendFitting(tx, text, t => fitSeeds(tx, t, renumbered), seed).catch(error => {
-    if (isRefused(error) && isSqlState(error, '42501')) return { skipped: lacksRight(error) }
-    if (!isOfRows(error)) throw error
-    return { skipped: refusedRows(error) }
-  })
+  const seeded = await sendFitting(tx, text, t => fitSeeds(tx, t, renumbered, new Set()), seed).catch(
+    error => {
+      if (isRefused(error) && isSqlState(error, '42501')) return { skipped: lacksRight(error) }
+      if (!isOfRows(error)) throw error
+      return { skipped: refusedRows(error) }
+    },
+  )
   if ('skipped' in seeded) return seeded
   const read = await readAccess(seeded.sent)
   if ('reason' in read) throw new CantProbe(read.reason)
