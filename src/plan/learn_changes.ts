@@ -63,14 +63,14 @@ export function learnStatement(known: Known, { kind, node }: Statement): void {
       types(known, strings(node.typeName), false)
       return
     case 'CompositeTypeStmt':
-      types(known, [schemaOf(node.typevar), node.typevar.relname], false)
+      types(known, [schemaNameOf(node.typevar), node.typevar.relname], false)
       return
     case 'DropStmt':
       for (const object of node.objects) drops(known, node.removeType, strings([object]))
   }
 }
 
-const schemaOf = (range: Node): string => range.schemaname ?? 'public'
+const schemaNameOf = (range: Node): string => range.schemaname ?? 'public'
 
 /**
  * A relation that a statement makes is in nobody's use, unless it may have been there:
@@ -103,7 +103,7 @@ function makesStatistics(known: Known, node: Node): void {
 function learnRename(known: Known, node: Node): void {
   const from = relationName(node.relation)
   if (['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW'].includes(node.renameType))
-    moves(known, from, `${schemaOf(node.relation)}.${node.newname}`)
+    moves(known, from, `${schemaNameOf(node.relation)}.${node.newname}`)
   // its columns and constraints go by other names: ask no more
   else for (const table of known.family(from)) known.relations.delete(table)
 }
