@@ -108,8 +108,8 @@ const isAskedOf = ({ bindings, tables, columns }: ReadProposal, subject: string)
 
 /**
  * The only track of which nothing is open, unless another may be meant. Else the one that clearly comes
- * nearest, if something was found for all of it and only columns or the zone are open: a person is asked about
- * these. Throws TRACK_UNCLEAR, which says which one comes nearest.
+ * nearest, if something was found for all of it and only columns or the zone are open: a person is asked
+ * about these. Throws TRACK_UNCLEAR, which says which one comes nearest.
  */
 function likeliest(proposals: ReadProposal[], shipped: Track[], zone: string | null): ReadProposal {
   const certain = proposals.filter(isCertain)
