@@ -304,20 +304,23 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_variable
 declare
+  others uuid[];
   other uuid;
 begin
-  for other in
-    with moved as (
-      update public.chats c
-      set session_id = coalesce(
-        chat_private.make_legacy_session(c.workspace_id, c.user_id, c.created_at,
-          chat_private.legacy_opening(c.created_at, c.role::text, c.message::text)), c.session_id)
-      from public.chat_sessions s
-      where s.id = session and c.session_id = s.id and c.workspace_id <> s.workspace_id
-      returning c.session_id
-    )
-    select distinct m.session_id from moved m where m.session_id <> session
-  loop
+  -- made first and not in a WITH, which no table takes that has a rule of the application
+  others := array(
+    select distinct chat_private.make_legacy_session(c.workspace_id, c.user_id, c.created_at,
+      chat_private.legacy_opening(c.created_at, c.role::text, c.message::text))
+    from public.chats c
+    join public.chat_sessions s on s.id = c.session_id
+    where s.id = session and c.workspace_id <> s.workspace_id);
+  update public.chats c
+  set session_id = coalesce(
+    chat_private.make_legacy_session(c.workspace_id, c.user_id, c.created_at,
+      chat_private.legacy_opening(c.created_at, c.role::text, c.message::text)), c.session_id)
+  from public.chat_sessions s
+  where s.id = session and c.session_id = s.id and c.workspace_id <> s.workspace_id;
+  foreach other in array array_remove(others, session) loop
     perform chat_private.catch_up(other);
   end loop;
   perform chat_private.catch_up(session);

@@ -9,9 +9,10 @@
  * - `hold_off` switches off triggers and rules that fire on INSERT and UPDATE, where this role owns the
  *   table, and returns the statements that switch them on again as they were. Foreign keys are still checked.
  * - `put_back` inserts what a migration has set aside: identity columns get the values that they had,
- *   generated columns their own, columns that are new their defaults. A constraint that is not validated does
- *   not hold for rows that are older than it: it is dropped and added again as it was. `rethread.sample`
- *   limits the rows, `rethread.twin` names the table of a rehearsal that takes them instead.
+ *   generated columns their own, columns that are new their defaults, and JSON columns that are not null
+ *   the null of JSON. A constraint that is not validated does not hold for rows that are older than it: it
+ *   is dropped and added again as it was. `rethread.sample` limits the rows, `rethread.twin` names the table
+ *   of a rehearsal that takes them instead.
  * - `is_back` is true where the row is in its table again with all its values.
  */
 export const putBackSql = `
@@ -157,11 +158,14 @@ export const putBackSql = `
       from rethread_archive.quarantine q
       where q.migration = put_back.migration and q.relation = put_back.relation and jsonb_typeof(q.original) = 'object'
     loop
+      -- a row as JSON has one null for that of SQL and that of JSON
       select string_agg(format('%I', a.attname), ', ' order by a.attnum),
-        string_agg(format('r.%I', a.attname), ', ' order by a.attnum),
+        string_agg(format(case when a.attnotnull and coalesce(nullif(t.typbasetype, 0), t.oid) in ('json'::regtype, 'jsonb'::regtype) then 'coalesce(r.%I, ''null'')' else 'r.%I' end, a.attname),
+          ', ' order by a.attnum),
         string_agg(format('%I %s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum)
       into columns, read, typed
       from pg_catalog.pg_attribute a
+      join pg_catalog.pg_type t on t.oid = a.atttypid
       where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and a.attname = any (shape);
       statement := format(
         'insert into %s (%s) overriding system value

@@ -98,6 +98,28 @@ const undo = (db: Database): RollbackRequest => ({
 })
 
 describe.each(servers())('a database of strangers on PostgreSQL $major', server => {
+  test('a rule of the application does not stand in the way of a restore', () =>
+    on(
+      server,
+      'workspace-sessions',
+      rooms(
+        keyed,
+        'create table public.edits (n int); create rule also as on update to public.chats do also insert into public.edits values (1);',
+      ),
+      async (db, project) => {
+        const fires: MigrateRequest = { consent: { allow: ['FIRES_TRIGGERS'] } }
+        expect(loud(await project.migrate(fires))).toEqual([])
+        await db.sql`
+          with opened as (insert into public.chat_sessions (workspace_id, user_id) values (md5('room 1')::uuid, md5('person 1')::uuid) returning id)
+          insert into public.chats (workspace_id, user_id, role, message, session_id) select md5('room 1')::uuid, md5('person 1')::uuid, 'user', 'new', id from opened`
+        expect(loud(await project.rollback(undo(db)))).toEqual([])
+        expect(loud(await project.restore({ archive: 'latest', ...fires }))).toEqual([])
+        const [row] = await db.sql`
+          select count(*)::int as n from public.chats c join public.chat_sessions s on s.id = c.session_id where c.message = 'new'`
+        expect(row!.n).toBe(1)
+      },
+    ))
+
   test('what would break with a further column, or would not do what it says, is named before the first change', () =>
     on(
       server,

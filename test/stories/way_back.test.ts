@@ -25,7 +25,7 @@ const rooms = async (db: Database, id: string, more = ''): Promise<void> => {
       "Mood, now" public.mood, tags text[], seen public.place, label public.short, "%s ""q""" text,
       words int generated always as (length(message)) stored,
       source text not null default public.raise_default(),
-      updated_at timestamptz default now(), extra jsonb, span int4range, amount numeric(8, 2)
+      updated_at timestamptz default now(), extra jsonb, nothing jsonb not null default 'null', span int4range, amount numeric(8, 2)
     );
     insert into auth.users (id, email) select md5('u' || n)::uuid, 'p' || n || '@example.com' from generate_series(1, 3) n;
     insert into public.workspaces (id, name, owner_id) select md5('w' || n)::uuid, 'W' || n, md5('u' || n)::uuid from generate_series(1, 3) n;
