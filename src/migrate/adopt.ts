@@ -9,7 +9,7 @@ import type { Migration, Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { partText, tableText } from '../model/table_name.js'
 import { readHistory } from '../plan/history.js'
-import { brokenElsewhere, findMigration } from '../plan/make_plan.js'
+import { barePlanOptions, brokenElsewhere, findMigration } from '../plan/make_plan.js'
 import { type History, onlyElsewhere } from '../run/ledger_history.js'
 import {
   type Comparison,
@@ -59,7 +59,7 @@ async function lookAt(
 ): Promise<{ migration: string; states: TrackStates } | null> {
   await using connection = await connect(ctx, 'reader')
   report.target = (await inspect(ctx, connection)).info
-  const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
+  const { history } = await readHistory(connection, track, barePlanOptions)
   const applied = track.migrations.filter(m => history.applied.has(m.name)).length
   if (await isNothingToCompare(connection, track, history, report)) return null
   const states = await trackStates(ctx, track)

@@ -11,6 +11,7 @@ import type { Plan } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, verdictOf } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
+import { barePlanOptions, type PlanOptions } from '../plan/make_plan.js'
 import { inRun } from '../run/in_run.js'
 import { readLease } from '../run/lease.sql.js'
 import { joinRun, openRun } from '../run/open_run.js'
@@ -22,6 +23,9 @@ interface BackfillOnlyOptions extends BackfillOptions {
   leaseWaitMs: number
 }
 
+/** The steps of a track up to its last backfill. */
+const untilBackfills: PlanOptions = { ...barePlanOptions, phase: 'backfill' }
+
 /** Starts or resumes the backfills of a track. A canary or a bounded run leaves them open. */
 export async function backfill(ctx: Context, track: Track, options: BackfillOnlyOptions): Promise<Report> {
   if (options.resume) await setPause(ctx, track, false)
@@ -30,11 +34,7 @@ export async function backfill(ctx: Context, track: Track, options: BackfillOnly
   let helped: Migration | undefined
   {
     await using connection = await connect(ctx, 'reader')
-    const { plan, hasLedger } = await readHistory(connection, track, {
-      to: null,
-      phase: 'backfill',
-      backfills: true,
-    })
+    const { plan, hasLedger } = await readHistory(connection, track, untilBackfills)
     if (hasLedger && (await readLease(connection.sql)).alive) {
       const open = (await readBackfills(connection.sql, track.name, null)).find(b => b.state !== 'done')
       helped = track.migrations.find(m => m.name === open?.migration)
@@ -49,9 +49,7 @@ export async function backfill(ctx: Context, track: Track, options: BackfillOnly
   }
   if (helped) return assist(ctx, helped, options)
   const report = await migrate(ctx, track, {
-    to: null,
-    phase: 'backfill',
-    backfills: true,
+    ...untilBackfills,
     consent: options.consent,
     leaseWaitMs: options.leaseWaitMs,
     workers: options.workers,
@@ -80,8 +78,7 @@ async function assist(ctx: Context, migration: Migration, options: BackfillOnlyO
 export async function backfillStatus(ctx: Context, track: Track): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('backfill', (await inspect(ctx, connection)).info)
-  const wish = { to: null, phase: null, backfills: true }
-  const { hasLedger, history } = await readHistory(connection, track, wish)
+  const { hasLedger, history } = await readHistory(connection, track, barePlanOptions)
   if (hasLedger) {
     report.backfill = await backfillResults(connection.sql, track.name, history)
     report.findings.push(...(await failedFindings(connection.sql, track.name, null)))
@@ -117,9 +114,8 @@ async function backfillPart(
   const run = await openRun(ctx, 'backfill', leaseWaitMs)
   const report = emptyReport('backfill', run.target.info)
   return inRun(run, report, async () => {
-    const wish = { to: null, phase: 'backfill' as const, backfills: true }
     let again: Reopened | null = null
-    const { plan } = await readHistory(run.writer, track, wish, async applied => {
+    const { plan } = await readHistory(run.writer, track, untilBackfills, async applied => {
       again = await reopenedBackfills(run.writer, track, applied)
       return again.names
     })

@@ -16,7 +16,7 @@ import type { Migration, Track } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { partText } from '../model/table_name.js'
 import { readHistory } from '../plan/history.js'
-import { brokenElsewhere, findMigration, placeIn } from '../plan/make_plan.js'
+import { barePlanOptions, brokenElsewhere, findMigration, placeIn } from '../plan/make_plan.js'
 import { inRun } from '../run/in_run.js'
 import { keepCatalog } from '../run/ledger.sql.js'
 import { record } from '../run/ledger_rows.js'
@@ -93,7 +93,7 @@ async function judgeBaseline(
   const last = findMigration(track, upTo)
   await using connection = await connect(ctx, 'reader')
   const target = (await inspect(ctx, connection)).info
-  const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
+  const { history } = await readHistory(connection, track, barePlanOptions)
   const adopted = track.migrations.filter(
     m => placeIn(track, m) <= placeIn(track, last) && !history.applied.has(m.name),
   )

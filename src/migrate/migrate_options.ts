@@ -1,6 +1,6 @@
 import type { Pin } from '../model/pin.js'
 import type { Consent } from '../model/plan.js'
-import type { PlanOptions } from '../plan/make_plan.js'
+import { barePlanOptions, type PlanOptions } from '../plan/make_plan.js'
 
 /** What a person asked `migrate` for. */
 export interface MigrateOptions extends PlanOptions {
@@ -16,9 +16,7 @@ export interface MigrateOptions extends PlanOptions {
 
 /** What bare `migrate` wants: all that the old application survives, with one worker at full speed. */
 export const bareMigrateOptions = {
-  to: null,
-  phase: null,
-  backfills: true,
+  ...barePlanOptions,
   workers: 1,
   nice: 0,
   throttleQuery: null,

@@ -8,7 +8,7 @@ import type { Migration, Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { wants } from '../plan/consent.js'
 import { readHistory } from '../plan/history.js'
-import { findMigration } from '../plan/make_plan.js'
+import { barePlanOptions, findMigration } from '../plan/make_plan.js'
 import { inRun } from '../run/in_run.js'
 import { record } from '../run/ledger_rows.js'
 import { openRun } from '../run/open_run.js'
@@ -46,7 +46,7 @@ export async function repair(ctx: Context, track: Track, options: RepairOptions)
   const run = await openRun(ctx, 'repair', 0)
   return inRun(run, report, async () => {
     // another run may have been at work since
-    const now = await readHistory(run.writer, track, wholeTrack)
+    const now = await readHistory(run.writer, track, barePlanOptions)
     if (isAlready(now.history.applied.has(m.name), now.history.unfinished.has(m.name), as)) {
       report.findings.push(finding('REPAIR_NEEDLESS', m.name, { as }))
       return
@@ -72,8 +72,6 @@ export async function repair(ctx: Context, track: Track, options: RepairOptions)
   })
 }
 
-const wholeTrack = { to: null, phase: null, backfills: true } as const
-
 /** Whether the ledger says so already, and nothing was begun since. */
 const isAlready = (applied: boolean, begun: boolean, as: RepairOptions['as']): boolean =>
   !begun && applied === (as === 'applied')
@@ -88,7 +86,7 @@ async function judgeRepair(
 ): Promise<CatalogEvidence | null> {
   await using connection = await connect(ctx, 'reader')
   report.target = (await inspect(ctx, connection)).info
-  const { history } = await readHistory(connection, track, wholeTrack)
+  const { history } = await readHistory(connection, track, barePlanOptions)
   if (isAlready(history.applied.has(m.name), history.unfinished.has(m.name), as)) {
     report.findings.push(finding('REPAIR_NEEDLESS', m.name, { as }))
     return null

@@ -16,6 +16,7 @@ import type { Consent } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, tableOfCells, verdictOf } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
+import { barePlanOptions } from '../plan/make_plan.js'
 import { inOwnRun } from '../run/in_run.js'
 import {
   type Account,
@@ -82,7 +83,7 @@ export async function quarantineShow(ctx: Context, track: Track, id: string): Pr
       : null
   if (!kept) throw new Failure('NO_SUCH_ROW', id, { reason: 'the quarantine has no row with this number' })
   const m = track.migrations.find(o => o.name === kept.migration && o.backfill?.table === kept.table)
-  const { history } = await readHistory(connection, track, everyStep)
+  const { history } = await readHistory(connection, track, barePlanOptions)
   const spec = m ? await specOf(connection, track, m, history.applied) : null
   const now = spec ? await rowNow(connection.sql, spec, kept.key) : null
   const cells = {
@@ -224,15 +225,13 @@ const cellsOf = ({ cameIn, done, aside, failed, takenOut, toDo }: Account): numb
 
 /** The applied or begun backfills of a track that set rows aside; those that take rows out come last. */
 async function specsOf(connection: Connection, track: Track): Promise<PendingSpec[]> {
-  const { history } = await readHistory(connection, track, everyStep)
+  const { history } = await readHistory(connection, track, barePlanOptions)
   const begun = track.migrations.filter(
     m => m.backfill && (history.applied.has(m.name) || history.unfinished.has(m.name)),
   )
   const specs = begun.map(m => specOf(connection, track, m, history.applied))
   return (await Promise.all(specs)).filter(s => s !== null)
 }
-
-const everyStep = { to: null, phase: null, backfills: true }
 
 /** Which rows of a backfill wait; null where a later step has taken away what that asks for. */
 async function specOf(

@@ -13,7 +13,7 @@ import type { Plan } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { type HistoryAndPlan, readHistory } from '../plan/history.js'
-import { undescribedHeld } from '../plan/make_plan.js'
+import { barePlanOptions, undescribedHeld } from '../plan/make_plan.js'
 import { recentRuns } from '../run/at_work.sql.js'
 import { type Drift, drifted, driftFinding } from '../run/schema_snapshot.js'
 import { howFar, nextStep, whoIsAtWork } from './answers.js'
@@ -34,8 +34,7 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
   const target = await inspect(ctx, connection)
   const report = emptyReport('status', target.info)
   let again: Reopened | null = null
-  const wish = { to: null, phase: null, backfills: true }
-  const seen = await readHistory(connection, track, wish, async applied => {
+  const seen = await readHistory(connection, track, barePlanOptions, async applied => {
     again = await reopenedBackfills(connection, track, applied, statusCostTimeoutMs)
     return again.names
   })

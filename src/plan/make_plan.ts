@@ -17,6 +17,9 @@ export interface PlanOptions {
   backfills: boolean
 }
 
+/** All that bare `migrate` runs: as far as the old application survives it. */
+export const barePlanOptions: PlanOptions = { to: null, phase: null, backfills: true }
+
 /** How an applied file differs from what is on disk now. */
 export type Changed = ReadonlyMap<string, 'reformatted' | 'changed'>
 

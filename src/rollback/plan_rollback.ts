@@ -26,7 +26,7 @@ import { describe } from '../plan/describe_steps.js'
 import { driftHazards } from '../plan/drift.js'
 import { foreignCodeFindings, foreignCodeHazards, foreignCodeOf } from '../plan/foreign_code.js'
 import { readHistory } from '../plan/history.js'
-import { findMigration, placeIn } from '../plan/make_plan.js'
+import { barePlanOptions, findMigration, placeIn } from '../plan/make_plan.js'
 import { downward, type History } from '../run/ledger_history.js'
 import { driftFinding, type SeenDrift, seeDrift } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
@@ -68,11 +68,7 @@ export async function planRollback(
   options: RollbackOptions,
 ): Promise<PlannedRollback> {
   const report = emptyReport('rollback', target.info)
-  const { plan: forward, history } = await readHistory(connection, track, {
-    to: null,
-    phase: null,
-    backfills: true,
-  })
+  const { plan: forward, history } = await readHistory(connection, track, barePlanOptions)
   report.findings.push(
     ...judgeServer(target, true),
     ...forward.findings.filter(f => f.code !== 'OUT_OF_ORDER'),

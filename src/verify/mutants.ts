@@ -24,6 +24,7 @@ import {
 import { wants } from '../plan/consent.js'
 import { judgeForeignCode } from '../plan/foreign_code.js'
 import { readHistory } from '../plan/history.js'
+import { barePlanOptions } from '../plan/make_plan.js'
 import { type Mutant, mutantsOf, mutateBy } from './mutants.sql.js'
 import { isListing, isOutlook, runCheck, type SharedFacts, sharedFactsOf, whySkipped } from './run_check.js'
 
@@ -54,7 +55,7 @@ export async function mutate(ctx: Context, track: Track, consent: Consent): Prom
   await using connection = await connect(ctx, 'probe')
   const target = await inspect(ctx, connection)
   const report = emptyReport('verify', target.info)
-  const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
+  const { history } = await readHistory(connection, track, barePlanOptions)
   const applied = new Set(history.applied.keys())
   if (applied.size === 0) {
     report.findings.push(finding('NOTHING_APPLIED', track.name, {}, 'error'))

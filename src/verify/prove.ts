@@ -7,6 +7,7 @@ import type { Track } from '../model/project.js'
 import type { KeptProof } from '../model/proof.js'
 import { emptyReport, type Finding, finding, type Report, type Table, verdictOf } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
+import { barePlanOptions } from '../plan/make_plan.js'
 import { compareProof, type ProofSources, provenNow, tablesNow } from './proof.js'
 import { runCheck } from './run_check.js'
 import { accessOf, type VerifyOptions, verify } from './verify.js'
@@ -28,7 +29,7 @@ export interface ProveOptions extends VerifyOptions {
 export async function prove(ctx: Context, track: Track, options: ProveOptions): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
   const target = await inspect(ctx, connection)
-  const { history } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
+  const { history } = await readHistory(connection, track, barePlanOptions)
   const applied = new Set(history.applied.keys())
   const report = emptyReport('prove', target.info)
   let accounts: KeptProof['accounts'] = []

@@ -21,6 +21,7 @@ import {
 } from '../model/report.js'
 import { nearest } from '../model/similar.js'
 import { readHistory } from '../plan/history.js'
+import { barePlanOptions } from '../plan/make_plan.js'
 import { unverifiedIsolation } from './isolation.js'
 import { markPreExisting, preExisting } from './pre_existing.js'
 import { probing } from './probes.js'
@@ -77,7 +78,7 @@ export async function verify(ctx: Context, track: Track, options: VerifyOptions)
   const target = await inspect(ctx, connection)
   const report = emptyReport('verify', target.info)
   report.findings.push(...judgeServer(target, false))
-  const { history, plan } = await readHistory(connection, track, { to: null, phase: null, backfills: true })
+  const { history, plan } = await readHistory(connection, track, barePlanOptions)
   const applied = new Set(history.applied.keys())
   report.findings.push(...plan.findings.filter(isFailedStep))
   const chosen = track.checks.filter(c =>
