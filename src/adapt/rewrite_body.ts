@@ -21,7 +21,7 @@ import {
   tableSource,
 } from './scope.js'
 
-/** Everything that a text of SQL is rewritten with. */
+/** What rewriting needs besides the text. */
 export interface Rewriting {
   names: Names
   /** True for files of probes. */
@@ -29,10 +29,10 @@ export interface Rewriting {
   fired: Map<string, FiredBy[]>
 }
 
-/** A literal in dollars, in its parts. */
+/** The parts of a dollar-quoted literal. */
 const dollars = /^(\$\w*\$)([\s\S]*)\1$/
 
-/** Rewrites a text of statements, bodies of functions and dynamic SQL included. Throws SyntaxFault. */
+/** Rewrites the statements of a text, with function bodies and dynamic SQL. Throws SyntaxFault. */
 export async function rewriteSql(
   track: Rewriting,
   text: string,
@@ -79,7 +79,7 @@ async function rewriteBody(track: Rewriting, to: Rewrite, statement: Statement, 
   if (now !== text) to.edits.replace(literal.start, literal.end, `${quote}${now}${quote}`)
 }
 
-/** What NEW and OLD are, the transition tables, and parameters that are rows. */
+/** The row sources in a function body: NEW and OLD, transition tables, and parameters of a row type. */
 function bodySources(track: Rewriting, name: string, parameters: Node[]): RowSource[] {
   const fired = track.fired.get(name) ?? []
   return [
@@ -94,7 +94,7 @@ function bodySources(track: Rewriting, name: string, parameters: Node[]): RowSou
   ]
 }
 
-/** The id of nobody: a function that gives ids of another type has one of that. */
+/** Replaces the id that stands for nobody: if the ids have another type, so has this one. */
 function sentinels(names: Names, text: string, name: string): string {
   const type = names.type(name)
   if (!type) return text
@@ -107,12 +107,12 @@ function sentinels(names: Names, text: string, name: string): string {
   return text.replaceAll("'00000000-0000-0000-0000-000000000000'::uuid", `'${nobody}'::${type}`)
 }
 
-/** An expression or statement in a body of PL/pgSQL: its text, and the line that it begins in. */
+/** An expression or statement in a PL/pgSQL body, with the line that it begins in. */
 interface BodyPart {
   query: string
   mode: number
   line: number
-  /** True when its value is run as SQL. */
+  /** True if its value is executed as SQL. */
   runs: boolean
 }
 
@@ -150,7 +150,7 @@ async function rewritePlpgsql(
   const all = [...edits.tokens]
   for (const part of bodyParts(tree, 1, false, [])) {
     const lead = part.mode === 2 ? 'select ' : ''
-    // an assignment is `target := expression`; the target is a variable's
+    // both sides of an assignment `target := expression` are rewritten
     const inner = await editsOf(part.query)
     const places = placesOf(inner.tokens, edits.tokens, startOf(part.line), taken)
     if (!places) throw new SyntaxFault(`cannot find \`${part.query}\` in the body`, 0)
@@ -174,7 +174,7 @@ async function rewritePlpgsql(
         replace: (from: number, until: number, now: string) => {
           const at = own.tokens.findIndex(t => t.start === from)
           const last = own.tokens.findIndex(t => t.end === until)
-          // an insertion is before a token, or after one
+          // an insertion is before or after a token
           const token = (i: number): SqlToken => all[places[i - shift + first]!]!
           if (from === until && at >= 0) edits.replace(token(at).start, token(at).start, now)
           else if (from === until) edits.replace(token(last).end, token(last).end, now)
@@ -185,7 +185,7 @@ async function rewritePlpgsql(
         if (/^(Select|Insert|Update|Delete)Stmt$/.test(parsed.kind))
           visit({ ...to, edits: placed }, { [parsed.kind]: parsed.node }, scope)
         else rewriteStatement({ ...to, edits: placed }, parsed, 0)
-        // a function that a block makes has a body of its own
+        // a function that a DO block creates has a body of its own
         if (parsed.kind === 'CreateFunctionStmt')
           await rewriteBody(track, { ...to, edits: placed }, parsed, 0)
         if (part.runs) await rewriteDynamic({ ...to, edits: placed }, inner => rewriteSql(track, inner))
@@ -199,7 +199,10 @@ async function rewritePlpgsql(
     : out
 }
 
-/** Where the tokens of a part are in its body: in a row, but for an INTO that the part has lost. */
+/**
+ * The positions of a part's tokens in its body. They are consecutive, but PL/pgSQL has removed INTO from the
+ * part.
+ */
 function placesOf(part: SqlToken[], body: SqlToken[], start: number, taken: Set<number>): number[] | null {
   const first = body.findIndex(t => t.start >= start)
   for (let i = Math.max(0, first); i < body.length; i++) {
@@ -223,7 +226,7 @@ function placesOf(part: SqlToken[], body: SqlToken[], start: number, taken: Set<
   return null
 }
 
-/** Types of variables, and `schema.table.column%type`, which no part of the tree has. */
+/** Rewrites types of variables and `schema.table.column%type`, which the parse tree does not contain. */
 function rewriteDeclarations(to: Rewrite): void {
   const { tokens } = to.edits
   for (const [i, token] of tokens.entries()) {

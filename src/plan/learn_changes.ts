@@ -89,8 +89,8 @@ export function learnStatement(known: Known, { kind, node }: Statement): void {
 const schemaOf = (range: Node): string => range.schemaname ?? 'public'
 
 /**
- * A relation that a statement makes is in nobody's use, unless it may have been there:
- * IF NOT EXISTS, OR REPLACE.
+ * A relation that a statement creates has no users yet, unless IF NOT EXISTS or OR REPLACE may have found
+ * it.
  */
 function makes(known: Known, name: string, mayExist: boolean | undefined): void {
   if (!mayExist || known.exists(name) === false) known.made.add(name)
@@ -125,7 +125,7 @@ function indexes(known: Known, node: Node): void {
   }
 }
 
-/** A function that this plan makes or replaces. */
+/** Notes a function that this plan creates or replaces. */
 function defines(known: Known, node: Node): void {
   const volatility = (node.options ?? []).find((o: Node) => o.DefElem?.defname === 'volatility')
   const volatile = (volatility?.DefElem.arg?.String?.sval ?? 'volatile') === 'volatile'
@@ -140,13 +140,13 @@ function defines(known: Known, node: Node): void {
   }
 }
 
-/** A type that this plan makes or changes, by all the names that it may be called by. */
+/** Notes a type that this plan creates or changes, under all the names that a statement may use. */
 function types(known: Known, path: string[], guarded: boolean): void {
   for (const asked of [path.at(-1)!, pathName(path)])
     known.types.set(asked, { asked, type: pathName(path), args: [], guarded })
 }
 
-/** Columns and checks go on to everything that inherits; what a table is, and whose child, is its own. */
+/** Columns and checks are inherited by all children. The kind of a table and its parent are not. */
 function tablesChanged(known: Known, node: Node, cmd: Node): string[] {
   const table = relationName(node.relation)
   if (!node.relation.inh) return [table]
@@ -237,7 +237,7 @@ function adds(known: Known, table: string, c: Node): void {
     test?.nulltesttype === 'IS_NOT_NULL' ? strings(test.arg?.ColumnRef?.fields).at(-1) : undefined
   known.relations.get(table)?.checks.push({
     name: c.conname ?? '',
-    // of any other expression nobody has listed the columns: it may be about all of them
+    // the columns of any other expression are not known: assume all
     columns: column ? [column] : Object.keys(known.relations.get(table)!.columns),
     expression: column ? `(${column} IS NOT NULL)` : '',
     valid: !c.skip_validation && c.is_enforced !== false,
@@ -252,7 +252,7 @@ const keysOfTable = (node: Node): ForeignKey[] =>
     ),
   ])
 
-/** The foreign key that a constraint makes, by the name that the server would give it. */
+/** The foreign key that a constraint creates, with the name that the server would choose. */
 function foreignKeyOf(table: string, c: Node | undefined, columns: string[]): ForeignKey[] {
   if (c?.contype !== 'CONSTR_FOREIGN') return []
   return [

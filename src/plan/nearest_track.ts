@@ -3,11 +3,11 @@ import type { Root } from '../database/types.js'
 import type { Track } from '../model/project.js'
 import { type Finding, type FindingOf, finding } from '../model/report.js'
 
-/** The proposal that comes nearest to a database: for the largest share of its roles something was found. */
+/** The proposal that fits a database best: the one with the largest share of roles found. */
 export const nearestOf = (proposals: ReadProposal[]): ReadProposal | null =>
   [...proposals].sort((a, b) => b.found - a.found || b.score - a.score)[0] ?? null
 
-/** What a proposal says of a database that the track does not fit. */
+/** NEAREST_TRACK: how a database differs from what the track needs. */
 export function nearestFinding(p: ReadProposal, zone: string | null = null): FindingOf<'NEAREST_TRACK'> {
   const roles = p.bindings.length
   return finding('NEAREST_TRACK', p.track.name, {
@@ -18,7 +18,7 @@ export function nearestFinding(p: ReadProposal, zone: string | null = null): Fin
   })
 }
 
-/** That a track must be named, because several would do. */
+/** TRACK_UNCLEAR: several tracks fit, and one must be named. */
 export const severalFit = (tracks: Track[]): Finding =>
   finding('TRACK_UNCLEAR', 'track', {
     reason: 'Several fit this database',
@@ -26,7 +26,7 @@ export const severalFit = (tracks: Track[]): Finding =>
     command: null,
   })
 
-/** That no track fits a database as it is, and which one comes nearest. */
+/** TRACK_UNCLEAR: no track fits the database. Also names the nearest one. */
 export async function noneFits(sql: Root, tracks: Track[]): Promise<Finding[]> {
   const nearest = await nearestTrack(sql, tracks)
   const command = nearest.flatMap(f => (f.code === 'NEAREST_TRACK' ? [f.facts.command] : []))[0] ?? null
@@ -37,7 +37,7 @@ export async function noneFits(sql: Root, tracks: Track[]): Promise<Finding[]> {
   ]
 }
 
-/** Which of some tracks comes nearest to a database, and the command that would make it fit. */
+/** The nearest of these tracks, with the command that adapts it. */
 export async function nearestTrack(sql: Root, tracks: Track[]): Promise<Finding[]> {
   const nearest = nearestOf(await readProposals(sql, tracks, { mapping: {}, zone: null }))
   return nearest ? [nearestFinding(nearest)] : []

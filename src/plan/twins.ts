@@ -16,42 +16,44 @@ import { foretoldLocks } from './statement_locks.js'
 import { isDynamic, isNeedless, madeBy, onTwin, twinSchema } from './twin_statements.js'
 import { createSchema, createTwin, eventTriggerFunctions, type Original, originalsOf } from './twins.sql.js'
 
-/** Longest statement on the twins, in milliseconds: they are empty. */
+/** Time limit of a statement on the twins, in milliseconds. Twins are empty. */
 const twinStatementMs = 5000
-/** Nobody waits for the twins; a wait for something else ends the rehearsal. */
+/** Lock timeout in milliseconds. Nobody else locks twins; a wait for another object ends the rehearsal. */
 const twinLockMs = 50
 
 /**
- * What a fault on a twin says of the real run: it would fail too. Everything else may be the twins' own:
- * names and grants that they do not have, or a server that is busy.
+ * SQLSTATEs that the real run would also raise. Others may be due to the twins, which lack names and grants.
  */
 const sameThere =
   /^(42804|42809|42703|42883|42846|42830|42P17|42P16|42611|0A000|22P02|42803|42P10|42P01|54011)$/
-/** Faults that may also follow from a statement that was left out. */
+/** SQLSTATEs that may also be caused by a statement that was left out. */
 const mayFollow = /^(42703|42883|42P01|42P10)$/
 
-/** A published table without an identity refuses these: a new one, for the twins of others have one. */
+/** A published table without a replica identity refuses these. A twin of an existing table has one. */
 const isChange = ({ kind }: Statement): boolean => kind === 'UpdateStmt' || kind === 'DeleteStmt'
 
-/** SQLSTATE of what an object does not allow: a key that can be deferred, as the target of a foreign key. */
+/**
+ * SQLSTATE of a property that does not allow the operation, such as a deferrable key as the target of a
+ * foreign key.
+ */
 const notThatWay = '55000'
 
-/** A pending file and what is in it. */
+/** A pending file with its statements. */
 export interface FileOfStatements {
   migration: Migration
   statements: Statement[]
 }
 
 /**
- * Something that is asked of the database as the pending files will have made it, in their transaction.
- * `asMade` gives a text the names of what they make; all other names stay those of the application.
+ * A question to the database in the state after the pending files, in their transaction. `asMade` replaces
+ * the names of objects that the files create. Other names stay those of the application.
  */
 export type Question = (scope: Scope, asMade: (text: string) => Promise<string>) => Promise<boolean>
 
-/** What a rehearsal found out. */
+/** The result of a rehearsal. */
 export interface TwinAnswers {
   findings: Finding[]
-  /** What was asked, in order: the answer, or why there is none. */
+  /** The answer to each question in order, or the reason that there is none. */
   answers: (boolean | string)[]
 }
 
@@ -160,26 +162,26 @@ export async function rehearseOnTwins(
   return without(reason, ...untried, finding('NOT_REHEARSED', track.name, { reason }))
 }
 
-/** What the server said of a statement on the twins. */
+/** The server's error for a statement on the twins. */
 interface TwinFault {
   code: string
   message: string
-  /** The functions that were at work, innermost first, as the server writes them. */
+  /** The CONTEXT of the error: the functions that were running, innermost first. */
   where?: string
 }
 
-/** The event trigger whose function has raised a fault; null where none has. */
+/** The event trigger whose function raised the error; null if none did. */
 const raisedBy = (where: string | undefined, triggers: { name: string; function: string }[]): string | null =>
   triggers.find(t => where?.includes(`function ${t.function}(`) || where?.includes(`.${t.function}(`))
     ?.name ?? null
 
-/** How often the rehearsal begins again without a statement that only the twins refuse. */
+/** How often the rehearsal starts again without a statement that only the twins refuse. */
 const mostRounds = 16
 
 /**
- * Makes the twins, sends the texts and asks, in one transaction that is rolled back: one transaction id, as
- * no statement has a savepoint of its own. Which one failed, -1 where there were no twins; null where none
- * did.
+ * Creates the twins, sends the texts and asks the questions, in one transaction that is rolled back. Returns
+ * the index of the text that failed, -1 if the twins could not be created; null if nothing failed. No
+ * statement has a savepoint, so only one transaction id is used.
  */
 async function play(
   connection: Connection,
@@ -192,7 +194,7 @@ async function play(
   try {
     await takenBack(transaction(connection.sql), async tx => {
       await setLocal(tx, twinLockMs, twinStatementMs)
-      // notices of a rehearsal speak of tables that nobody knows
+      // notices would name twins, which the user does not know
       await setParameter(tx, 'client_min_messages', 'warning')
       await makeTwins(tx, originals, moved)
       for (const text of texts) {
@@ -209,7 +211,7 @@ async function play(
   }
 }
 
-/** The answer of the database, or why it gives none. */
+/** The answer of the database, or the reason that there is none. */
 async function answered(tx: Db, question: Question, asMade: Parameters<Question>[1]) {
   try {
     return await question(savepoint(tx), asMade)
@@ -221,12 +223,13 @@ async function answered(tx: Db, question: Question, asMade: Parameters<Question>
   }
 }
 
-/** The twins would not say what the database will. */
+/** The twins would answer differently from the database. */
 class Unanswerable extends Error {}
 
 /**
- * Gives a text the names of what the files make. Throws `Unanswerable` where it calls a function that reads a
- * table of the application, which on the twins is empty, or one that a statement which was left out names.
+ * Returns a function that replaces the names of created objects in a text. It throws `Unanswerable` for a
+ * call of a function that reads a table of the application, which is empty as a twin, or of a function that
+ * was changed by a statement which was left out.
  */
 function namesOfMade(
   files: FileOfStatements[],
@@ -287,7 +290,7 @@ const wouldFail = (m: Migration, s: Statement, fault: TwinFault): Finding =>
 const whereIn = ({ file }: Migration, s: Statement): string =>
   `${file.path}:${lineOf(file.text, s.offset).line}`
 
-/** A statement and what the server said of it; the reader knows no twin. */
+/** The statement and the server's error, without the names of twins. */
 const whatOf = (s: Statement, { code, message }: TwinFault) => ({
   sql: firstLine(s.text),
   sqlstate: code,
