@@ -2,19 +2,19 @@ import { type Db, ident, literal } from '../database/types.js'
 import { parseStatements, relationName, type Statement, scanTokens } from '../files/statements.js'
 import { anyValue, type SeededColumn, seededColumns } from './fit_seeds.sql.js'
 
-/** Where uuids of a file were replaced: the text of the number that takes the place of each. */
+/** Uuids of a file that were replaced, each with the number that replaces it. */
 export type Renumbered = Map<string, string>
 
-/** First of the ids that seeds are given where a table numbers its rows: high in the type, few in use. */
+/** The first id for seeds of a table with numbers as ids. Numbers that high are rarely used. */
 const firstNumber = 2_147_000_000
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /**
- * The statements that seed a check, for the tables as somebody has them: columns of which the track knows
- * nothing and that must be given get a value (that of another row where it may repeat, else one of their
- * type), and ids that are uuids in the file become numbers where the table has numbers. What can't be given
- * a value, such as a key to another seeded row, is left to the server to refuse.
+ * Adapts the statements that seed a check to the actual tables. Required columns that the track does not know
+ * get a value: that of another row if it may repeat, else one of their type. Where the table has numbers as
+ * ids, uuids of the file become numbers. A column for which no value is known, such as a reference to another
+ * seeded row, is left out, and the server refuses the row.
  */
 export async function fitSeeds(tx: Db, text: string, renumbered: Renumbered): Promise<string> {
   const inserts = (await parseStatements(text)).filter(
@@ -23,7 +23,7 @@ export async function fitSeeds(tx: Db, text: string, renumbered: Renumbered): Pr
   const seeded = new Set(inserts.map(s => relationName(s.node.relation)))
   const columns = await seededColumns(tx, [...seeded])
   let fitted = text
-  // from the end, so that the offsets of those before stay true
+  // from the last one, so that the offsets of the others stay valid
   for (const s of inserts.reverse()) {
     const own = columns.filter(c => c.table === relationName(s.node.relation))
     const given: string[] = s.node.cols.map((c: { ResTarget: { name: string } }) => c.ResTarget.name)
@@ -41,12 +41,12 @@ export async function fitSeeds(tx: Db, text: string, renumbered: Renumbered): Pr
   return renumber(fitted, renumbered)
 }
 
-/** A text of the same check, such as a call of its personas, with the numbers that its seeds were given. */
+/** Replaces the same uuids in another text of the check, such as a call of its personas. */
 export const renumber = (text: string, renumbered: Renumbered): string =>
   [...renumbered].reduce((all, [id, n]) => all.replaceAll(id, n), text)
 
 async function valueFor(tx: Db, c: SeededColumn, seeded: ReadonlySet<string>): Promise<string | null> {
-  // whose row it would be is what the check is about: that is for the track to say
+  // whose row it is decides what the check finds, so the track must say it
   if (c.refersTo && seeded.has(c.refersTo.table)) return null
   const other = c.refersTo
     ? await anyValue(tx, c.refersTo.table, c.refersTo.column)
@@ -56,7 +56,7 @@ async function valueFor(tx: Db, c: SeededColumn, seeded: ReadonlySet<string>): P
   return other === null ? (c.refersTo ? null : c.made) : literal(other)
 }
 
-/** Gives each uuid in the place of a number a number of its own. */
+/** Assigns a number to each uuid in a column of integers. */
 function renumberIds(s: Statement, given: string[], own: SeededColumn[], renumbered: Renumbered): void {
   for (const { List } of s.node.selectStmt.SelectStmt.valuesLists)
     for (const [i, item] of List.items.entries()) {
@@ -68,7 +68,7 @@ function renumberIds(s: Statement, given: string[], own: SeededColumn[], renumbe
     }
 }
 
-/** An INSERT of rows of values with further columns. */
+/** An INSERT of literal rows, with further columns. */
 async function withColumns(
   { text }: Statement,
   added: { column: string; value: string }[],
