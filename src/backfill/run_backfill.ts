@@ -33,12 +33,14 @@ import { copyBeforeDeletion } from './take_out.js'
 import { lacksPages } from './walk_keys.sql.js'
 import { allRanges, canary } from './walk_pages.js'
 
-/** Rows of a page of a table that was never analyzed: a guess on which only the size of a batch depends. */
+/**
+ * Assumed rows per page of a table that was never analyzed. Only the size of the first batch depends on it.
+ */
 const unknownRowsPerPage = 100
 
-/** How one invocation ended. */
+/** The result of one invocation. */
 interface Backfilled {
-  /** `failed`: rows are left that nothing explains; the same command tries them again. */
+  /** `failed`: rows are left without a reason. The same command tries them again. */
   outcome: 'done' | 'interrupted' | 'partial' | 'failed'
   result: BackfillResult
   /** Rows that this invocation wrote. */
@@ -152,23 +154,26 @@ export async function runBackfill(
   return { outcome, result, written: progress.rows, findings }
 }
 
-/** Whether a table of the application is empty: of one that the track makes, that says nothing. */
+/** Whether a table of the application is empty. Always false for a table that the track creates. */
 async function isFresh(sql: Db, track: Track, table: string): Promise<boolean> {
   const { tables, internal } = await objectsOf(track)
   return ![...tables, ...internal].includes(table) && (await isEmpty(sql, table))
 }
 
-/** How often a connection may be lost again before a row was done. */
+/** How often a connection may be lost in succession without a row being processed. */
 const mostIdleReconnects = 5
 
-/** Works until done, paused or interrupted; a lost connection is taken up again from the checkpoint. */
+/**
+ * Works until the backfill is done, paused or interrupted. After a lost connection it continues from the
+ * checkpoint.
+ */
 async function untilDone(job: Job): Promise<Backfilled['outcome']> {
   const { run } = job
   let rows = -1
   let idle = 0
   for (;;) {
     try {
-      // in here, so that a connection lost in it is taken up again too
+      // inside the loop, because the connection may be lost here too
       if (!job.helper && job.passes > 1)
         await holdBackAnalyze(run, await heapsOf(run.writer.sql, job.migration.backfill!.table))
       if (job.options.unit !== null) {
@@ -188,10 +193,10 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
       await countContent(job)
       return 'done'
     } catch (error) {
-      // what the batch waited for is not waited for any longer; the checkpoint is where it was
+      // the run is to stop, so the batch is given up; the checkpoint has not moved
       if (error instanceof Failure && error.finding.code === 'INTERRUPTED') return 'interrupted'
       if (!isLost(error) && !run.writer.lost) throw fileFault(job, error)
-      // what ends every connection at the same place would end them for ever
+      // give up if every connection is lost at the same place
       idle = job.progress.rows === rows ? idle + 1 : 0
       rows = job.progress.rows
       if (idle >= mostIdleReconnects) throw fileFault(job, error)
@@ -201,7 +206,7 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
   }
 }
 
-/** A backfill that contracts has mostly nothing to do: one look instead of a walk over the whole table. */
+/** A contract backfill usually has nothing to do: one query replaces the walk over the whole table. */
 async function nothingPending(job: Job): Promise<boolean> {
   return (
     job.migration.phase === 'contract' && (await countPending(job.run.writer.sql, pendingScanOf(job))) === 0
@@ -216,7 +221,7 @@ async function readRow(run: Run, migration: Migration): Promise<BackfillRow> {
   return row!
 }
 
-/** What became of rows that fit no better, as it is now; a file without a reason copies parts by itself. */
+/** The findings about quarantined rows. A file without a reason copies parts of rows itself. */
 async function asideFindings(sql: Db, spec: PendingSpec, copies: number): Promise<Finding[]> {
   const parts = spec.reason === null && !spec.removes
   const rows = parts ? copies : await countAside(sql, spec)
@@ -225,8 +230,8 @@ async function asideFindings(sql: Db, spec: PendingSpec, copies: number): Promis
 }
 
 /**
- * The state of each backfill of a track, but those that a rollback has closed: their rows are history, and
- * what they had done is undone.
+ * The state of each backfill of a track, except those that a rollback has closed, because their work is
+ * undone.
  */
 export async function backfillResults(
   sql: Db,
@@ -241,13 +246,13 @@ export async function backfillResults(
     .map(b => (atWork ? toResult(b) : atRest(b)))
 }
 
-/** A state row at which nobody is at work: what is not finished is stopped, at its pace so far. */
+/** The state of a backfill that nobody works on: if it is not finished it has stopped, with its last pace. */
 const atRest = (row: BackfillRow): BackfillResult =>
   row.state === 'running'
     ? { ...toResult({ ...row, pace: null }), state: 'stopped', etaSeconds: null }
     : toResult(row)
 
-/** A state row as the report shows it. */
+/** Converts a row of state for the report. */
 const toResult = (row: BackfillRow): BackfillResult => ({
   track: row.track,
   migration: row.migration,

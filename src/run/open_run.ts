@@ -12,7 +12,7 @@ import type { Run } from './run.js'
 import { schemaVersion, upgrade, upgrades } from './schema_upgrades.sql.js'
 import { restoreTableSettings } from './table_settings.js'
 
-/** Says which run the sessions are of, to the server and to whoever listens. */
+/** Names the run in its sessions, and in an event. */
 async function nameRun(ctx: Context, id: number, writer: Connection, monitor: Connection): Promise<void> {
   ctx.run = id
   await Promise.all([
@@ -22,13 +22,13 @@ async function nameRun(ctx: Context, id: number, writer: Connection, monitor: Co
   ctx.emit({ type: 'run', run: id })
 }
 
-/** How often the holder of the lease says that it lives, in milliseconds. */
+/** Interval of the heartbeat of the lease's holder, in milliseconds. */
 const heartbeatMs = 2000
 
-/** How long a backend that was ended takes to be gone, in milliseconds. */
+/** How long a terminated backend needs to disappear, in milliseconds. */
 const goneMs = 100
 
-/** Installs or upgrades the tool's schema. NEWER_LEDGER when a newer rethread has been here. */
+/** Installs or upgrades the tool's schema. Throws NEWER_LEDGER if a newer rethread has upgraded it. */
 async function prepareLedger(connection: Connection, tool: string): Promise<void> {
   const version = await schemaVersion(connection.sql)
   if (version !== null && version > upgrades.length) {
@@ -38,8 +38,8 @@ async function prepareLedger(connection: Connection, tool: string): Promise<void
 }
 
 /**
- * Waits for the lease, polling with jitter in autocommit: waiting inside a transaction would block a
- * concurrent index build for ever. Throws ANOTHER_RUN when the wait is over, INTERRUPTED at Ctrl-C.
+ * Waits for the lease by polling at random intervals. It does not wait inside a transaction, which would
+ * block a concurrent index build forever. Throws ANOTHER_RUN when the time is over, INTERRUPTED at Ctrl-C.
  */
 async function acquire(
   ctx: Context,
@@ -195,15 +195,15 @@ export async function openRun(given: Context, command: string, leaseWaitMs: numb
   return run
 }
 
-/** Closes connections one of which is gone; the other may be there yet. */
+/** Closes connections of which at least one is lost. */
 const closeLost = async (...connections: Connection[]): Promise<void> => {
   await Promise.all(connections.map(c => c.close().catch(unlessLost)))
 }
 
-/** How long a server may be away, in milliseconds: one that restarts is for seconds. */
+/** How long to wait for a server that is away, in milliseconds. A restart takes seconds. */
 const awayMs = 60_000
 
-/** Keeps knocking while the server is away. */
+/** Tries to connect while the server is away. */
 async function connectAgain(ctx: Context): Promise<Connection> {
   const start = ctx.clock.now()
   for (let attempt = 1; ; attempt++) {
@@ -219,8 +219,8 @@ async function connectAgain(ctx: Context): Promise<Connection> {
 }
 
 /**
- * Joins a backfill that another invocation holds the lease of: a writer and a monitor without a lease.
- * Fencing is by the claim of each range; the ledger stays with the holder.
+ * Joins a backfill whose lease another invocation holds: opens a writer and a monitor without the lease. The
+ * claim of each range prevents conflicts. Only the holder writes the ledger.
  */
 export async function joinRun(given: Context, command: string): Promise<Run> {
   const ctx: Context = { ...given }
