@@ -2,40 +2,42 @@ import { seesAllRows } from '../database/catalog.sql.js'
 import type { Db } from '../database/types.js'
 import { partText, tableText } from '../model/table_name.js'
 
-/** A column of an application's table, as far as its part in a track can be seen from it. */
+/** A column of an application's table, with what shows its role in a track. */
 export interface ApplicationColumn {
   column: string
-  /** The type below a domain, without its length. */
+  /** The type without its length; for a domain, its base type. */
   base: string
-  /** True for the whole of a primary key. */
+  /** True if it is the whole primary key. */
   key: boolean
-  /** True where no two rows have the same value, and each has one. */
+  /** True if it is NOT NULL and unique. */
   unique: boolean
-  /** Tables and columns that foreign keys of this column alone lead to. */
+  /** Targets of the foreign keys that consist of this column alone. */
   references: { table: string; column: string }[]
 }
 
 /** A table of the application. */
 export interface ApplicationTable {
-  /** Its name as SQL, with the schema. */
+  /** Its schema-qualified name, as SQL. */
   table: string
   schema: string
   name: string
   columns: ApplicationColumn[]
 }
 
-/** Where a foreign key leads to. */
+/** The target of a foreign key. */
 interface Lead {
   schema: string
   name: string
   column: string
 }
 
-/** Tables of the server, of extensions and services, and of rethread: no application's. */
+/**
+ * Schemas of the server, of extensions and services, and of rethread. They hold no tables of an application.
+ */
 const foreign =
   '^(pg_|rethread|supabase_)|^(information_schema|chat_private|storage|realtime|_realtime|vault|graphql|graphql_public|extensions|cron|net|pgsodium|drizzle)$'
 
-/** All tables that an application may have its chats in; of the schema `auth` only its users. */
+/** All tables that may be those of an application's chats. Of the schema `auth`, only the table of users. */
 export async function applicationTables(sql: Db): Promise<ApplicationTable[]> {
   type Row = Omit<ApplicationColumn, 'references'> & { schema: string; name: string; leads: Lead[] }
   const rows = await sql<Row[]>`
@@ -87,10 +89,10 @@ export async function applicationTables(sql: Db): Promise<ApplicationTable[]> {
   return [...found.values()]
 }
 
-/** Rows that are looked at to see how many have a value. */
+/** Most rows that are read to see how many have a value. */
 const sampled = 1000
 
-/** The share of rows that have a value, by column; null where not all rows can be seen or there is none. */
+/** The share of rows that have a value, by column. Null if not all rows can be seen or there are none. */
 export async function filledShares(
   sql: Db,
   table: string,
@@ -105,20 +107,20 @@ export async function filledShares(
   return new Map(columns.map((c, n) => [c, row![`c${n}`]! / row!.rows!]))
 }
 
-/** What a look at some rows says of the values of a column. */
+/** The values of a column in a sample of rows. */
 export interface SeenValues {
   rows: number
-  /** Different values, at most ten. */
+  /** Distinct values, at most ten. */
   some: string[]
-  /** The largest number; null where no value is one. */
+  /** The largest number; null if no value is a number. */
   largest: number | null
-  /** True where every value is a time in ISO form. */
+  /** True if every value is an ISO 8601 time. */
   iso: boolean
   /** True where some value is. */
   someIso: boolean
 }
 
-/** The values of a column in some rows, as far as they can be seen. */
+/** Reads the values of a column in a sample of rows. */
 export async function seenValues(sql: Db, table: string, column: string, iso: string): Promise<SeenValues> {
   const [row] = await sql.unsafe<SeenValues[]>(
     `select count(*)::int as rows, coalesce((array_agg(distinct v))[1:10], '{}') as some,
@@ -130,7 +132,7 @@ export async function seenValues(sql: Db, table: string, column: string, iso: st
   return row!
 }
 
-/** What policies of tables say of who asks, as the server prints it. */
+/** The expressions of the policies of tables, as the server prints them. */
 export async function policyTexts(sql: Db, tables: string[]): Promise<string[]> {
   const rows = await sql<{ text: string }[]>`
     select concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) as text
@@ -139,7 +141,7 @@ export async function policyTexts(sql: Db, tables: string[]): Promise<string[]> 
   return rows.map(r => r.text)
 }
 
-/** The zone of connections that ask for none. */
+/** The time zone of connections that set none. */
 export async function serverZone(sql: Db): Promise<string> {
   const [row] = await sql<{ zone: string }[]>`
     select reset_val as zone from pg_catalog.pg_settings where name = 'TimeZone'`

@@ -5,17 +5,20 @@ export interface CatalogColumn {
   table: string
   column: string
   type: string
-  /** The type below a domain; else the type itself. */
+  /** For a domain, its base type; else the type itself. */
   base: string
   /** True for GENERATED ALWAYS AS IDENTITY. */
   always: boolean
-  /** Length of a varchar; null where there is none. */
+  /** Length of a varchar; null if it has none. */
   length: number | null
-  /** SQL that the database itself makes a value with, as it prints it; null where it makes none. */
+  /**
+   * The SQL of the default or identity that generates its values, as the server prints it. Null if there is
+   * none.
+   */
   makes: string | null
 }
 
-/** The columns of tables; a table that is not there has none. */
+/** The columns of tables. A table that does not exist has none. */
 export async function columnsOf(sql: Db, tables: string[]): Promise<CatalogColumn[]> {
   return sql<CatalogColumn[]>`
     select t.name as table, a.attname::text as column, format_type(a.atttypid, a.atttypmod) as type,

@@ -8,18 +8,18 @@ import { readTrackNames } from './rewrite_track.js'
 import { codeForm, isNumber, jsonTextForm, readCodes, timeForm, timeUnits } from './value_forms.js'
 import { requiredTypes } from './wanted.js'
 
-/** What a person says of values beside the names. */
+/** What a person has declared about values. */
 export interface GivenValues {
-  /** Zone of times that are stored without one; null leaves them to the session's. */
+  /** Time zone of times that are stored without one. Null for the time zone of the session. */
   zone: string | null
-  /** By role, what the values of a column mean: `ms`, or `0:user,1:assistant`. */
+  /** The meaning of a column's values, by column name in the track: `ms`, or `0:user,1:assistant`. */
   values: Record<string, string>
 }
 
-/** What a track's description says of its types and of its messages. */
+/** The part of a track's description that is about types and messages. */
 type BoundTrack = TrackTypes & Pick<Partial<TrackInfo>, 'messages'>
 
-/** Types that an id can have which is a uuid in the track's files. */
+/** Types that an id may have in the database where the track's files use uuid. */
 const bindableIds = /^(bigint|integer|smallint|text|character varying)$/
 
 /**
@@ -56,7 +56,7 @@ export async function bindTypes(
       const binding = bindingOf(mapping[role]) ?? { column }
       const here = found(role)
       const of = types.roles?.[entity]?.columns[column]?.of
-      // a column that names rows has the type of their ids, or the track can't do with it
+      // a column that references rows must have the type of their ids, or the track cannot use it
       const id = of === undefined ? role : `${of}.id`
       const type = typedAs(types, id, found(id))
       if (!here) continue
@@ -72,19 +72,21 @@ export async function bindTypes(
   return bound
 }
 
-/** The type that ids of a role have instead of uuid; null where they have none that the track can take. */
+/**
+ * The type of a role's ids if it is not uuid. Null if they are uuids or of a type that the track cannot use.
+ */
 const typedAs = (types: TrackTypes, role: string, found: CatalogColumn | undefined): string | null =>
   found && types.typed?.[role] && bindableIds.test(found.base) ? found.base : null
 
 /** Characters of a uuid's text. */
 const uuidLength = 36
 
-/** Whole numbers, each type with room for those before it. */
+/** Integer types in order of size. */
 const wholeNumbers = ['smallint', 'integer', 'bigint']
 
 const isTextual = /^(text|character varying)$/
 
-/** The type that a column with ids has instead of uuid: that of the ids, or one that is taken for it. */
+/** The type of a column of ids if it is not uuid: the type of the ids, or a compatible one. */
 function idForm(
   role: string,
   here: CatalogColumn,
@@ -103,8 +105,8 @@ function idForm(
 }
 
 /**
- * How the tables of the track get ids of this kind: as the database makes its own. Null for numbers that only
- * the application makes: the files go on requiring a uuid, which refuses them.
+ * How the track's tables generate ids of this kind: as the database does. Null for numbers that only the
+ * application generates. The files then still require a uuid, which refuses them.
  */
 function madeAs(here: CatalogColumn): string | null {
   if (here.makes !== null) return here.makes
@@ -113,7 +115,7 @@ function madeAs(here: CatalogColumn): string | null {
   return isShort ? `"left"(md5((gen_random_uuid())::text), ${here.length})` : '(gen_random_uuid())::text'
 }
 
-/** How a column is read and written that holds something else than the track's; null where it does not. */
+/** How to read and write a column whose values differ from the track's. Null if they do not differ. */
 function valueForm(
   role: string,
   here: CatalogColumn,
@@ -130,11 +132,11 @@ function valueForm(
   return role === contentRole(info) && /^jsonb?$/.test(here.base) ? jsonTextForm(here) : null
 }
 
-/** The role of the column that holds what a message says. */
+/** The name of the column with the text of a message. */
 const contentRole = ({ messages }: BoundTrack): string | null =>
   messages ? `${namesIn(messages.table)!.at(-1)}.${messages.content}` : null
 
-/** What the probes of a track have to know of a column. */
+/** The facts about a column that a track's probes need. */
 const probeForm = (here: CatalogColumn, allowed: string[]): Partial<ColumnBinding> =>
   allowed.length === 0
     ? {}

@@ -4,28 +4,28 @@ import { type FittedColumn, fitColumns } from './fit_columns.js'
 import { likeness } from './likeness.js'
 import type { WantedTable } from './wanted.js'
 
-/** A table for every entity of a track, and how much speaks for it. */
+/** A table for each entity of a track, with the score of the combination. */
 export interface Choice {
   tables: ReadonlyMap<string, ApplicationTable>
   columns: ReadonlyMap<string, FittedColumn[]>
   score: number
 }
 
-/** Tables looked at for an entity: with all of them the choices would be as many as their product. */
+/** Most tables that are considered for one entity. Their product limits the number of combinations. */
 const candidatesEach = 6
-/** Choices kept while entities are added one by one. */
+/** Most combinations that are kept while entities are added one by one. */
 const keptChoices = 60
-/** What speaks against leaving an entity without a table. */
+/** The score of an entity without a table. */
 const withoutTable = -6
 
-/** How much the name of a table speaks for it. */
+/** The score of a table's name. */
 export const nameScore = (want: WantedTable, table: ApplicationTable): number =>
   table.table === want.table ? 3.5 : likeness(table.name, namesIn(want.table)!.at(-1)!, want.called)
 
 const worth = (want: WantedTable, table: ApplicationTable, columns: FittedColumn[]): number =>
   2 * nameScore(want, table) + columns.reduce((sum, c) => sum + c.score, 0)
 
-/** Tables that can be an entity at all, whatever the others are. */
+/** Tables that may be an entity, judged without regard to the other entities. */
 function candidates(
   want: WantedTable,
   all: ApplicationTable[],
@@ -37,7 +37,7 @@ function candidates(
   const links = want.columns.filter(c => c.of !== null).length
   return all
     .map(table => {
-      // until the others are chosen, every foreign key may be the one that is wanted
+      // the other tables are not chosen yet, so any foreign key may be the one that is wanted
       const keys = Math.min(links, table.columns.filter(c => c.references.length > 0).length)
       const own = worth(want, table, fitColumns(want, table, new Map(), given))
       return { table, score: own + 8 * keys + (led.has(table.table) ? 2 : 0) }
@@ -49,8 +49,8 @@ function candidates(
 }
 
 /**
- * The ways to give each entity a table of its own, the best first. `given` are tables and columns that a
- * person has named, by role. Costs a look at a table for each entity, candidate and choice that is kept.
+ * The combinations with a different table for each entity, best first. `given` are tables and columns that a
+ * person has named, by role. Each entity, candidate and kept combination costs one comparison with a table.
  */
 export function chooseTables(
   wanted: WantedTable[],

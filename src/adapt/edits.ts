@@ -4,28 +4,28 @@ import { charsOf, scanTokens } from '../files/statements.js'
 export interface SqlToken {
   start: number
   end: number
-  /** As the server reads a name: folded, or without its quotes. */
+  /** The name as the server reads it: in lower case, or without its quotes. */
   name: string
   raw: string
   kind: string
 }
 
-/** A text and the replacements to make in it; positions are characters of the text. */
+/** A text with the replacements to make in it. Positions are in characters of the text. */
 export interface Edits {
   text: string
   tokens: SqlToken[]
-  /** Index of the token at or after the byte that a parse tree names. */
+  /** Index of the first token at or after a byte position of the parse tree. */
   at(byte: number | undefined): number
-  /** Replaces what is between two positions; asked for twice it is done once. */
+  /** Replaces the text between two positions. A repeated request has no effect. */
   replace(start: number, end: number, to: string): void
-  /** The text with everything replaced. */
+  /** The text with all replacements made. */
   apply(): string
 }
 
 const readName = (raw: string): string =>
   raw.startsWith('"') ? raw.slice(1, -1).replaceAll('""', '"') : raw.toLowerCase()
 
-/** Opens a text for replacements. Throws SyntaxFault where the scanner can't read it. */
+/** Prepares a text for replacements. Throws SyntaxFault if it cannot be scanned. */
 export async function editsOf(text: string): Promise<Edits> {
   const chars = charsOf(text, Buffer.from(text))
   const tokens = (await scanTokens(text))
@@ -47,7 +47,7 @@ export async function editsOf(text: string): Promise<Edits> {
       if (!list.some(e => e.start === start && e.end === end && e.to === to)) list.push({ start, end, to })
     },
     apply() {
-      // what is inserted before a place comes before what is replaced there
+      // an insertion at a position comes before a replacement that starts there
       list.sort((a, b) => a.start - b.start || a.end - b.end)
       let out = ''
       let at = 0
@@ -61,13 +61,13 @@ export async function editsOf(text: string): Promise<Edits> {
   }
 }
 
-/** Index of the next token of that name from an index on; -1 where there is none before `end`. */
+/** Index of the next token with this name, from `from` up to `end`; -1 if there is none. */
 export function nextNamed(edits: Edits, name: string, from: number, end = edits.tokens.length): number {
   for (let i = from; i < end; i++) if (edits.tokens[i]!.name === name) return i
   return -1
 }
 
-/** Index of the bracket that closes the one at an index. */
+/** Index of the bracket that closes the bracket at an index. */
 export function closing(edits: Edits, open: number): number {
   let depth = 0
   for (let i = open; i < edits.tokens.length; i++) {
@@ -77,7 +77,7 @@ export function closing(edits: Edits, open: number): number {
   return edits.tokens.length - 1
 }
 
-/** The items of a list in brackets that opens at an index, as first and last token. */
+/** The items of the bracketed list that opens at an index, each as its first and last token. */
 export function itemsIn(edits: Edits, open: number): { first: number; last: number }[] {
   const end = closing(edits, open)
   const items: { first: number; last: number }[] = []

@@ -2,28 +2,31 @@ import type { ApplicationColumn, ApplicationTable } from './application_tables.s
 import { likeness, namedAfter } from './likeness.js'
 import type { WantedColumn, WantedTable } from './wanted.js'
 
-/** How sure a binding is: nothing else comes near, it is the best of little, or a person must say. */
+/**
+ * How sure a binding is. `certain`: nothing else is similar. `likely`: the best of weak candidates. `open`: a
+ * person must decide.
+ */
 export type Confidence = 'certain' | 'likely' | 'open'
 
-/** The column of a table that is most like what a track needs. */
+/** The column of a table that is most similar to the one that a track needs. */
 export interface FittedColumn {
   want: WantedColumn
-  /** Null where the table has none. */
+  /** Null if the table has none. */
   column: ApplicationColumn | null
   confidence: Confidence
-  /** Columns that are as good. */
+  /** Columns with an equal score. */
   rivals: string[]
   because: string
   score: number
 }
 
-/** Why a column may be the wanted one, and how much speaks for it. */
+/** Why a column may be the wanted one, and its score. */
 interface Evidence {
   score: number
   because: string
 }
 
-/** A name, a key or a reference speaks for itself from here on. */
+/** From this score on, a name, a key or a reference alone is sufficient. */
 const sure = 6
 const missing = -5
 const asSaid = 20
@@ -33,7 +36,7 @@ const textTypes = /^(text|character varying|character)$/
 const times = /^(timestamp|date$)/
 const numbers = /^(bigint|integer|numeric|double precision)$/
 
-/** The key of a table that rows elsewhere name: its primary key, else what is unique and called id. */
+/** The column that other tables reference: the primary key, else a unique column called id. */
 export const idColumnOf = (table: ApplicationTable): ApplicationColumn | null =>
   table.columns.find(c => c.key) ??
   table.columns.find(c => c.unique) ??
@@ -43,7 +46,7 @@ export const idColumnOf = (table: ApplicationTable): ApplicationColumn | null =>
 const named = (name: number, column: ApplicationColumn, what: string): string =>
   name > 0 ? `its name, and it is ${column.base}` : what
 
-/** What speaks for a column; null where something speaks against it. */
+/** The evidence for a column. Null if something excludes it. */
 function evidence(
   want: WantedColumn,
   table: ApplicationTable,
@@ -53,7 +56,7 @@ function evidence(
   const name = likeness(column.column, want.column, want.called)
   if (want.of !== null) return reference(want.of, table, column, chosen, name)
   if (want.column === 'id') {
-    // a key of another type is the key all the same: that the track can't read it is said of its type
+    // a primary key of another type is still the key; its type has a finding of its own
     if (!idTypes.test(column.base) && !column.key) return null
     if (column.key) return { score: 8 + name, because: 'the primary key' }
     if (column.unique) return { score: 4 + name, because: 'unique and never null' }
@@ -66,12 +69,12 @@ function evidence(
       ? /^jsonb?$/.test(column.base)
       : textTypes.test(column.base)
   if (right) return { score: (name > 0 ? 5 : 2) + name, because: named(name, column, `it is ${column.base}`) }
-  // of another type, and still what is meant: whoever reads the proposal is shown the type
+  // probably meant, but of another type: the proposal shows the type
   const near = wants(/^time/) ? numbers.test(column.base) || textTypes.test(column.base) : name > 1
   return near && name > 1 ? { score: 4 + name, because: named(name, column, '') } : null
 }
 
-/** That nothing is like a column, and where the track only reads a value of it, the SQL that adds one. */
+/** That no column is similar. If the track only reads a value of it, also the SQL that adds one. */
 const unlike = ({ column, of, types }: WantedColumn, { table }: ApplicationTable): string =>
   `no column is like it${
     of === null && column !== 'id' && types.length > 0
@@ -103,8 +106,8 @@ function reference(
 }
 
 /**
- * The columns of a table for what a track needs of it, when these tables have been chosen for the rest;
- * `given` are columns that a person has named, by role.
+ * The best columns of a table for what a track needs, given the tables that are chosen for the other
+ * entities. `given` are columns that a person has named, by role.
  */
 export function fitColumns(
   want: WantedTable,

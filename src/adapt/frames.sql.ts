@@ -1,11 +1,11 @@
-/** Statements that what is no statement is parsed in, and the way back out of them. */
+/** Wraps a fragment in a statement, so that it can be parsed, and takes it out again. */
 
-/** A query that has nothing but an expression. */
+/** A query whose only output is an expression. */
 export const framed = (expression: string): string => `select (${expression}\n)`
 
-/** The expression of such a query. */
+/** The expression in a query that `framed` made. */
 export const unframed = (query: string): string => query.slice('select ('.length, -2)
 
-/** The statement that makes an index of what pg_get_indexdef prints after USING. */
+/** The CREATE INDEX statement for the part that pg_get_indexdef prints after USING. */
 export const indexStatement = (table: string, definition: string): string =>
   `create index on ${table} using ${definition}`

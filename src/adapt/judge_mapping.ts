@@ -4,19 +4,19 @@ import { nearest } from '../model/similar.js'
 import { dottedText, namesIn } from '../model/table_name.js'
 import { bindingOf, type TrackNames } from './names.js'
 
-/** Keys of a mapping that are no table or column. */
+/** Keys of a mapping that are neither table nor column. */
 const others: ReadonlySet<string> = new Set(['identity', 'api'])
 
-/** PostgreSQL cuts names after so many bytes, so a longer one is none that a database has. */
+/** PostgreSQL's limit for a name, in bytes. A longer name cannot exist. */
 const longestBytes = 63
 
-/** The schema that a table's name without one is in. */
+/** A table's name with its schema; `public` if it has none. */
 const located = (table: string): string => dottedText(['public', ...namesIn(table)!].slice(-2))
 
 /**
- * A mapping without the columns that the track does not use, and their roles: what is said of a table beyond
- * what the track needs does no harm. Throws USAGE for a table that the track does not know, and for a column
- * that is nearly one of its own.
+ * Separates the columns that the track does not use, which are ignored, from the rest of the mapping. Throws
+ * USAGE for a table that the track does not know, and for a column that is probably a misspelling of one of
+ * its own.
  */
 export function splitMapping(
   track: string,
@@ -53,8 +53,8 @@ function isKnown(names: TrackNames, role: string, value: Mapping[string] | undef
 }
 
 /**
- * Throws USAGE for a key of a mapping that the track has no table or column for, for a name that no
- * database has, and where two names of the track would become one.
+ * Throws USAGE for a key that is no table or column of the track, for a name that is too long, and if two
+ * names of the track would become the same.
  */
 export function judgeMapping(track: string, names: TrackNames, mapping: Mapping): void {
   for (const [role, value] of Object.entries(mapping)) {

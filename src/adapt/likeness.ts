@@ -1,9 +1,9 @@
-/** How much a name says: that of the track itself, one of the usual ones, the end of one of these. */
+/** Scores of a name: equal to the track's own, equal to a usual one, or with the same ending. */
 const exact = 3
 const usualName = 2
 const usualEnding = 1
 
-/** A name as its words, each without the s of a plural: `orgMessages` is `org_message`. */
+/** The words of a name in the singular: `orgMessages` is `org_message`. */
 const wordsOf = (name: string): string =>
   name
     .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
@@ -13,7 +13,7 @@ const wordsOf = (name: string): string =>
     .map(word => (word.length > 3 && !word.endsWith('ss') ? word.replace(/s$/, '') : word))
     .join('_')
 
-/** How much a name is like the track's own, or like one of the usual ones. */
+/** The score of a name by its similarity to the track's own name and to usual ones. */
 export function likeness(name: string, own: string, usual: readonly string[]): number {
   const words = wordsOf(name)
   if (words === wordsOf(own)) return exact

@@ -5,7 +5,7 @@ import { dottedText, nameAt } from '../model/table_name.js'
 const shape =
   'it looks like chats=messages, chats=app."Messages", chats.workspace_id=org_id, or chats.user_id="authorId"'
 
-/** A list that was split at commas, with the commas that are in brackets put back. */
+/** Joins entries again that were split at a comma inside brackets. */
 function joined(entries: string[]): string[] {
   const out: string[] = []
   for (const entry of entries) {
@@ -18,8 +18,8 @@ function joined(entries: string[]): string[] {
 }
 
 /**
- * Reads `chats=messages`, `auth.users=app.users` or `chats.workspace_id="orgId"`: to the left the name
- * that the track's files have, to the right the name in the database. Throws USAGE.
+ * Reads `chats=messages`, `auth.users=app.users` or `chats.workspace_id="orgId"`: the name in the track's
+ * files, and the name in the database. Throws USAGE.
  */
 export function readMap(entries: string[]): Mapping {
   const mapping: Mapping = {}
@@ -33,7 +33,7 @@ export function readMap(entries: string[]): Mapping {
     const from = nameAt(left)
     const to = nameAt(right.replace(/"[^"]*"|[\w$]*[A-Z][\w$]*/g, p => (p.startsWith('"') ? p : `"${p}"`)))
     if (from?.rest !== '' || !to || to.rest !== '') throw new UsageError(`--map ${entry}`, shape)
-    // a schema of the track's own is no more than a reminder: no track has two tables of one name
+    // a schema on the left is optional: no track has two tables with the same name
     const parts = /^(public|auth)$/.test(from.parts[0]!) ? from.parts.slice(1) : from.parts
     if (parts.length > 2 || (parts.length === 2 && to.parts.length > 1) || to.parts.length > 2)
       throw new UsageError(`--map ${entry}`, shape)
@@ -42,7 +42,7 @@ export function readMap(entries: string[]): Mapping {
   return mapping
 }
 
-/** Reads `chats.role=0:user,1:assistant`: what the values of a column mean, by role. Throws USAGE. */
+/** Reads `chats.role=0:user,1:assistant`: the meaning of a column's values. Throws USAGE. */
 export function readMapValues(entries: string[]): Record<string, string> {
   const values: Record<string, string> = {}
   for (const entry of entries) {

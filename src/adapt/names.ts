@@ -4,78 +4,81 @@ import type { ColumnBinding, Mapping, Roles } from '../model/mapping.js'
 import { shippedIdentity } from '../model/mapping.js'
 import { columnText, namesIn, partText, type TableName, tableText } from '../model/table_name.js'
 
-/** A column under its new name. */
+/** The new name of a column, and how to read and write it. */
 export interface NewColumn extends ColumnBinding {
   /** The name as SQL. */
   text: string
 }
 
-/** A function of the track's that takes ids from a sequence of the application's. */
+/** A function of the track that returns ids from a sequence of the application. */
 export interface TakenIds {
   name: string
   type: string
-  /** The call that takes one. */
+  /** The call that returns the next id. */
   from: string
 }
 
-/** How ids are made. */
+/** How ids are generated. */
 interface MadeIds {
   /** The default as the server prints it. */
   made: string
-  /** Null where the default needs no function of the track's. */
+  /** Null if the default needs no function of the track. */
   taken: TakenIds | null
 }
 
-/** What the files of a track call things, and what they are called in one database. */
+/** The names in the files of a track and their names in one database. */
 export interface Names {
-  /** True when the track's files name this table. */
+  /** True if the track's files name this table. */
   knows(table: string): boolean
   /** All tables that the track's files name. */
   tables(): Iterable<string>
   /** Columns of a table as the track's files name them. */
   columns(table: string): ReadonlySet<string>
-  /** The table's new name; itself where it keeps it. */
+  /** The table's new name; the same if it does not change. */
   table(table: string): TableName
-  /** The column's new name; null where it keeps it, and is read and written as it is. */
+  /** The column's new name. Null if neither the name nor the way to read and write it changes. */
   column(table: string, column: string): NewColumn | null
   /**
-   * The type of parameters, variables, columns and casts of that name, in a function or table of the track;
-   * null where it is the track's own.
+   * The new type of parameters, variables, columns and casts with this name, in a function or table of the
+   * track. Null if it does not change.
    */
   type(name: string, within?: string | null): string | null
-  /** How a column of a table that the track makes gets its ids; null where it is the track's own way. */
+  /** How a column of a table that the track creates gets its ids. Null if as in the track's files. */
   makes(table: string, column: string): MadeIds | null
-  /** True when the probe's ids with this letter are those of a column of numbers. */
+  /** True if the probe ids with this letter belong to a column of numbers. */
   isNumber(letter: string): boolean
-  /** True when they are those of a column of numbers below 2^15. */
+  /** True if they belong to a column of numbers below 2^15. */
   isSmall(letter: string): boolean
-  /** True when they are those of a column of texts that are shorter than a uuid. */
+  /** True if they belong to a column of texts that is too short for a uuid. */
   isShort(letter: string): boolean
-  /** True for a column of the track's files that this database does not have. */
+  /** True if the files name this column and the database does not have it. */
   lacks(table: string, column: string): boolean
-  /** Columns beside the track's that a probe has to write into a table, and the values. */
+  /** Additional columns that a probe must write into a table, with their values. */
   filled(table: string): { text: string; value: string }[]
-  /** SQL that says who asks, where it is not the track's own. */
+  /** The SQL expression for the current user, if it differs from the track's. */
   identity: string | null
-  /** Types of the parameters of a function of the track, by its name; null for those that stay. */
+  /** By function of the track: the new types of its parameters, null for a type that does not change. */
   signature: Map<string, (string | null)[]>
-  /** Indexes of the track, by name, and their tables: an index is in the schema of its table. */
+  /** Indexes of the track with their tables. An index is in the schema of its table. */
   indexes: Map<string, string>
 }
 
-/** What a track's files say of its tables: those of the application, and those that it makes. */
+/** The tables in a track's files: those of the application, and those that the track creates. */
 export interface TrackNames {
   roles: Roles
   own: Map<string, Set<string>>
   statements: Statement[]
 }
 
-/** What a track says of its roles, as far as names need it. */
+/** The part of a track's roles that is needed for names. */
 export interface TrackRoles {
   roles: Roles
-  /** role -> names in the files whose type is that of the role's column, alone or with what they are in. */
+  /**
+   * By role: names in the files that have the type of the role's column, optionally with the function or
+   * table they are in.
+   */
   typed: Record<string, string[]>
-  /** letter of the ids of probes (`a0000000-7e57-...`) -> role of the column that holds them. */
+  /** By letter of a probe's id (`a0000000-7e57-...`): the role of the column that holds it. */
   probes: Record<string, string>
 }
 
@@ -188,12 +191,15 @@ const filledFor = (entity: string, mapping: Mapping): { text: string; value: str
   })
 
 /**
- * The type that the track gives its own columns for ids of a type: a varchar is compared as text, and the
- * server would print each comparison with its casts.
+ * The type of the track's own columns for ids of a type. It is text for varchar, because the server prints
+ * comparisons of varchar with casts.
  */
 const ownType = (type: string): string => (type === 'character varying' ? 'text' : type)
 
-/** Ids of a sequence are taken by a function of the track's: writers need no right on the sequence. */
+/**
+ * How ids are generated. For ids from a sequence, a function of the track reads it, so that writers need no
+ * right on the sequence.
+ */
 function madeIds(column: string, type: string, makes: string): MadeIds {
   if (!makes.startsWith('nextval(')) return { made: makes, taken: null }
   const name = `chat_private.new_${column.replace('.', '_')}`
@@ -202,7 +208,7 @@ function madeIds(column: string, type: string, makes: string): MadeIds {
 
 const noColumns: ReadonlySet<string> = new Set()
 
-/** The binding of an attribute, short or long. */
+/** The binding of an attribute, from its short or its long form. */
 export const bindingOf = (value: string | ColumnBinding | null | undefined): ColumnBinding | null =>
   value === undefined || value === null
     ? null
@@ -210,5 +216,5 @@ export const bindingOf = (value: string | ColumnBinding | null | undefined): Col
       ? { column: columnOf(value) }
       : value
 
-/** A table's new name as SQL, always with its schema. */
+/** A table's new name as SQL, with its schema. */
 export const newTable = (names: Names, table: string): string => tableText(names.table(table))

@@ -4,19 +4,19 @@ import { dottedText, namesIn, partText } from '../model/table_name.js'
 import { bindingOf, type TrackNames } from './names.js'
 
 /**
- * The key of a mapping that says that the database has no API: its value has the application's own roles,
- * what each may do with messages, and which rows it reaches where row security is on, as
+ * The key of a mapping for a database without an API. Its value lists the application's own roles, what each
+ * may do with messages, and which rows it reaches under row security, such as
  * `app_rw=select+insert+update(body):own app_ro=select:all`.
  */
 export const apiKey = 'api'
 
-/** A role of the application, as SQL, and what it may do with the tables of a track. */
+/** A role of the application, as SQL, and its rights on the tables of a track. */
 export interface OwnGrant {
   role: string
   privileges: string[]
-  /** By privilege that it has on some columns only, their names in the catalog. */
+  /** Privileges on some columns only, each with the columns' names in the catalog. */
   columns: Record<string, string[]>
-  /** Rows of the person who asks, or all; null where no policy is written for it. */
+  /** Rows of the current user, or all rows. Null if it gets no policy. */
   reaches: 'own' | 'all' | null
 }
 
@@ -28,7 +28,7 @@ const grantPattern = new RegExp(
 const privilegePattern = new RegExp(String.raw`([a-z]+)(?:\(((?:${isQuoted}|[^"()])+)\))?`, 'g')
 const columnPattern = new RegExp(String.raw`${isQuoted}|[^",\s]+`, 'g')
 
-/** The roles of a mapping; null where the track is written for roles of the API. */
+/** The roles in a mapping. Null if the database has the API's roles. */
 export function ownRoles(mapping: Mapping): OwnGrant[] | null {
   const value = mapping[apiKey]
   if (typeof value !== 'string') return null
@@ -49,34 +49,36 @@ export function ownRoles(mapping: Mapping): OwnGrant[] | null {
   })
 }
 
-/** The same as text for a mapping. */
+/** The role and its rights as text for a mapping. */
 export const grantedText = ({ role, privileges, columns, reaches }: OwnGrant): string =>
   `${role}=${[
     ...privileges,
     ...Object.entries(columns).map(([privilege, names]) => `${privilege}(${names.map(partText).join(',')})`),
   ].join('+')}${reaches === null ? '' : `:${reaches}`}`
 
-/** True for a role that has a privilege, on some columns at least. */
+/** True if a role has a privilege, at least on some columns. */
 export const mayDo = ({ privileges, columns }: OwnGrant, privilege: string): boolean =>
   privileges.includes(privilege) || privilege in columns
 
-/** Entities whose grants say what an application's roles may do with its chats: the first that there is. */
+/** Entities whose grants are the model for the track's tables. The first that the track has is used. */
 export const readers = ['chats', 'messages', 'chat_sessions', 'projects', 'conversations']
 
-/** Tables of a track in one database, as SQL, and what their columns are called in its files. */
+/** The tables of a track in one database, as SQL, with the columns' names in its files. */
 export interface OwnTables {
-  /** Those that the track makes, with their columns: the name in the files, and the one in the database. */
+  /**
+   * Tables that the track creates, with their columns: the name in the files and the name in the database.
+   */
   made: ReadonlyMap<string, { column: string; now: string }[]>
-  /** The table whose grants are taken over; its columns, by the name in the database. */
+  /** The table whose grants are the model. Its columns, by the name in the database. */
   reader: { table: string; columns: ReadonlyMap<string, string> } | null
-  /** What the track adds to that table, and the columns of it that say what a message belongs to. */
+  /** Columns that the track adds to that table, and those that say to what a message belongs. */
   added: string[]
   containers: string[]
-  /** The table whose rows were elements of a column before, and that column; null where none is. */
+  /** The table whose rows were elements of a column before, and that column. Null if there is none. */
   elements: { table: string; of: string } | null
 }
 
-/** The tables that a track makes and the one that it reads, under their names in the database. */
+/** The tables that a track creates and the table that it reads, by their names in the database. */
 export function ownTablesOf(read: TrackNames, info: TrackInfo | null, mapping: Mapping): OwnTables {
   const { roles, own } = read
   const made = new Map<string, { column: string; now: string }[]>()
@@ -128,7 +130,7 @@ function tableToday(mapping: Mapping, entity: string, table: string): string {
 const columnToday = (mapping: Mapping, entity: string, column: string): string =>
   bindingOf(mapping[`${entity}.${column}`])?.column ?? column
 
-/** A privilege on a table: on all of it, or on these columns. */
+/** A privilege on a table; `columns` is null for the whole table. */
 export interface Privilege {
   privilege: string
   columns: string[] | null
@@ -137,8 +139,9 @@ export interface Privilege {
 const whole = (privilege: string): Privilege => ({ privilege, columns: null })
 
 /**
- * What a role may do with a table of the track: what it may do with messages, and where it has that on some
- * columns only, on those that mean the same. Who changes an array adds and deletes its elements.
+ * The rights that a role gets on a table of the track: those that it has on messages. A right on some columns
+ * becomes one on the corresponding columns. UPDATE of an array becomes INSERT, UPDATE and DELETE of its
+ * elements.
  */
 export function privilegesOn(table: string, grant: OwnGrant, tables: OwnTables): Privilege[] {
   const meant = (privilege: string): string[] =>
@@ -161,7 +164,7 @@ export function privilegesOn(table: string, grant: OwnGrant, tables: OwnTables):
   ]
 }
 
-/** What a role gets on the columns that a track adds to the table of messages. */
+/** The rights that a role gets on the columns that a track adds to the table of messages. */
 export function privilegesOnAdded(grant: OwnGrant, tables: OwnTables): Privilege[] {
   if (tables.added.length === 0 || tables.reader === null) return []
   return Object.entries(grant.columns).flatMap(([privilege, columns]) =>
@@ -171,21 +174,24 @@ export function privilegesOnAdded(grant: OwnGrant, tables: OwnTables): Privilege
   )
 }
 
-/** A privilege as a statement or a person writes it. */
+/** A privilege as it is written in SQL. */
 export const privilegeText = ({ privilege, columns }: Privilege): string =>
   columns === null ? privilege : `${privilege} (${columns.map(partText).join(', ')})`
 
-/** A table of the track on which a role gets less than all columns, for a privilege that it has on some. */
+/** A table of the track on which a role gets a privilege for fewer than all columns. */
 interface PartialGrant {
   role: string
   table: string
   privilege: string
-  /** Columns that it has it on today, and those that it gets. */
+  /** The columns on which it has the privilege today, and those on which it gets it. */
   on: string[]
   gets: string[]
 }
 
-/** Where roles have a privilege on some columns today, and so get it on some of a new table, or on none. */
+/**
+ * The roles that have a privilege on some columns today, and get it on some columns of a new table or on
+ * none.
+ */
 export const partialGrants = (roles: OwnGrant[], tables: OwnTables): PartialGrant[] =>
   roles.flatMap(grant =>
     Object.entries(grant.columns).flatMap(([privilege, on]) =>

@@ -9,17 +9,23 @@ type AnyJson = any
 const rolesThatReach = (roles: OwnGrant[], reaches: OwnGrant['reaches']): string[] =>
   roles.filter(r => r.reaches === reaches).map(r => r.role)
 
-/** True where policies are written for a role. */
+/** True if some role gets policies. */
 const hasPolicies = (roles: OwnGrant[]): boolean => roles.some(r => r.reaches !== null)
 
-/** A policy of the track for the roles of the application: null for none, or on no own table. */
+/**
+ * A policy of the track for the roles of the application. Null if no role needs it, or if it is on a table
+ * that the track does not create.
+ */
 export function policyOf({ node, text }: Statement, roles: OwnGrant[], tables: OwnTables): string | null {
   const bound = rolesThatReach(roles, 'own')
   if (bound.length === 0 || !tables.made.has(relationName(node.table))) return null
   return `${text.replace(/\bto authenticated\b/, `to ${bound.join(', ')}`)};`
 }
 
-/** What follows where row security is switched on: policies of roles that reach all messages today. */
+/**
+ * ENABLE ROW LEVEL SECURITY, followed by policies for the roles that reach all messages today. Null if no
+ * role gets policies.
+ */
 export function rowSecurityFor(
   { node, text }: Statement,
   roles: OwnGrant[],
@@ -38,11 +44,11 @@ const longestStem = 48
 const allRowsName = (table: string, n: number): string =>
   partText(`${namesIn(table)!.at(-1)!.slice(0, longestStem)}_all_rows_${n + 1}`)
 
-/** A role's name as a literal; null for everybody. */
+/** A role's name as a literal; null for PUBLIC. */
 const roleLiteral = (role: string): string | null =>
   role === 'public' ? null : quotedText(namesIn(role)![0]!)
 
-/** A trigger that asks whom policies bind, without the roles that reach all rows. */
+/** The text of a trigger in which `row_security_active` no longer includes the roles that reach all rows. */
 export const boundTriggers = (text: string, roles: OwnGrant[]): string =>
   text.replace(/\brow_security_active\('[^']*'::regclass\)/g, active =>
     boundByPolicies(
@@ -51,7 +57,7 @@ export const boundTriggers = (text: string, roles: OwnGrant[]): string =>
     ),
   )
 
-/** expected.json: the policies and grants of the application's roles on the track's own tables. */
+/** expected.json with the policies and grants of the application's roles on the track's own tables. */
 export function expectedOfRoles(text: string, roles: OwnGrant[], tables: OwnTables): string {
   const entries: AnyJson[] = JSON.parse(text)
   const bound = rolesThatReach(roles, 'own').map(roleName)
@@ -92,14 +98,14 @@ export function expectedOfRoles(text: string, roles: OwnGrant[], tables: OwnTabl
 
 const roleName = (role: string): string => namesIn(role)![0]!
 
-/** Settings that an expression reads, of which one says who asks. */
+/** The settings that an expression reads. One of them identifies the current user. */
 const settingsIn = (identity: string): string[] => [
   ...new Set([...identity.matchAll(/current_setting\('([^']+)'/g)].map(m => m[1]!)),
 ]
 
 /**
- * An access file for the role of the application that asks for its own rows: its personas are distinguished
- * by the setting, and try the tables of the track. Null where nobody can be acted as.
+ * An access file for the application's role that reaches its user's own rows. Its personas differ by the
+ * setting, and use the tables of the track. Null if no role can be used for it.
  */
 export async function accessOfRoles(
   text: string,
@@ -112,7 +118,7 @@ export async function accessOfRoles(
     .filter(r => r.reaches === 'own' && r.role !== 'public' && r.privileges.includes('select'))
     .sort((a, b) => b.privileges.length - a.privileges.length)
   const found = /(\$access\$)([\s\S]*?)\$access\$/.exec(text)
-  // an id that is looked up is no value that a setting could be given
+  // an id that a query looks up cannot be set through the setting
   if (!as || !found || settings.length === 0 || /\bselect\b/i.test(identity)) return null
   const access: AnyJson = JSON.parse(found[2]!)
   const people = Object.entries<AnyJson>(access.personas).filter(([, p]) => p.role === 'authenticated')

@@ -1,31 +1,31 @@
 import type { Db } from '../database/types.js'
 import { apiRoles } from './without_api.sql.js'
 
-/** A role that uses a table, as names in SQL, and what row security does to it there. */
+/** A role that uses a table, with its names as SQL and the effect of row security on it. */
 export interface TableUser {
   role: string
   privileges: string[]
-  /** By privilege that it has on some columns only, their names; empty where several tables are looked at. */
+  /** Privileges on some columns only, each with its columns. Empty if several tables are examined. */
   columns: Record<string, string[]>
-  /** True for a role that no policy binds anywhere. */
+  /** True for a superuser or a role with BYPASSRLS: no policy applies to it. */
   bypasses: boolean
-  /** True for the owner of the tables, where they do not force row security on it. */
+  /** True for the owner of the tables, if they do not FORCE ROW LEVEL SECURITY. */
   owns: boolean
 }
 
-/** A policy of the application's that speaks to a role. */
+/** A policy of the application that applies to a role. */
 export interface OwnPolicy {
   table: string
   policy: string
   role: string
   permissive: boolean
   command: 'select' | 'insert' | 'update' | 'delete' | 'all'
-  /** Its expressions as the server prints them; null for none. */
+  /** Its expressions as the server prints them; null if it has none. */
   using: string | null
   check: string | null
 }
 
-/** True where nothing of an API is there: none of its functions, and none of its roles on the tables. */
+/** True if the database has no API: none of its functions, and no grants to its roles on the tables. */
 export async function hasNoApi(sql: Db, tables: string[]): Promise<boolean> {
   const [row] = await sql<{ plain: boolean }[]>`
     select to_regprocedure('auth.uid()') is null and to_regprocedure('auth.jwt()') is null
@@ -38,7 +38,7 @@ export async function hasNoApi(sql: Db, tables: string[]): Promise<boolean> {
   return row!.plain
 }
 
-/** Which of the tables have row security, and which force it on their owner. */
+/** Which of the tables have row security, and which force it for their owner. */
 export async function rowSecurityOf(
   sql: Db,
   tables: string[],
@@ -53,8 +53,8 @@ export async function rowSecurityOf(
 }
 
 /**
- * Who may use the tables beside who migrates, in the order of their names: with what they may do with one of
- * them, or where several are given, with any.
+ * The roles that may use the tables, besides the migrating role, ordered by name. Their rights are those on
+ * any of the tables.
  */
 export async function usersOf(sql: Db, tables: string[]): Promise<TableUser[]> {
   return sql<TableUser[]>`
@@ -68,7 +68,7 @@ export async function usersOf(sql: Db, tables: string[]): Promise<TableUser[]> {
       from tables t
       cross join lateral aclexplode(coalesce(t.relacl, acldefault('r', t.relowner))) a
       where a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
-        -- what is made belongs to who migrates; a superuser needs no grant
+        -- the migrating role owns the new tables; a superuser needs no grant
         and (a.grantee <> t.relowner or t.is_named)
       group by 1, 2
     ),
@@ -94,7 +94,7 @@ export async function usersOf(sql: Db, tables: string[]): Promise<TableUser[]> {
     order by 1`
 }
 
-/** The policies of tables that bind each of these roles, given as names in SQL. */
+/** The policies of tables that apply to each of these roles. The roles are names in SQL. */
 export async function policiesOf(sql: Db, tables: string[], roles: string[]): Promise<OwnPolicy[]> {
   return sql<OwnPolicy[]>`
     select t.name as table, p.polname::text as policy, u.role, p.polpermissive as permissive,

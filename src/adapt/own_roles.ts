@@ -16,11 +16,11 @@ import {
 } from './own_roles.sql.js'
 import type { Proposal, ProposedBinding } from './propose.js'
 
-/** A column that says whose a row is, and how who asks is found from its value. */
+/** A column that identifies the owner of a row, and how the current user is derived from its value. */
 interface Identifies {
   table: string
   column: string
-  /** SQL of who asks as the track compares them, of the SQL of the setting. */
+  /** Makes the SQL of the current user, as the track compares it, from the SQL of the setting. */
   asks: (setting: string) => string
 }
 
@@ -126,7 +126,7 @@ function grantOf(
   const { role, privileges, columns } = user
   const grant = (reaches: OwnGrant['reaches']) => ({ grant: { role, privileges, columns, reaches } })
   if (policies === null || user.bypasses) return grant(null)
-  // the new tables are not its own: what it owns lets it see all rows
+  // it owns today's tables and sees all their rows; the new tables are owned by another role
   if (user.owns) return grant('all')
   const own = policies.filter(p => p.role === role)
   if (!own.some(p => p.permissive)) return grant(null)
@@ -172,7 +172,7 @@ function personsOf(found: Proposal, info: TrackInfo): { type: string; of: Identi
     of.push(...columnsOfEntity('users').map(c => ({ ...c, asks })))
     return { type: key.base, of }
   }
-  // people of whom a text of another service is known: policies compare that, or the ids of their rows
+  // the users may have a text id of another service: policies compare that, or the ids of their rows
   const people = found.tables.get(name ?? '')
   const said = found.columns.get(name ?? '')?.find(c => c.want.column === column)?.column
   const id = people && idColumnOf(people)
@@ -185,13 +185,13 @@ function personsOf(found: Proposal, info: TrackInfo): { type: string; of: Identi
   return { type: 'text', of }
 }
 
-/** A column and a setting on both sides of an equals sign, as the server prints them. */
+/** A column that is compared with a setting, as the server prints it. */
 const compared = [
   /(?:"((?:[^"]|"")+)"|(\w+))\)?(?:::[\w ]+?)? = [( ]*(?:\( SELECT )?[( ]*(?:NULLIF\(|COALESCE\()?\(*current_setting\('([\w.]+)'/g,
   /current_setting\('([\w.]+)'[^=<>]*? = \(?(?:\w+\.)?(?:"((?:[^"]|"")+)"|(\w+))/g,
 ] as const
 
-/** SQL for who asks, where policies compare a person with a setting; null where none does. */
+/** SQL for the current user, taken from policies that compare a user with a setting. Null if none does. */
 function settingOf(policies: OwnPolicy[], persons: { of: Identifies[] }, found: Proposal): string | null {
   const own = new Set([...found.tables.values()].map(t => idColumnOf(t)?.column))
   for (const p of policies) {
@@ -201,7 +201,7 @@ function settingOf(policies: OwnPolicy[], persons: { of: Identifies[] }, found: 
       ...[...text.matchAll(compared[1])].map(m => ({ column: m[2] ?? m[3]!, setting: m[1]! })),
     ]
     for (const { column, setting } of pairs) {
-      // the name of a key, such as `id`, says nothing of a person but in their own table
+      // a key, such as `id`, identifies a user only in the table of users
       const who = persons.of.find(i => i.column === column && (i.table === p.table || !own.has(column)))
       // a setting that was local to a transaction is empty afterwards, not null
       if (who) return who.asks(`nullif(current_setting('${setting}', true), '')`)

@@ -6,47 +6,47 @@ import type { Confidence, FittedColumn } from './fit_columns.js'
 import { bindingOf } from './names.js'
 import type { WantedTable } from './wanted.js'
 
-/** What a database has for one role of a track. */
+/** The name that a database has for one role of a track. */
 export interface ProposedBinding {
-  /** `chats`, `chats.message`, `identity`, `zone`. */
+  /** For example `chats`, `chats.message`, `identity`, `zone`. */
   role: string
-  /** The same as `--map` takes it: with the schema where that is not `public`. */
+  /** The role as `--map` takes it, with the schema unless that is `public`. */
   label: string
-  /** Its name in the database, as `--map` takes it; null where nothing is like it. */
+  /** Its name in the database, as `--map` takes it. Null if nothing is similar. */
   to: string | null
   confidence: Confidence
   because: string
-  /** Other names that are as good. */
+  /** Other names with an equal score. */
   rivals: string[]
-  /** False where the name is the track's own. */
+  /** False if the name is the same as the track's own. */
   renamed: boolean
-  /** True where the question is what its values mean, which `--map-values` takes. */
+  /** True if the open question is the meaning of its values, which `--map-values` answers. */
   isOfValues?: boolean
 }
 
-/** What a database has for the roles of a track. */
+/** The names that a database has for all roles of a track. */
 export interface Proposal {
   bindings: ProposedBinding[]
-  /** The bindings that are names of the database's own. */
+  /** The bindings whose names differ from the track's. */
   mapping: Mapping
-  /** Tables of the best choice, by entity. */
+  /** Tables of the best combination, by entity. */
   tables: ReadonlyMap<string, ApplicationTable>
   columns: ReadonlyMap<string, FittedColumn[]>
-  /** The share of roles that something was found for, between 0 and 1. */
+  /** The share of roles that were found, from 0 to 1. */
   found: number
   score: number
 }
 
-/** How far the best choice must be ahead of the best one with another table. */
+/** How much the best combination must score above the best one with another table. */
 const clearLead = 4
 
-/** A table's name as `--map` takes it: without the schema where that is `public`. */
+/** A table's name as `--map` takes it, without the schema `public`. */
 const shortName = (table: string): string => {
   const path = namesIn(table)!
   return dottedText(path[0] === 'public' ? path.slice(1) : path)
 }
 
-/** Proposes tables and columns for what a track needs; `given` is what a person has said already. */
+/** Proposes tables and columns for what a track needs. `given` is what a person has already named. */
 export function propose(wanted: WantedTable[], all: ApplicationTable[], given: Mapping): Proposal {
   const named = new Map(
     Object.entries(given).flatMap(([role, to]) => {
@@ -72,7 +72,7 @@ export function propose(wanted: WantedTable[], all: ApplicationTable[], given: M
   return { bindings, mapping, tables, columns, found: shareFound(wanted, bindings), score }
 }
 
-/** How much of what a track needs was found; what is not certain counts half, users have no weight. */
+/** The share of a track's needs that was found. Uncertain bindings count half; users do not count. */
 function shareFound(wanted: WantedTable[], bindings: ProposedBinding[]): number {
   const others = wanted.filter(w => w.table !== 'auth.users')
   const roles = others.reduce((sum, w) => sum + 1 + w.columns.length, 0)
@@ -81,7 +81,7 @@ function shareFound(wanted: WantedTable[], bindings: ProposedBinding[]): number 
   return counted.reduce((sum, b) => sum + weight(b), 0) / roles
 }
 
-/** A role as `--map` takes it. */
+/** The role as `--map` takes it. */
 const mapLabel = (want: WantedTable, column?: string): string =>
   [shortName(want.table), ...(column === undefined ? [] : [column])].join('.')
 
@@ -120,7 +120,7 @@ function tableBinding(
   }
 }
 
-/** True where a foreign key leads from one of the other tables, or to one that is not that of the users. */
+/** True if a foreign key connects the table with another one that is not the users' table. */
 function isLinked(want: WantedTable, best: Choice): boolean {
   const table = best.tables.get(want.entity)!
   const others = [...best.tables].filter(([entity]) => entity !== want.entity && entity !== 'users')

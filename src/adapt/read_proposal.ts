@@ -25,31 +25,34 @@ import { rewriteRequired } from './rewrite_header.js'
 import { readTrackNames } from './rewrite_track.js'
 import { wantedTables } from './wanted.js'
 
-/** A proposal, and what the track would still lack under it. */
+/** A proposal, and what the track would still lack with it. */
 export interface ReadProposal extends Proposal {
   track: Track
-  /** Tables and columns that the files would ask for in vain: missing, or of a type that they can't read. */
+  /**
+   * Tables and columns that the files would not find: they are missing or have a type that the files cannot
+   * read.
+   */
   lacks: Finding[]
 }
 
-/** What a person has said before the database is looked at. */
+/** What a person has declared before the database is examined. */
 export interface GivenNames {
   mapping: Mapping
-  /** Zone of times that are stored without one; null leaves them to the session's. */
+  /** Time zone of times that are stored without one. Null for the time zone of the session. */
   zone: string | null
-  /** By role, what the values of a column mean. */
+  /** The meaning of a column's values, by role. */
   values?: Record<string, string>
-  /** True where the track may have been applied already: then its own tables are there and none's to name. */
+  /** True if the track may be applied already: its own tables then exist and need no other name. */
   isApplied?: boolean
 }
 
-/** Looks in the catalog, and at some rows, for what each track needs. Writes nothing. */
+/** Searches the catalog, and a sample of rows, for what each track needs. Writes nothing. */
 export async function readProposals(sql: Root, tracks: Track[], given: GivenNames): Promise<ReadProposal[]> {
   const all = await applicationTables(sql)
   const found: ReadProposal[] = []
   for (const track of tracks) {
     const { info } = await readTrackInfo(track)
-    // users are in every database: a track that needs nothing else must be named
+    // every database has users: a track that needs nothing else must be named
     const hasOwnTables = Object.keys(info?.roles ?? {}).some(entity => entity !== 'users')
     if (info?.roles && (hasOwnTables || tracks.length === 1))
       found.push(await readProposal(sql, track, info, all, given))
@@ -94,8 +97,8 @@ async function readProposal(
 }
 
 /**
- * Of an id that no track can read: the types that a copy can be written for. Of a number which only the
- * application makes: that one with a default would do.
+ * Extends WRONG_TYPE for an id that no track can read: with the types that a copy can use, or, for a number
+ * that only the application generates, with the need of a default.
  */
 function saysOfIds(f: Finding, info: TrackInfo, names: Names, roles: Roles): Finding {
   if (f.code !== 'WRONG_TYPE' || !f.facts.wanted.includes('uuid')) return f
@@ -122,10 +125,10 @@ function saysOfIds(f: Finding, info: TrackInfo, names: Names, roles: Roles): Fin
     : f
 }
 
-/** Types of ids that a copy can be written for. */
+/** Types of ids that a copy of a track can use. */
 const adaptableIds = ['uuid', 'bigint', 'integer', 'smallint', 'text', 'varchar']
 
-/** Adds to the reason of each column that names rows in how many rows it does. */
+/** Adds to the reason of each column that references rows how many rows have a value. */
 async function withShares(
   sql: Root,
   found: Proposal,
@@ -170,7 +173,7 @@ const zoneBinding = (zone: string): ProposedBinding => ({
   renamed: true,
 })
 
-/** Tables and columns that the track would make, and that the database has already: they need other names. */
+/** Tables and columns that the track would create and that exist already. They need other names. */
 function takenNames(
   roles: Roles,
   own: Map<string, Set<string>>,
@@ -193,16 +196,16 @@ function takenNames(
   })
 }
 
-/** True where nobody has to be asked, and the track could do with what was found. */
+/** True if no question is open and the track could use what was found. */
 export const isCertain = (p: ReadProposal): boolean =>
   p.lacks.length === 0 && p.bindings.every(b => b.confidence === 'certain')
 
-/** True where something was found for every role, its tables for certain, and the track could do with it. */
+/** True if every role was found, the tables with certainty, and the track could use them. */
 export const hasItsTables = (p: ReadProposal): boolean =>
   p.lacks.length === 0 &&
   p.bindings.every(b => b.to !== null && (b.confidence === 'certain' || !isTableRole(b)))
 
-/** A table: what has a point in its name is a column, and how times and persons are read is neither. */
+/** True for a table. A name with a point is a column; `zone` and `identity` are neither. */
 const isTableRole = ({ role }: ProposedBinding): boolean =>
   !role.includes('.') && role !== 'zone' && role !== 'identity'
 
@@ -232,7 +235,7 @@ export function leftAlone(p: ReadProposal, all: ReadProposal[]): { track: Track;
 export const openBindings = (p: Proposal): ProposedBinding[] =>
   p.bindings.filter(b => b.confidence !== 'certain')
 
-/** The command that copies a track under these names; a place that is open says so. */
+/** The command that copies a track under these names. It has a placeholder for each open name. */
 export function initCommand(p: ReadProposal, zone: string | null): string {
   const asked = zone ?? p.bindings.find(b => b.role === 'zone')?.to ?? null
   const values = p.bindings
@@ -256,7 +259,7 @@ export const describeBinding = (b: ProposedBinding): string =>
     ? `${b.label}: ${[b.because, ...b.rivals].join(', ')}`
     : `${b.label} is ${[b.to, ...b.rivals].join(' or ')} (${b.confidence}: ${b.because})`
 
-/** How a database differs from what a track is written for, a line each. */
+/** The differences between a database and what a track expects, one line each. */
 export function unlikeness(p: ReadProposal): string[] {
   const missing = p.bindings.filter(b => b.to === null)
   const lines = p.bindings.filter(b => b.renamed || b.confidence !== 'certain').map(describeBinding)

@@ -8,7 +8,7 @@ import type { FittedColumn } from './fit_columns.js'
 import type { Proposal, ProposedBinding } from './propose.js'
 import { holdsCodes, isoTime, needsUnit, readCodes, timeUnits, unitOfTimes } from './value_forms.js'
 
-/** What is known of the values of columns, and what a person has to say of them. */
+/** What is known about the values of columns, and what a person must declare. */
 interface ReadValues {
   /** By role. */
   known: Record<string, string>
@@ -16,8 +16,8 @@ interface ReadValues {
 }
 
 /**
- * Looks at some rows for what the values of columns mean that are not of the track's kind: times that are
- * numbers or text, and roles that are numbers. Throws USAGE for what a person said and no row confirms.
+ * Reads a sample of rows to find the meaning of columns whose values are not of the track's kind: times as
+ * numbers or text, and roles as numbers. Throws USAGE for a declaration that no row confirms.
  */
 export async function readValues(
   sql: Root,
@@ -65,13 +65,13 @@ export async function readValues(
   return { known, bindings }
 }
 
-/** Times, roles as codes, and roles as words, which may be other words than the track's. */
+/** A time, a role as a code, or a role as a word, which may differ from the track's. */
 type ValueKind = 'time' | 'code' | 'word'
 
-/** More words than a column has for roles. */
+/** A column with more distinct words than this holds no roles. */
 const manyWords = 6
 
-/** Usual words for the roles of the tracks. */
+/** Usual words for the track's roles. */
 const usualWords: Record<string, RegExp> = {
   user: /^(user|human|customer|client|visitor|guest|member)$/i,
   assistant: /^(assistant|ai|bot|model|agent)$/i,
@@ -80,16 +80,18 @@ const usualWords: Record<string, RegExp> = {
 
 const isPlainText = (base: string): boolean => /^(text|character varying|(.*\.)?citext)$/.test(base)
 
-/** True for some words of which none is the track's: its probes could not write theirs there. */
+/**
+ * True for a few words that are all unknown to the track. Its probes could not write their own words there.
+ */
 function areOtherWords(seen: SeenValues | null, base: string): boolean {
   if (!seen || seen.rows === 0 || seen.some.length > manyWords) return false
   return !seen.some.some(value => (isPlainText(base) ? value.toLowerCase() : value) === 'user')
 }
 
-/** True where who asks is called as in the track, but for capitals. */
+/** True if the user's role has the track's name, apart from capitals. */
 const isSameWord = (said: string): boolean => /(^|,)user:user(,|$)/i.test(said)
 
-/** What usual words mean: each role has one. */
+/** The meaning of usual words. Null unless every role has exactly one. */
 function wordsSeen(seen: SeenValues | null): string | null {
   const pairs = Object.entries(usualWords).flatMap(([role, usual]) => {
     const word = seen?.some.find(value => usual.test(value))
@@ -98,7 +100,9 @@ function wordsSeen(seen: SeenValues | null): string | null {
   return pairs.length > 0 ? pairs.join(',') : null
 }
 
-/** What a person may have to say of a column's values; null where the track reads them as they are. */
+/**
+ * The kind of values of a column that a person may have to explain. Null if the track reads them as they are.
+ */
 function kindOf(role: string, { want, column }: FittedColumn, info: TrackInfo): ValueKind | null {
   if (!column) return null
   if (want.types.includes('timestamptz')) return needsUnit(column.base) ? 'time' : null

@@ -21,7 +21,7 @@ import {
   tableSource,
 } from './scope.js'
 
-/** Everything that a text of SQL is rewritten with. */
+/** What rewriting needs besides the text. */
 export interface Rewriting {
   names: Names
   /** True for files of probes. */
@@ -29,10 +29,10 @@ export interface Rewriting {
   fired: Map<string, FiredBy[]>
 }
 
-/** A literal in dollars, in its parts. */
+/** The parts of a dollar-quoted literal. */
 const dollars = /^(\$\w*\$)([\s\S]*)\1$/
 
-/** Rewrites a text of statements, bodies of functions and dynamic SQL included. Throws SyntaxFault. */
+/** Rewrites the statements of a text, with function bodies and dynamic SQL. Throws SyntaxFault. */
 export async function rewriteSql(
   track: Rewriting,
   text: string,
@@ -79,7 +79,7 @@ async function rewriteBody(track: Rewriting, to: Rewrite, statement: Statement, 
   if (now !== text) to.edits.replace(literal.start, literal.end, `${quote}${now}${quote}`)
 }
 
-/** What NEW and OLD are, the transition tables, and parameters that are rows. */
+/** The row sources in a function body: NEW and OLD, transition tables, and parameters of a row type. */
 function bodySources(track: Rewriting, name: string, parameters: Node[]): RowSource[] {
   const fired = track.fired.get(name) ?? []
   return [
@@ -94,7 +94,7 @@ function bodySources(track: Rewriting, name: string, parameters: Node[]): RowSou
   ]
 }
 
-/** The id of nobody: a function that gives ids of another type has one of that. */
+/** Replaces the id that stands for nobody: if the ids have another type, so has this one. */
 function sentinels(names: Names, text: string, name: string): string {
   const type = names.type(name)
   if (!type) return text
@@ -107,12 +107,12 @@ function sentinels(names: Names, text: string, name: string): string {
   return text.replaceAll("'00000000-0000-0000-0000-000000000000'::uuid", `'${nobody}'::${type}`)
 }
 
-/** An expression or statement in a body of PL/pgSQL: its text, and the line that it begins in. */
+/** An expression or statement in a PL/pgSQL body, with the line that it begins in. */
 interface BodyPart {
   query: string
   mode: number
   line: number
-  /** True when its value is run as SQL. */
+  /** True if its value is executed as SQL. */
   runs: boolean
 }
 
@@ -242,7 +242,7 @@ function placesOf(part: SqlToken[], body: SqlToken[], start: number, taken: Set<
   return null
 }
 
-/** Types of variables, and `schema.table.column%type`, which no part of the tree has. */
+/** Rewrites types of variables and `schema.table.column%type`, which the parse tree does not contain. */
 function rewriteDeclarations(to: Rewrite): void {
   const { tokens } = to.edits
   for (const [i, token] of tokens.entries()) {

@@ -4,10 +4,10 @@ import { editsOf } from './edits.js'
 import type { Names } from './names.js'
 import { type Rewrite, renameTable } from './scope.js'
 
-/** Stands for the `%` of a place of format(): a letter to PostgreSQL, and in no text that people write. */
+/** Marks a placeholder of format() while the text is parsed. PostgreSQL accepts it as a letter. */
 const formatPlace = '\uE000'
 
-/** Places of format() as SQL that can be parsed: a name for %I and %s, a literal for %L. */
+/** Replaces placeholders of format() so that the SQL can be parsed: %I and %s by a name, %L by a literal. */
 const parseable = (text: string): string =>
   text.replace(/%((?:\d+\$)?)([sIL])/g, (_, n: string, kind: string) =>
     kind === 'L' ? `'${formatPlace}${n}${kind}'` : `${formatPlace}${n}${kind}`,
@@ -17,8 +17,8 @@ const restored = (text: string): string =>
   text.replace(new RegExp(`'${formatPlace}((?:\\d+\\$)?L)'`, 'g'), '%$1').replaceAll(formatPlace, '%')
 
 /**
- * Rewrites the SQL in the literals of an EXECUTE, those of a format() included. A text that does not parse
- * is a piece of a statement: it gets the new names of tables that it names with their schema.
+ * Rewrites the SQL in the literals of an EXECUTE, including those of format(). A text that does not parse is
+ * a part of a statement: in it only schema-qualified names of tables are replaced.
  */
 export async function rewriteDynamic(
   { edits, names }: Rewrite,
@@ -36,7 +36,7 @@ export async function rewriteDynamic(
   }
 }
 
-/** What was made of a text; null for a text that is no SQL. */
+/** The rewritten text; null if it is no SQL. */
 const unlessSyntax = <T>(made: Promise<T>): Promise<T | null> =>
   made.catch(error => {
     if (!(error instanceof SyntaxFault)) throw error

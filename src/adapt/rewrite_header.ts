@@ -5,10 +5,10 @@ import { type Rewriting, rewriteSql } from './rewrite_body.js'
 import { rowScope } from './rewrite_query.js'
 import { emptyScope, type RowSource, tableSource } from './scope.js'
 
-/** A key of a header with its value, which may go over several lines. */
+/** A key of a header with its value, which may continue on further lines. */
 const entry = /^--! ([a-z][a-z-]*): *([^\n]*(?:\n--! {3,}\S[^\n]*)*)/gm
 
-/** Rewrites the lines `--! key: value` of a file; what is written for people stays. */
+/** Rewrites the lines `--! key: value` of a file. Values in plain language stay. */
 export async function rewriteHeader(track: Rewriting, text: string, alias: string | null): Promise<string> {
   const found = [...text.matchAll(entry)]
   const said = new Map(found.map(([, key, value]) => [key!, value!.trim()]))
@@ -18,7 +18,7 @@ export async function rewriteHeader(track: Rewriting, text: string, alias: strin
   for (const match of found) {
     const [all, key, value] = match as unknown as [string, string, string]
     const start = match.index + all.length - value.length
-    // lines that go on are blank where they begin, so that what is rewritten stays where it is
+    // replace the prefix of continued lines by spaces, which keeps positions the same
     const plain = value.replaceAll('\n--! ', '\n    ')
     const now = await rewriteValue(track, key, plain, table, alias)
     out += text.slice(at, start) + (now === plain ? value : now.replace(/\n(?: {4})?/g, '\n--! '))
@@ -77,7 +77,7 @@ function requiredItems(value: string): string[] {
   return [...items, item.trim()].filter(i => i !== '')
 }
 
-/** An item of `requires` under the names and types of the database; none where it has no meaning there. */
+/** An item of `requires` with the names and types of the database. Empty if it does not apply there. */
 export function rewriteRequired(names: Names, item: string): string[] {
   const [, kind, rest] = /^(\w+) +([\s\S]+)$/.exec(item) ?? []
   const name = rest === undefined ? null : nameAt(rest)
@@ -97,7 +97,7 @@ export function rewriteRequired(names: Names, item: string): string[] {
   return [`column ${columnText(names.table(table), now?.column ?? name.parts[2]!)}${type}`]
 }
 
-/** An expression over a row of a table. */
+/** Rewrites an expression over a row of a table. */
 export async function rewriteExpression(
   track: Rewriting,
   value: string,
@@ -110,7 +110,7 @@ export async function rewriteExpression(
   return unframed(now)
 }
 
-/** `schema.table[.column]: predicate`, several separated by semicolons. */
+/** Rewrites `schema.table[.column]: predicate`, several separated by semicolons. */
 async function rewriteOwned(track: Rewriting, key: string, value: string): Promise<string> {
   const { names } = track
   const out: string[] = []
@@ -134,7 +134,7 @@ async function rewriteOwned(track: Rewriting, key: string, value: string): Promi
   return out.join('; ')
 }
 
-/** A predicate about rows of a table that the track makes, which names it itself. */
+/** Rewrites a predicate on rows of a table that the track creates. The table is named in the predicate. */
 async function rewriteSupersedes(track: Rewriting, value: string): Promise<string> {
   const sources = [...value.matchAll(/\b([a-z_]\w*)\.[a-z_]\w*/g)]
     .map(m => `public.${m[1]!}`)

@@ -12,7 +12,7 @@ const tableNow = (names: Names, table: string): string =>
 const columnNow = (names: Names, table: string, column: string): string =>
   names.column(table, column)?.column ?? column
 
-/** `schema.table.column` under its new name. */
+/** The new name of `schema.table.column`. */
 function dotted(names: Names, text: string): string {
   const parts = namesIn(text)
   if (parts?.length !== 3) return text
@@ -24,7 +24,7 @@ function dotted(names: Names, text: string): string {
 const mapKeys = (object: Json, key: (k: string) => string): Json =>
   object && Object.fromEntries(Object.entries(object).map(([k, v]) => [key(k), v]))
 
-/** track.json: what names a table or a column follows it. */
+/** Rewrites track.json: the values that name a table or column. */
 export async function rewriteTrackInfo(track: Rewriting, text: string): Promise<string> {
   const { names } = track
   const info: Json = JSON.parse(text)
@@ -71,12 +71,12 @@ export async function rewriteTrackInfo(track: Rewriting, text: string): Promise<
   }
   for (const setting of Object.values<Json>(info.settings ?? {}))
     if (setting.role && names.isNumber(setting.role)) setting.pattern = '-?[0-9]+'
-  // the copy has the names of one database: there is nothing left to recognize
+  // the copy has the names of one database, so roles are not needed to find them
   delete info.roles
   return `${JSON.stringify(info, null, 2)}\n`
 }
 
-/** How columns of messages are read that hold it otherwise than the track's; null where none does. */
+/** How to read the columns of messages whose values differ from the track's. Null if none does. */
 function messageReads(names: Names, messages: Json): Json | null {
   const found = ['role', 'content', 'created'].flatMap(key => {
     const reads = typeof messages?.[key] === 'string' && names.column(messages.table, messages[key])?.reads
@@ -85,10 +85,7 @@ function messageReads(names: Names, messages: Json): Json | null {
   return found.length > 0 ? Object.fromEntries(found) : null
 }
 
-/**
- * expected.json: tables, columns and definitions follow; patterns keep their words but for new tables'
- * names.
- */
+/** Rewrites expected.json: tables, columns and definitions. In patterns only names of new tables change. */
 export async function rewriteExpected(track: Rewriting, text: string): Promise<string> {
   const { names } = track
   const parts: Json[] = JSON.parse(text)
@@ -111,21 +108,22 @@ export async function rewriteExpected(track: Rewriting, text: string): Promise<s
     }
     part.tables = mapKeys(part.tables, t => tableNow(names, t))
   }
-  // keys that were never there stay away
+  // do not add keys that were missing
   return `${JSON.stringify(parts, null, 2)}\n`
 }
 
 const mapValues = (object: Json, of: (value: string) => string): Json =>
   object && Object.fromEntries(Object.entries<string>(object).map(([k, v]) => [k, of(v)]))
 
-/** `btree (a, b DESC) WHERE ...` of a table. */
+/** Rewrites an index definition such as `btree (a, b DESC) WHERE ...`. */
 async function rewriteIndex(track: Rewriting, definition: string, table: string): Promise<string> {
   const now = await rewriteSql(track, indexStatement(table, definition))
   return now.slice(now.indexOf(' using ') + ' using '.length)
 }
 
 /**
- * What pg_get_constraintdef prints of a foreign key; of other constraints only names of new tables change.
+ * Rewrites the output of pg_get_constraintdef. Of constraints other than foreign keys, only names of new
+ * tables change.
  */
 function constraintPattern(names: Names, pattern: string, table: string): string {
   const key = /^FOREIGN KEY \(([^)]*)\) REFERENCES %?([\w.]+)\(([^)]*)\)(.*)$/.exec(pattern)
@@ -143,7 +141,7 @@ function constraintPattern(names: Names, pattern: string, table: string): string
 }
 
 /**
- * What pg_get_expr prints of a policy: who asks may be said otherwise, and tables may have another name.
+ * Rewrites the output of pg_get_expr for a policy: the expression for the current user, and tables' names.
  */
 function policyPattern(names: Names, pattern: string, table: string): string {
   const own = names.table(table).name
@@ -162,7 +160,7 @@ function policyPattern(names: Names, pattern: string, table: string): string {
   return now.replace(/%{2,}/g, '%')
 }
 
-/** The JSON of an access file: tables, columns, and the statements that it tries. */
+/** Rewrites the JSON of an access file: tables, columns, and the statements that it tries. */
 export async function rewriteAccess(track: Rewriting, text: string): Promise<string> {
   const { names } = track
   const access: Json = JSON.parse(text)

@@ -2,7 +2,7 @@ import { type Node, strings } from '../files/statements.js'
 import { namesIn, quotedText, tableText } from '../model/table_name.js'
 import { filled, type NameScope, type Rewrite, sourceNamed } from './scope.js'
 
-/** A literal that is the name of a table and nothing else. */
+/** Rewrites a literal that is the name of a table. */
 export function rewriteConstant({ edits, names }: Rewrite, node: Node): void {
   const said: unknown = node.sval?.sval
   if (typeof said !== 'string') return
@@ -13,7 +13,7 @@ export function rewriteConstant({ edits, names }: Rewrite, node: Node): void {
   if (now !== said && token.raw === quotedText(said)) edits.replace(token.start, token.end, quotedText(now))
 }
 
-/** `to_jsonb(row) ->> 'column'`. */
+/** Rewrites the key in `to_jsonb(row) ->> 'column'`. */
 export function rewriteKey(to: Rewrite, node: Node, scope: NameScope): void {
   if (rewriteClaim(to, node)) return
   const { edits, names } = to
@@ -27,7 +27,7 @@ export function rewriteKey(to: Rewrite, node: Node, scope: NameScope): void {
   if (now) edits.replace(token.start, token.end, quotedText(now.column))
 }
 
-/** `attname = 'column'`: the column of a table that the same text names as a literal. */
+/** Rewrites `attname = 'column'`, for a table that the same text names as a literal. */
 export function rewriteAttribute({ edits, names }: Rewrite, node: Node): void {
   const key = node.rexpr?.A_Const
   if (!key?.sval || strings(node.lexpr?.ColumnRef?.fields).at(-1) !== 'attname') return
@@ -38,7 +38,10 @@ export function rewriteAttribute({ edits, names }: Rewrite, node: Node): void {
   }
 }
 
-/** `auth.jwt() ->> 'sub'`, of a track that knows its people by it: who asks may be said otherwise. */
+/**
+ * Replaces `auth.jwt() ->> 'sub'` by the expression for the current user, if the track identifies users by
+ * it.
+ */
 function rewriteClaim({ edits, names }: Rewrite, node: Node): boolean {
   const { lexpr, rexpr } = node
   const isClaim =

@@ -18,7 +18,7 @@ import {
 
 type VisitNode = (to: Rewrite, node: Node, scope: NameScope, plain: boolean) => void
 
-/** Rewrites whatever node it is given, in a scope; `plain` as for a column. */
+/** Rewrites a node in a scope. For `plain` see `renameColumn`. */
 export function visit(to: Rewrite, node: unknown, scope: NameScope, plain = false): void {
   if (Array.isArray(node)) for (const item of node) visit(to, item, scope, plain)
   else if (typeof node === 'object' && node !== null)
@@ -47,7 +47,7 @@ const visitors: Record<string, VisitNode> = {
   },
 }
 
-/** An operator; a literal beside it may be a column's name. */
+/** An operator. A literal operand may be the name of a column. */
 function expression(to: Rewrite, node: Node, scope: NameScope, plain: boolean): void {
   const operator = strings(node.name).at(-1)
   if (operator === '->>' || operator === '->') rewriteKey(to, node, scope)
@@ -66,7 +66,7 @@ function rewriteCall(to: Rewrite, node: Node, scope: NameScope): void {
   visit(to, { ...node, funcname: null }, scope)
 }
 
-/** The names that a query's columns have. */
+/** The column names of a query's result. Null if they are not known. */
 function outputs(node: Node, scope: NameScope): Set<string> | null {
   const first = node.op && node.op !== 'SETOP_NONE' ? leftmost(node) : node
   const out = new Set<string>()
@@ -87,13 +87,13 @@ function outputs(node: Node, scope: NameScope): Set<string> | null {
 
 const leftmost = (node: Node): Node => (node.larg ? leftmost(node.larg) : node)
 
-/** The CTEs of a query, in its scope. */
+/** Adds the CTEs of a query to its scope. */
 function withClause(to: Rewrite, node: Node, scope: NameScope): void {
   for (const { CommonTableExpr: cte } of node.withClause?.ctes ?? []) {
     const named = strings(cte.aliascolnames)
     const query = cte.ctequery
     const target = query.SelectStmt
-    // a recursive query names itself
+    // a recursive query refers to itself
     scope.ctes.set(cte.ctename, named.length > 0 ? new Set(named) : null)
     visit(to, query, scope)
     if (named.length === 0) {
@@ -105,14 +105,14 @@ function withClause(to: Rewrite, node: Node, scope: NameScope): void {
   }
 }
 
-/** The sources of a FROM item, without replacing anything a second time. */
+/** The sources of a FROM item. Repeated replacements have no effect. */
 const quietly = (to: Rewrite, item: Node, scope: NameScope): RowSource[] => from(to, item, scope)
 
 function from(to: Rewrite, item: Node, scope: NameScope): RowSource[] {
   if (item.RangeVar) return [rangeSource(to, item.RangeVar, scope)]
   if (item.JoinExpr) {
     const left = from(to, item.JoinExpr.larg, scope)
-    // LATERAL sees what is to its left
+    // LATERAL can refer to sources on its left
     scope.sources.push(...left)
     const right = from(to, item.JoinExpr.rarg, scope)
     scope.sources.push(...right)
@@ -151,7 +151,7 @@ function fromClause(to: Rewrite, items: Node[] | undefined, scope: NameScope): v
   for (const item of items ?? []) scope.sources.push(...from(to, item, scope))
 }
 
-/** The columns of a select list or of RETURNING: what would change its name is given its old one. */
+/** Rewrites a select list or RETURNING. A column that gets another output name has its old name as alias. */
 function targets(to: Rewrite, list: Node[] | undefined, scope: NameScope, named = true): void {
   for (const { ResTarget: target } of list ?? []) {
     const ref = target.val?.ColumnRef
@@ -168,7 +168,7 @@ function targets(to: Rewrite, list: Node[] | undefined, scope: NameScope, named 
   }
 }
 
-/** A query; `named` where somebody reads its columns by their names. */
+/** Rewrites a query. `named` is true if its columns are referred to by name. */
 function select(to: Rewrite, node: Node, outer: NameScope, named: boolean): void {
   const scope = emptyScope(outer)
   withClause(to, node, scope)
@@ -182,7 +182,7 @@ function select(to: Rewrite, node: Node, outer: NameScope, named: boolean): void
   const said = outputs(node, scope)
   for (const { SortBy: sort } of node.sortClause ?? []) {
     const fields = strings(sort.node.ColumnRef?.fields)
-    // the name of an output column goes first
+    // in ORDER BY a name means an output column first
     if (fields.length === 1 && said?.has(fields[0]!)) continue
     visit(to, sort.node, scope, !node.distinctClause)
   }
@@ -223,7 +223,7 @@ function insert(to: Rewrite, node: Node, outer: NameScope): void {
   targets(to, node.returningList, own)
 }
 
-/** The columns that an INSERT names. */
+/** Rewrites the columns that an INSERT or UPDATE assigns. */
 function assigned(to: Rewrite, columns: Node[], target: RowSource): void {
   for (const column of columns) {
     const now = target.table ? to.names.column(target.table, column.name) : null
@@ -232,7 +232,7 @@ function assigned(to: Rewrite, columns: Node[], target: RowSource): void {
   }
 }
 
-/** `set column = value`. */
+/** Rewrites `set column = value`. */
 function assignments(to: Rewrite, list: Node[] | undefined, target: RowSource, scope: NameScope): void {
   assigned(
     to,
@@ -275,7 +275,7 @@ function remove(to: Rewrite, node: Node, outer: NameScope): void {
   targets(to, node.returningList, scope)
 }
 
-/** Renames a column that is a bare word at or after a token; the index after it. */
+/** Renames the next occurrence of a column as a bare word, from a token on. Returns the index after it. */
 export function renameWord(to: Rewrite, table: string | null, column: string, from: number): number {
   const at = nextNamed(to.edits, column, from)
   if (at < 0) return from
@@ -285,7 +285,7 @@ export function renameWord(to: Rewrite, table: string | null, column: string, fr
   return at + 1
 }
 
-/** The scope of an expression about a row of one table, under the table's own name or an alias. */
+/** The scope of an expression over a row of one table, under the table's name or an alias. */
 export function rowScope(
   to: Rewrite,
   table: string,

@@ -8,9 +8,7 @@ import { forgetTakenIds, letGoOfTakenIds, takeIds } from './taken_ids.sql.js'
 
 type RewriteRule = (to: Rewrite, node: Node, from: number) => void
 
-/**
- * Rewrites a statement; `from` is the index of its first token. Bodies of functions are for whoever calls.
- */
+/** Rewrites a statement, except function bodies. `from` is the index of its first token. */
 export function rewriteStatement(to: Rewrite, statement: Statement, from: number): void {
   const rule = rewriteRules[statement.kind]
   if (rule) rule(to, statement.node, from)
@@ -86,7 +84,7 @@ function column(to: Rewrite, def: Node, table: string): void {
     else constraint(to, c, table)
 }
 
-/** The default of ids that the track makes: a call without arguments. */
+/** Replaces the default of an id that the track generates: a call without arguments. */
 function makeDefault(to: Rewrite, c: Node, makes: string): void {
   const first = to.edits.at(c.raw_expr.FuncCall.location)
   to.edits.replace(to.edits.tokens[first]!.start, to.edits.tokens[closing(to.edits, first + 1)]!.end, makes)
@@ -124,7 +122,7 @@ function alterTable(to: Rewrite, node: Node): void {
   }
 }
 
-/** Types of a function's parameters where it is named with them. */
+/** Replaces the argument types in a function's signature. */
 function rewriteSignature(to: Rewrite, object: Node): void {
   const types = to.names.signature.get(strings(object.objname).join('.'))
   for (const [n, { TypeName: type }] of (object.objargs ?? []).entries()) {
@@ -146,7 +144,7 @@ function drop(to: Rewrite, node: Node, from: number): void {
       const schema = partText(to.names.table(indexed).schema ?? 'public')
       if (token.raw !== schema) to.edits.replace(token.start, token.end, schema)
     }
-    // a policy or a trigger comes before its table, whose name has its schema
+    // policies, triggers and rules are named after their table, which has the schema
     const names = /TRIGGER|POLICY|RULE/.test(node.removeType) ? path.slice(0, -1) : path
     if (names.length !== 2 || !/TABLE|VIEW|TRIGGER|POLICY|RULE|SEQUENCE/.test(node.removeType)) continue
     at = renameNext(to, names[0]!, names[1]!, at)
@@ -160,7 +158,7 @@ function drop(to: Rewrite, node: Node, from: number): void {
 }
 
 /**
- * Renames the table that is named next, with its schema, at or after a token; the index of its first
+ * Renames the next schema-qualified occurrence of a table, from a token on. Returns the index of its first
  * token.
  */
 function renameNext(to: Rewrite, schema: string, name: string, from: number): number {
@@ -173,7 +171,7 @@ function renameNext(to: Rewrite, schema: string, name: string, from: number): nu
   return from
 }
 
-/** A table that goes to the archive, or comes back to the schema that it has in the database. */
+/** SET SCHEMA of a table that is moved to the archive, or back to its schema in the database. */
 function setSchema(to: Rewrite, node: Node, from: number): void {
   if (!node.relation) return
   relation(to, node.relation)
@@ -185,7 +183,8 @@ function setSchema(to: Rewrite, node: Node, from: number): void {
 }
 
 /**
- * Parameters of the functions and tables of the indexes that a text creates: for whoever names them later.
+ * Notes the parameters of functions and the tables of indexes that a text creates. Later statements need
+ * them.
  */
 export function noteSignatures(names: Rewrite['names'], statements: readonly Statement[]): void {
   for (const { kind, node } of statements) {
@@ -206,9 +205,7 @@ export function noteSignatures(names: Rewrite['names'], statements: readonly Sta
   }
 }
 
-/**
- * Which tables the trigger functions of a track are fired by, and what they call their transition tables.
- */
+/** A table that fires a trigger function of the track, and the names of the transition tables. */
 export interface FiredBy {
   table: string
   transition: string[]

@@ -46,7 +46,7 @@ export async function readTrackNames(track: ProjectTrack): Promise<TrackNames> {
   return { roles, own, statements }
 }
 
-/** A function that rewrites the files of a track for one database, by their folder and name. */
+/** Returns a function that rewrites a file of a track for one database, given its folder and name. */
 export async function trackRewriter(
   track: ProjectTrack,
   info: TrackInfo | null,
@@ -74,7 +74,7 @@ export async function trackRewriter(
     const ids = probing ? probeIds(names, headed) : headed
     const access = /(\$access\$)([\s\S]*?)\$access\$/.exec(ids)
     const sql = (await rewriteSql(with_, ids)).replace(
-      // a comment that the planner reads
+      // these comments are read by the planner
       /^-- (?:locks|access): .*$/gm,
       line => line.replace(/\b\w+\.\w+\b/g, t => (names.knows(t) ? newTable(names, t) : t)),
     )
@@ -85,8 +85,8 @@ export async function trackRewriter(
 }
 
 /**
- * Ids that probes write, where the column holds numbers: below zero, where no application has any; and where
- * it holds texts that are too short for a uuid.
+ * Replaces the ids that probes write. A column of numbers gets negative ids, which no application has. A
+ * column that is too short for a uuid gets a shorter text.
  */
 const probeIds = (names: Names, text: string): string =>
   text.replace(/\b([0-9a-f])0000000-7e57-4000-8000-0000000000(\d\d)\b/g, (id, letter: string, n: string) =>

@@ -2,12 +2,13 @@ import { type Node, strings } from '../files/statements.js'
 import { tableText } from '../model/table_name.js'
 import { type Rewrite, renameTable } from './scope.js'
 
-/** The type whose names the roles of a track may give another: all ids of the shipped tracks are uuids. */
+/** The type of ids in the shipped tracks, which a database may replace by another type. */
 const idType = 'uuid'
 
 /**
- * A type's name: that of a table follows the table, and a uuid is what the role behind `named` has, the
- * name of the parameter, column or value that has the type, in the function or table `within`.
+ * Rewrites the name of a type. The row type of a table is renamed with the table. A uuid becomes the type of
+ * the role that `named` belongs to. `named` is the parameter, column or value with this type; `within` is its
+ * function or table.
  */
 export function rewriteType(
   to: Rewrite,

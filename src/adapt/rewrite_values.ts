@@ -9,8 +9,7 @@ interface Item {
 }
 
 /**
- * The values that an INSERT writes, each as its column wants it; in probes also those that a row needs
- * beside.
+ * Rewrites the values of an INSERT for their columns. In probes, adds values for further required columns.
  */
 export function rewriteValues(to: Rewrite, columns: Node[], query: Node, table: string): void {
   const { edits, names } = to
@@ -48,7 +47,7 @@ export function rewriteValues(to: Rewrite, columns: Node[], query: Node, table: 
   }
 }
 
-/** Takes an item out of a list, with its comma. */
+/** Removes an item from a list, with its comma. */
 function leaveOut(edits: Edits, items: Item[], n: number): void {
   const { first, last } = items[n]!
   const before = items[n - 1]
@@ -62,7 +61,7 @@ function addItems(edits: Edits, items: Item[], texts: string[]): void {
   if (texts.length > 0) edits.replace(end, end, texts.map(t => `, ${t}`).join(''))
 }
 
-/** Index of the bracket that opens the list that a token is in. */
+/** Index of the bracket that opens the list around a token. */
 function opening({ tokens }: Edits, at: number): number {
   let depth = 0
   for (let i = at; i >= 0; i--) {
@@ -72,7 +71,7 @@ function opening({ tokens }: Edits, at: number): number {
   return 0
 }
 
-/** The least position in a tree; what the parser adds by itself has none, and says -1. */
+/** The smallest position in a tree. Nodes that the parser adds have the position -1 and are skipped. */
 function firstLocation(node: unknown): number {
   let least = Number.POSITIVE_INFINITY
   JSON.stringify(node, (key, value) => {
@@ -82,10 +81,10 @@ function firstLocation(node: unknown): number {
   return least
 }
 
-/** Words that a select list ends before. */
+/** Words that end a select list. */
 const afterItems = /^(from|where|group|having|window|union|order|limit|offset|fetch|for|on|returning)$/i
 
-/** The items of a select list, as first and last token. */
+/** The items of a select list, each as its first and last token. */
 function selectItems(edits: Edits, query: Node): Item[] {
   const first = edits.at(query.targetList[0].ResTarget.location)
   const items: Item[] = []
@@ -102,7 +101,7 @@ function selectItems(edits: Edits, query: Node): Item[] {
   return items
 }
 
-/** Puts the SQL of `writes` around the tokens of a value. */
+/** Inserts the SQL of `writes` around the tokens of a value. */
 export function wrap({ edits }: Rewrite, { first, last }: Item, writes: string): void {
   const [before, after] = writes.split('{}') as [string, string]
   const start = edits.tokens[first]!.start

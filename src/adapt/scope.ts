@@ -3,43 +3,43 @@ import { partText, tableText } from '../model/table_name.js'
 import type { Edits } from './edits.js'
 import type { Names, NewColumn } from './names.js'
 
-/** What a FROM clause offers under one name. */
+/** A row source of a FROM clause, with its name. */
 export interface RowSource {
   name: string
-  /** The table as the track's files name it; null for a subquery, a CTE or a function. */
+  /** The table in the track's files. Null for a subquery, a CTE or a function. */
   table: string | null
-  /** Names of its columns; null where they are not known. */
+  /** Names of its columns; null if they are not known. */
   columns: ReadonlySet<string> | null
-  /** True where the name is the table's own, so that it changes with the table. */
+  /** True if its name is the table's own name, which changes with the table. */
   bare: boolean
 }
 
-/** What names mean at one place: the sources of the query, and those of the queries around it. */
+/** The names that are visible at one place: the sources of the query and of the queries around it. */
 export interface NameScope {
   sources: RowSource[]
-  /** Names of CTEs, with their columns. */
+  /** CTEs with the names of their columns. */
   ctes: Map<string, ReadonlySet<string> | null>
   outer: NameScope | null
 }
 
-/** One text that is being rewritten: its replacements and what its names mean outside of any query. */
+/** A text that is being rewritten: its replacements, and the meaning of names outside of queries. */
 export interface Rewrite {
   edits: Edits
   names: Names
   /** True in files of probes, which write rows into the application's tables. */
   probing: boolean
-  /** The function whose body this is: a name must not change between variable and column. */
+  /** The function whose body is rewritten. A name may be a variable or a column there. */
   body: { name: string; parameters: ReadonlySet<string>; language: string } | null
 }
 
-/** A scope without names of its own. */
+/** A scope that adds no names. */
 export const emptyScope = (outer: NameScope | null = null): NameScope => ({
   sources: [],
   ctes: new Map(),
   outer,
 })
 
-/** A source for a table under a name. */
+/** A row source for a table with a name. */
 export const tableSource = (names: Names, table: string, name: string, bare = false): RowSource => ({
   name,
   table,
@@ -47,7 +47,7 @@ export const tableSource = (names: Names, table: string, name: string, bare = fa
   bare,
 })
 
-/** The source that a RangeVar makes, and the replacement of its name. */
+/** The row source of a RangeVar. Also renames its table. */
 export function rangeSource(to: Rewrite, range: Node, scope: NameScope): RowSource {
   const alias: string | undefined = range.alias?.aliasname
   if (!range.schemaname) {
@@ -67,7 +67,7 @@ export function rangeSource(to: Rewrite, range: Node, scope: NameScope): RowSour
   return tableSource(to.names, table, alias ?? range.relname, alias === undefined)
 }
 
-/** Replaces `schema.table` that begins at a token. */
+/** Replaces the `schema.table` that begins at a token. */
 export function renameTable({ edits, names }: Rewrite, table: string, at: number): void {
   if (!names.knows(table)) return
   const now = names.table(table)
@@ -81,7 +81,7 @@ function cteNamed(scope: NameScope | null, name: string): ReadonlySet<string> | 
   return undefined
 }
 
-/** The source that a name leads to, the innermost first. */
+/** The source with this name in the innermost scope that has one. */
 export function sourceNamed(scope: NameScope | null, name: string): RowSource | null {
   for (let s = scope; s; s = s.outer) {
     const found = s.sources.find(x => x.name === name)
@@ -90,7 +90,7 @@ export function sourceNamed(scope: NameScope | null, name: string): RowSource | 
   return null
 }
 
-/** The source whose column a name without a qualifier is; null where it is none of the track's tables'. */
+/** The source with this column, for a name without a qualifier. Null if it is in no table of the track. */
 function sourceWith(scope: NameScope | null, column: string): RowSource | null {
   for (let s = scope; s; s = s.outer) {
     const found = s.sources.find(x => x.columns?.has(column))
@@ -99,7 +99,7 @@ function sourceWith(scope: NameScope | null, column: string): RowSource | null {
   return null
 }
 
-/** The new name of the column that a ColumnRef names; null where it stays as it is. */
+/** The new name of the column of a ColumnRef. Null if it does not change. */
 function resolve(names: Names, ref: Node, scope: NameScope): { column: NewColumn; source: RowSource } | null {
   const fields = strings(ref.fields)
   const last = fields.at(-1)
@@ -115,7 +115,10 @@ const qualified = (names: Names, path: string[], column: string, scope: NameScop
     ? tableSource(names, tableText({ schema: path[0]!, name: path[1]! }), path[1]!)
     : (sourcesNamed(scope, path[0]!).find(s => s.columns?.has(column)) ?? sourceNamed(scope, path[0]!))
 
-/** All sources of a name at its innermost place: NEW is a row of each table that has the trigger. */
+/**
+ * All sources with this name in the innermost scope that has one. NEW has one for each table with the
+ * trigger.
+ */
 function sourcesNamed(scope: NameScope | null, name: string): RowSource[] {
   for (let s = scope; s; s = s.outer) {
     const found = s.sources.filter(x => x.name === name)
@@ -125,8 +128,8 @@ function sourcesNamed(scope: NameScope | null, name: string): RowSource[] {
 }
 
 /**
- * Replaces a reference to a column. `plain` is for places that want a column and no expression of it, or
- * where only its order matters. True when the value would have another name by itself.
+ * Rewrites a reference to a column. `plain` is for places where an expression is not allowed, or where only
+ * the order of values matters. Returns true if the output name of the expression changes.
  */
 export function renameColumn(to: Rewrite, ref: Node, scope: NameScope, plain: boolean): boolean {
   const { edits, names } = to
@@ -146,7 +149,7 @@ export function renameColumn(to: Rewrite, ref: Node, scope: NameScope, plain: bo
   }
   const first = edits.tokens[at]!
   const last = edits.tokens[at + 2 * (fields.length - 1)]!
-  // in a function a name alone could be a variable's
+  // in a function body an unqualified name could be a variable
   const owner = fields.length === 1 && to.body ? found!.source.name : null
   if (!found || plain || !found.column.reads) {
     if (fields.length === 2) renameQualifier(to, fields[0], at, scope)
@@ -171,11 +174,13 @@ export function renameColumn(to: Rewrite, ref: Node, scope: NameScope, plain: bo
   return true
 }
 
-/** A template of SQL with the value in its place. */
+/** Inserts a value into an SQL template at `{}`. */
 export const filled = (template: string, value: string): string =>
   template === '{}' ? value : `(${template.replaceAll('{}', value)})`
 
-/** In a body of SQL a column of the application's would be taken for the parameter of the same name. */
+/**
+ * Qualifies a parameter in an SQL body: a column of the application with the same name would take precedence.
+ */
 function qualifyParameter({ edits, body }: Rewrite, name: string, at: number, scope: NameScope): void {
   if (body?.language !== 'sql' || !body.parameters.has(name)) return
   let reads = false

@@ -1,8 +1,8 @@
 import type { TakenIds } from './names.js'
 
 /**
- * The function that takes ids from the sequence which the application's own rows have theirs from, as a text
- * before the statement that makes the table.
+ * Creates a function that takes ids from the sequence of the application's own rows. The text comes before
+ * the statement that creates the table.
  */
 export const takeIds = (ids: TakenIds): string =>
   `-- From the sequence that the application takes its own ids from: none is given twice.
@@ -15,9 +15,9 @@ grant execute on function ${ids.name}() to authenticated, service_role;
 
 `
 
-/** Before the statement that drops the table: what is archived instead must not need the function. */
+/** Comes before the statement that drops the table: its archived copy must not depend on the function. */
 export const letGoOfTakenIds = (table: string): string =>
   `alter table if exists ${table} alter column id drop default;\n`
 
-/** What takes it away again, after the statement that drops the table. */
+/** Drops the function. It comes after the statement that drops the table. */
 export const forgetTakenIds = (ids: TakenIds): string => `\ndrop function if exists ${ids.name}();`

@@ -3,10 +3,10 @@ import type { ColumnBinding } from '../model/mapping.js'
 import { quotedText } from '../model/table_name.js'
 import type { CatalogColumn } from './bind.sql.js'
 
-/** How the track reads a column of another type than its own, and writes it. */
+/** How to read and write a column whose type differs from the track's. */
 export type ValueForm = Pick<ColumnBinding, 'reads' | 'writes'>
 
-/** What a person can say of times that are numbers or text: `--map-values chats.created_at=ms`. */
+/** The units that `--map-values chats.created_at=ms` accepts for times that are numbers or text. */
 export const timeUnits = ['s', 'ms', 'us', 'iso'] as const
 /** One of them. */
 export type TimeUnit = (typeof timeUnits)[number]
@@ -14,18 +14,18 @@ export type TimeUnit = (typeof timeUnits)[number]
 const isNumeric = /^(bigint|integer|numeric|double precision)$/
 const isText = /^(text|character varying)$/
 
-/** True for a type that holds times only where somebody says how. */
+/** True for a type that holds times only in a unit that must be named. */
 export const needsUnit = (base: string): boolean => isNumeric.test(base) || isText.test(base)
 
 const perSecond: Record<'s' | 'ms' | 'us', number> = { s: 1, ms: 1000, us: 1_000_000 }
 
-/** A time in ISO form, as applications write it. */
+/** An ISO 8601 time as applications write it, as a regular expression. */
 export const isoTime = String.raw`^\s*\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s*(Z|[+-]\d\d(:?\d\d)?)?)?\s*$`
 
 /**
- * How a time is read and written that is no `timestamptz`: one without a zone, or a date, in `zone`, a number
- * in its unit, a text in ISO form. Null for what can't be read: the headers' `requires` refuses it before
- * anything is changed.
+ * How to read and write a time that is no `timestamptz`: a timestamp or date in `zone`, a number in its unit,
+ * or an ISO 8601 text. Null if it cannot be read. Then `requires` in the headers refuses it before anything
+ * changes.
  */
 export function timeForm(base: string, zone: string | null, unit: TimeUnit | null): ValueForm | null {
   if (base === 'date')
@@ -41,7 +41,7 @@ export function timeForm(base: string, zone: string | null, unit: TimeUnit | nul
       : { reads: `{} at time zone '${zone}'`, writes: `({})::timestamptz at time zone '${zone}'` }
   if (isNumeric.test(base) && unit !== null && unit !== 'iso') return epochForm(base, perSecond[unit])
   if (isText.test(base) && unit === 'iso')
-    // a text without a zone is UTC, and one that is no time is null instead of a fault
+    // a text without a time zone is UTC; a text that is no time reads as null instead of failing
     return {
       reads: `case when {} ~ '${isoTime}' then case when {} ~ '\\d\\d:\\d\\d.*(Z|[+-]\\d\\d(:?\\d\\d)?)\\s*$' then ({})::timestamptz else ({})::timestamp at time zone 'UTC' end end`,
       writes: `to_char(({})::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`,
@@ -59,14 +59,14 @@ function epochForm(base: string, each: number): ValueForm {
   }
 }
 
-/** The unit of numbers of which this is the largest; null where none makes them times of our century. */
+/** The unit of numbers of which this is the largest. Null if no unit makes it a time from 1990 to 2100. */
 export function unitOfTimes(largest: number): TimeUnit | null {
   const units = ['s', 'ms', 'us'] as const
   const year = 31_556_952
   return units.find(u => largest / perSecond[u] > 20 * year && largest / perSecond[u] < 130 * year) ?? null
 }
 
-/** Reads `0:user,1:assistant`, or throws USAGE: each code and each word once. */
+/** Reads `0:user,1:assistant`. Throws USAGE for a code or word that occurs twice. */
 export function readCodes(role: string, said: string): Map<string, string> {
   const codes = new Map<string, string>()
   for (const pair of said.split(',')) {
@@ -78,16 +78,13 @@ export function readCodes(role: string, said: string): Map<string, string> {
   return codes
 }
 
-/** True for a type of exact numbers: a whole one, or numeric. */
+/** True for integer types and numeric. */
 export const isNumber = (base: string): boolean => /^(smallint|integer|bigint|numeric)$/.test(base)
 
-/** True for a column of numbers or of true and false: whatever it holds of a role is a code. */
+/** True for numbers and booleans: as roles, their values are codes. */
 export const holdsCodes = (base: string): boolean => isNumber(base) || base === 'boolean'
 
-/**
- * How codes are read as the words that they mean. Of words for words, those that nobody has named stay
- * as they are.
- */
+/** How to read codes as words. A text that has no entry stays as it is. */
 export function codeForm(codes: ReadonlyMap<string, string>, base: string): ValueForm {
   const code = (text: string) => (isNumber(base) ? text : quotedText(text))
   const cases = (pairs: [string, string][]) => pairs.map(([a, b]) => ` when ${a} then ${b}`).join('')
@@ -95,7 +92,7 @@ export function codeForm(codes: ReadonlyMap<string, string>, base: string): Valu
   const written = new Map(list.map(([from, to]) => [to, from]))
   const rest = (expression: string) => (holdsCodes(base) ? '' : ` else ${expression}`)
   const words = cases([...written].map(([to, from]) => [quotedText(to), code(from)]))
-  // `character` alone would be one character; citext takes any text
+  // `character` without a length would be one character; citext accepts any text
   const type = base === 'character' ? 'bpchar' : /citext$/.test(base) ? 'text' : base
   return {
     reads: `case {}${cases(list.map(([from, to]) => [code(from), quotedText(to)]))}${rest('({})::text')} end`,
@@ -103,7 +100,7 @@ export function codeForm(codes: ReadonlyMap<string, string>, base: string): Valu
   }
 }
 
-/** How a text is read that is kept as JSON: a string of it as its text, anything else as it is written. */
+/** How to read JSON as text: a string as its content, any other value as its JSON. */
 export const jsonTextForm = ({ base }: CatalogColumn): ValueForm => ({
   reads: '{} #>> array[]::text[]',
   writes: `to_jsonb(({})::text)${base === 'json' ? '::json' : ''}`,

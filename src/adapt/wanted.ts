@@ -6,24 +6,24 @@ import { nameAt } from '../model/table_name.js'
 /** A column that a track needs. */
 export interface WantedColumn {
   column: string
-  /** Types that the track reads; none where it reads any. */
+  /** Types that the track can read. Empty if it can read any. */
   types: string[]
-  /** The entity whose rows it names. */
+  /** The entity whose rows it references. */
   of: string | null
-  /** Usual names beside the track's own. */
+  /** Usual names besides the track's own. */
   called: string[]
 }
 
 /** A table of the application's that a track needs. */
 export interface WantedTable {
   entity: string
-  /** The track's own name for it, as SQL. */
+  /** The track's own name of the table, as SQL. */
   table: string
   called: string[]
   columns: WantedColumn[]
 }
 
-/** Types that a track's headers allow for each column, by `schema.table.column`. */
+/** The types that a track's headers allow for each column, by `schema.table.column`. */
 export function requiredTypes(track: Track): Map<string, string[]> {
   const types = new Map<string, string[]>()
   for (const required of track.migrations.flatMap(m => m.requires)) {
@@ -34,7 +34,7 @@ export function requiredTypes(track: Track): Map<string, string[]> {
   return types
 }
 
-/** What a track needs of an application, the tables first that others lead to. */
+/** The tables that a track needs from an application. Referenced tables come first. */
 export function wantedTables(
   track: Track,
   roles: Roles,

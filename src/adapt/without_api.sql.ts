@@ -1,20 +1,20 @@
-/** Roles of Supabase's API, for which the tracks are written. */
+/** The roles of Supabase's API, which the shipped tracks use. */
 export const apiRoles: readonly string[] = ['anon', 'authenticated', 'service_role']
 
-/** A statement that grants privileges on objects, as a file has them, to a role. */
+/** A GRANT statement. */
 export const grantStatement = (privileges: string, objects: string, role: string): string =>
   `grant ${privileges} on ${objects} to ${role};`
 
 /**
- * A policy that lets a role reach every row of a table of the track's, as it does with those of the
- * application. Its name, as a literal, is in the condition too, so that it lets in nobody who is added
- * to TO; without one it is for everybody.
+ * A policy that lets a role reach every row of a table of the track, as it can in the application's tables.
+ * `is` is the role's name as a literal. It is repeated in the condition, so that a role that is added to TO
+ * later gets no rows. Without it the policy is for everybody.
  */
 export const allRowsPolicy = (name: string, table: string, role: string, is: string | null): string => {
   const condition = is === null ? 'true' : `(select pg_catalog.pg_has_role(current_user, ${is}, 'usage'))`
   return `create policy ${name} on ${table} to ${role}\n  using (${condition}) with check (${condition});`
 }
 
-/** True where row security binds who acts, and who acts is none of the roles that reach every row. */
+/** True if row security applies to the current role and it is none of the roles that reach every row. */
 export const boundByPolicies = (active: string, roles: string[]): string =>
   [active, ...roles.map(r => `not pg_catalog.pg_has_role(current_user, ${r}, 'usage')`)].join(' and ')

@@ -18,14 +18,19 @@ import { accessOfRoles, boundTriggers, expectedOfRoles, policyOf, rowSecurityFor
 import { readTrackNames, trackRewriter } from './rewrite_track.js'
 import { apiRoles, grantStatement } from './without_api.sql.js'
 
-/** What a copy is written for: the application's roles, the track's tables, and who asks. */
+/**
+ * The target of a copy: the application's roles, the track's tables, and the expression for the current user.
+ */
 interface Plain {
   roles: OwnGrant[]
   tables: OwnTables
   identity: string
 }
 
-/** A function that writes a track's files for one database: under its names, and without an API it lacks. */
+/**
+ * Returns a function that writes a track's files for one database: with its names and, if it has no API,
+ * without the API's roles.
+ */
 export async function trackCopier(
   track: Track,
   info: TrackInfo | null,
@@ -46,16 +51,16 @@ export async function trackCopier(
   }
 }
 
-/** Checks that act as somebody of the API, or ask for row security, policies or roles of the API. */
+/** Checks that act as a user of the API, or examine row security, policies or roles of the API. */
 const ofApi = new RegExp(
   `^--! kind: (access|probe)$|\\b(pg_policy|relrowsecurity|row level security|${apiRoles.join('|')})\\b`,
   'm',
 )
 
 /**
- * A file of a track without what has no meaning where there is no API: grants to its roles and probes as its
- * users, and where the application has no row security either, policies. Tables give the application's roles
- * what its messages give them. Null for a file of which nothing is left.
+ * Adapts a file of a track to a database without an API. Grants to the API's roles become grants to the
+ * application's roles, equal to their rights on messages. Checks that act as users of the API are removed; so
+ * are policies, unless the application uses row security. Null if nothing of the file remains.
  */
 async function withoutApi(folder: string, text: string, plain: Plain): Promise<string | null> {
   if (folder === 'verify') {
@@ -79,13 +84,13 @@ async function withoutApi(folder: string, text: string, plain: Plain): Promise<s
   return (out + headed.slice(at)).replace(/\n{3,}/g, '\n\n')
 }
 
-/** A text up to a statement that is left out, without the comment right above it. */
+/** A text up to a statement that is removed, without the comment above it. */
 const withoutComment = (text: string): string => text.replace(/(?:^--(?!!).*\n)+$/m, '')
 
 const grantedObjects = (statement: Statement): string =>
   /\bon\s+(?:table\s+|function\s+|schema\s+)?([\s\S]+?)\s+(?:to|from)\s/i.exec(statement.text)![1]!
 
-/** A statement as it is where there is no API, with its semicolon; null where nothing is left of it. */
+/** A statement for a database without an API, with its semicolon. Null if it is removed. */
 function statementWithoutApi(statement: Statement, plain: Plain): string | null {
   const { kind, node, text } = statement
   const { roles, tables } = plain
@@ -111,7 +116,9 @@ function statementWithoutApi(statement: Statement, plain: Plain): string | null 
   return kind === 'GrantStmt' ? grantWithoutApi(statement, plain) : text
 }
 
-/** A grant to roles of the API, or a revocation, as grants to the application's own; null for none. */
+/**
+ * A GRANT or REVOKE for roles of the API, as grants to the application's own roles. Null if there are none.
+ */
 function grantWithoutApi(statement: Statement, { roles, tables }: Plain): string | null {
   const { node, text } = statement
   const grantees: string[] = (node.grantees ?? []).map((g: Node) => g.RoleSpec.rolename ?? 'public')
@@ -140,7 +147,10 @@ function grantWithoutApi(statement: Statement, { roles, tables }: Plain): string
 const grantsOf = (privileges: Privilege[], table: string, role: string): string[] =>
   privileges.length > 0 ? [grantStatement(privileges.map(privilegeText).join(', '), table, role)] : []
 
-/** Grants on a column that is added to the messages, for roles that may use some of their columns only. */
+/**
+ * Grants on a column that is added to the table of messages, for roles with rights on only some of its
+ * columns.
+ */
 function grantsOnAdded({ node }: Statement, { roles, tables }: Plain): string[] {
   const table = relationName(node.relation)
   return table === tables.reader?.table
@@ -149,8 +159,9 @@ function grantsOnAdded({ node }: Statement, { roles, tables }: Plain): string[] 
 }
 
 /**
- * Who calls a function of the track's, or needs its schema: whoever inserts what takes its id from one, who
- * is asked by policies for those of theirs, and whoever writes for what the application calls.
+ * Whether a role needs a function of the track, or the schema. A role that inserts needs the functions that
+ * generate ids; a role that policies apply to needs the functions of policies; a role that writes needs those
+ * that the application calls.
  */
 function mayCall(grant: OwnGrant, kind: string, objects: string): boolean {
   if (/\bchat_private\.new_/.test(objects)) return mayDo(grant, 'insert')
@@ -158,7 +169,7 @@ function mayCall(grant: OwnGrant, kind: string, objects: string): boolean {
   return ['insert', 'update', 'delete'].some(p => mayDo(grant, p))
 }
 
-/** track.json: nobody's sight is compared, because persons are distinguished by the claims of an API. */
+/** track.json without `sight`: the comparison of what users see needs the claims of an API. */
 function trackInfoWithoutApi(text: string): string {
   const { sight: _, ...info } = JSON.parse(text)
   return `${JSON.stringify(info, null, 2)}\n`

@@ -1,7 +1,7 @@
 import { relationExists } from '../database/catalog.sql.js'
 import type { Db } from '../database/types.js'
 
-/** An archive as the list knows it. */
+/** A row of the list of archives. */
 export interface ArchiveRow {
   id: number
   run: number
@@ -16,18 +16,18 @@ export interface ArchiveRow {
   state: string
   hash: string | null
   at: string
-  /** True for rows that a DELETE removed from a table that stays. */
+  /** True for rows that a DELETE removed from a table that still exists. */
   deleted: boolean
-  /** Keys that a restore could not bring back; null where none has been through yet. */
+  /** Keys that a restore could not restore; null before the first restore. */
   left: string[] | null
-  /** Rows that people had made or changed, as the loss report counted them; null where it could not. */
+  /** Rows that users had made or changed, according to the loss report; null if it could not count them. */
   made: number | null
 }
 
-/** What the archive notes as the migration of rows that `prune` has deleted. */
+/** The name of the migration in archives of rows that `prune` has deleted. */
 export const pruneStep = 'prune'
 
-/** All archives, newest first; none when the schema is not there. */
+/** All archives, newest first. Empty if the schema does not exist. */
 export async function listArchives(sql: Db): Promise<ArchiveRow[]> {
   if (!(await relationExists(sql, 'rethread_archive.archives'))) return []
   return sql<ArchiveRow[]>`
@@ -40,7 +40,7 @@ export async function listArchives(sql: Db): Promise<ArchiveRow[]> {
     order by id desc`
 }
 
-/** Whether a rollback of a track was killed before its archives were sealed. */
+/** Whether a rollback of a track ended before its archives were sealed. */
 export async function hasUnsealed(sql: Db, track: string): Promise<boolean> {
   if (!(await relationExists(sql, 'rethread_archive.archives'))) return false
   const [row] = await sql<{ any: boolean }[]>`
@@ -48,7 +48,7 @@ export async function hasUnsealed(sql: Db, track: string): Promise<boolean> {
   return row!.any
 }
 
-/** Notes an archive; returns its id. */
+/** Adds an archive to the list. Returns its id. */
 export async function addArchive(
   sql: Db,
   a: Omit<ArchiveRow, 'id' | 'rows' | 'hash' | 'at' | 'deleted' | 'left' | 'made'> & { manifest?: object[] },
@@ -61,12 +61,12 @@ export async function addArchive(
   return row!.id
 }
 
-/** Gives what interrupted rollbacks of a track have archived to one run, so that they come back together. */
+/** Assigns archives of interrupted rollbacks of a track to one run, so that they are restored together. */
 export async function adoptArchives(sql: Db, track: string, run: number): Promise<void> {
   await sql`update rethread_archive.archives set run = ${run} where track = ${track} and state = 'capturing'`
 }
 
-/** Completes an archive with its count and its hash. */
+/** Completes an archive with its count and hash. */
 export async function sealArchive(
   sql: Db,
   id: number,
@@ -78,7 +78,7 @@ export async function sealArchive(
     where id = ${id}`
 }
 
-/** Notes how many rows of an archive people had made or changed: afterwards nothing distinguishes them. */
+/** Stores how many rows of an archive users had made or changed. It cannot be found out later. */
 export async function noteMade(sql: Db, id: number, rows: number): Promise<void> {
   await sql`
     update rethread_archive.archives a
@@ -86,7 +86,7 @@ export async function noteMade(sql: Db, id: number, rows: number): Promise<void>
     where a.id = ${id}`
 }
 
-/** Notes which keys a restore could not bring back: when it is run again, it looks at these alone. */
+/** Stores the keys that a restore could not restore. A repeated restore processes only these. */
 export async function noteLeft(sql: Db, id: number, keys: string[]): Promise<void> {
   await sql`
     update rethread_archive.archives a
@@ -95,23 +95,20 @@ export async function noteLeft(sql: Db, id: number, keys: string[]): Promise<voi
     where a.id = ${id}`
 }
 
-/** Marks an archive as brought back, in one statement with what was noted of its rows meanwhile. */
+/** Marks an archive as restored, and deletes what was stored about its rows, in one statement. */
 export async function markRestored(sql: Db, id: number): Promise<void> {
   await sql`
     with noted as (delete from rethread_archive.brought_back where archive = ${id})
     update rethread_archive.archives set state = 'restored' where id = ${id}`
 }
 
-/** Rows of a table as the planner last counted them are not enough for a seal: counts. */
+/** Counts the rows of a table. An estimate is not sufficient for a seal. */
 export async function countRows(sql: Db, table: string): Promise<number> {
   const [row] = await sql.unsafe<{ n: number }[]>(`select count(*)::float8 as n from ${table}`)
   return row!.n
 }
 
-/**
- * A foreign key: its columns, the table and columns they point at, and what becomes of its rows with
- * theirs.
- */
+/** A foreign key: its columns, the referenced table and columns, and its ON DELETE action. */
 export interface ParentKey {
   name: string
   columns: string[]
@@ -122,7 +119,7 @@ export interface ParentKey {
   onDelete: string
 }
 
-/** Foreign keys of a table; what they point at is named with its schema, however the session looks for it. */
+/** The foreign keys of a table. Referenced tables have their schema, whatever the search_path is. */
 export async function foreignKeys(sql: Db, table: string): Promise<ParentKey[]> {
   return sql<ParentKey[]>`
     select c.conname::text as name, c.convalidated as validated, c.confdeltype::text as "onDelete",
@@ -136,7 +133,7 @@ export async function foreignKeys(sql: Db, table: string): Promise<ParentKey[]> 
     where c.contype = 'f' and c.conrelid = ${table}::regclass`
 }
 
-/** Bytes that copies of a column of these tables may take: no more than the tables themselves. */
+/** Upper limit of the bytes of a copied column of these tables: the size of the tables. */
 export async function copiedBytes(sql: Db, tables: string[]): Promise<number> {
   const [row] = await sql<{ bytes: number }[]>`
     select coalesce(sum(pg_catalog.pg_table_size(to_regclass(t))), 0)::float8 as bytes from unnest(${tables}::text[]) as t`
@@ -151,7 +148,7 @@ export async function oldArchives(sql: Db, days: number): Promise<ArchiveRow[]> 
   return (await listArchives(sql)).filter(a => ids.has(a.id) && a.state !== 'capturing')
 }
 
-/** Drops what an archive stores, and forgets it. */
+/** Drops the stored rows of an archive and removes it from the list. */
 export async function dropArchive(sql: Db, a: Pick<ArchiveRow, 'id' | 'storedAs'>): Promise<void> {
   await sql.unsafe(`drop table if exists ${a.storedAs}`)
   await sql`delete from rethread_archive.brought_back where archive = ${a.id}`

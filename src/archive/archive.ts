@@ -26,14 +26,14 @@ import { attachCapture, copyValues, endCapture, isCapturing, startCapture } from
 import type { ObjectAtRisk } from './loss_report.js'
 
 /**
- * A stretch of an archive's copy may take so many times as long as a batch, and has at least so many pages.
+ * Batches of the copy may take this multiple of the batch target, and have at least `leastCopyPages` pages.
  */
 const copyPatience = 6
 const leastCopyPages = 64
 
 /**
- * A free name in the archive's schema, of plain letters. PostgreSQL cuts longer ones than 63 bytes; the run's
- * id comes first, so that names stay different.
+ * A free name in the archive's schema, of plain letters. PostgreSQL truncates names to 63 bytes, so the run's
+ * id is first, to keep names different.
  */
 export async function storedName(sql: Db, run: number, name: string, more: string | null): Promise<string> {
   const plain = [name, more]
@@ -48,10 +48,10 @@ export async function storedName(sql: Db, run: number, name: string, more: strin
 }
 
 /**
- * Copies a column's values that would be lost, online: a trigger first catches what is written from now on,
- * then the rows that are there are copied in batches; the column is dropped later, in a transaction that
- * only detaches the trigger. A copy that was interrupted goes on. Of a table without a primary key the whole
- * rows are kept, some of them twice: nobody can say whose a value is. Returns the archive's id.
+ * Copies the values of a column that would be lost, while the application runs. A trigger first captures new
+ * writes; then existing rows are copied in batches. Later, the transaction that drops the column only has to
+ * detach the trigger. An interrupted copy is continued. If the table has no primary key, whole rows are kept,
+ * some of them twice, because a value cannot be assigned to a row. Returns the archive's id.
  */
 export async function archiveColumn(run: Run, track: string, d: ObjectAtRisk): Promise<number> {
   const { ctx, writer } = run
@@ -88,8 +88,8 @@ export async function archiveColumn(run: Run, track: string, d: ObjectAtRisk): P
     )
   }
   for (const heap of await heapsOf(writer.sql, d.table)) {
-    // it reads, and writes where nobody looks: longer stretches, because what `ours` costs, it costs for
-    // each. The first and smallest shows what that is.
+    // it writes nothing that others use, so batches may be longer: evaluating `ours` has a fixed cost for
+    // each. The first and smallest batch measures it.
     let batchSize: BatchSize | null = null
     for (let page = 0; page < heap.pages; ) {
       const end = Math.min(page + Math.max(leastCopyPages, batchSize?.pages() ?? 0), heap.pages)
@@ -102,14 +102,14 @@ export async function archiveColumn(run: Run, track: string, d: ObjectAtRisk): P
       batchSize ??= makeBatchSize(Math.max(ctx.batchTargetMs * copyPatience, 4 * ms), leastCopyPages, 8192)
       batchSize.note(ms, end - page)
       page = end
-      // half of the time is the application's: nobody is in such a hurry that it should feel the copy
+      // rest half of the time, so that the application does not notice the copy
       await ctx.clock.sleep(ms, ctx.signal)
     }
   }
   return id
 }
 
-/** Count and hash of what an archive holds now. */
+/** Count and hash of the current content of an archive. */
 const archivedContent = async (sql: Db, storedAs: string): Promise<{ rows: number; hash: string }> =>
   contentHash(sql, storedAs, await columnNames(sql, storedAs))
 
@@ -117,8 +117,8 @@ const openArchives = async (run: Run, track: string): Promise<ArchiveRow[]> =>
   (await listArchives(run.writer.sql)).filter(a => a.track === track && a.state === 'capturing')
 
 /**
- * Counts and hashes what a rollback has archived, in however many runs, after its locks are gone: nothing
- * writes there any more. All of it belongs to this run from now on.
+ * Counts and hashes what a rollback has archived, in any number of runs, after its locks are released: nobody
+ * writes it any more. All of it is assigned to this run.
  */
 export async function sealArchives(run: Run, track: string): Promise<ArchiveRow[]> {
   const { sql } = run.writer
@@ -133,8 +133,8 @@ export async function sealArchives(run: Run, track: string): Promise<ArchiveRow[
 }
 
 /**
- * Ends what a rollback has left open that was broken off and is not gone on with: captures are detached, and
- * what it has archived is sealed, to be brought back as one.
+ * Closes the archives of an interrupted rollback that is not continued: detaches captures, and seals what was
+ * archived so that it can be restored together.
  */
 export async function closeArchives(run: Run, track: string): Promise<void> {
   const { sql } = run.writer
@@ -149,7 +149,7 @@ export async function closeArchives(run: Run, track: string): Promise<void> {
           await endCapture(tx, a.id, a.relation)
         }),
       )
-    // a column's copy may be a part of it
+    // a copy of a column may be incomplete
     const seal =
       a.column === null
         ? await archivedContent(sql, a.storedAs)
@@ -159,8 +159,8 @@ export async function closeArchives(run: Run, track: string): Promise<void> {
 }
 
 /**
- * Seals what a rollback has archived that was killed before it came to that: the next command does it. True
- * where there was something to seal. Leaves it to another run that is at work.
+ * Seals the archives of a rollback that was killed before it sealed them; the next command does this. Returns
+ * true if there were any. Leaves them alone while another run is active.
  */
 export async function sealBroken(
   ctx: Context,

@@ -18,21 +18,21 @@ import { keepDeleted, makeStore, putBack, rowsGone } from './deleted_rows.sql.js
 import { oursOf } from './loss_report.js'
 import { attachments, dropTables, leaveParents, moveTable } from './move_table.sql.js'
 
-/** What has to be known to archive what the statements of one rollback file would take away. */
+/** What is needed to archive the objects that one rollback file deletes. */
 export interface Archiving {
   run: Run
   tx: Db
   migration: Migration
-  /** Archives of columns that are copied already, by the column's name as SQL. */
+  /** Archives of columns whose values are already copied, by the column's name as SQL. */
   captures: ReadonlyMap<string, number>
   spared: ReadonlySet<string>
   existed(oid: number): boolean
 }
 
 /**
- * Archives what a statement of a rollback would take away, in the rollback's transaction: tables are moved,
- * not dropped; the rows of a DELETE go to a table of the archive; of columns, whose values have been copied,
- * the trigger that caught late ones is detached. Throws DESTROYS_UNARCHIVED for what cannot be archived.
+ * Archives what a statement of a rollback would delete, in the rollback's transaction. A table is moved
+ * instead of dropped. The rows of a DELETE go to a table of the archive. Of a column, whose values are copied
+ * already, the capturing trigger is detached. Throws DESTROYS_UNARCHIVED for what cannot be archived.
  */
 export async function archiveInstead(a: Archiving, statement: Statement): Promise<Archived> {
   const objects = droppedObjects(statement)
@@ -67,15 +67,15 @@ export async function archiveInstead(a: Archiving, statement: Statement): Promis
 }
 
 /**
- * A relation that has something to lose: older than the transaction, nothing temporary,
- * nothing that is made again.
+ * The relation, if it has something to lose: not if it was created in this transaction, is temporary, or can
+ * be created again.
  */
 const held = (a: Archiving, r: Relation | null): Relation | null =>
   r && !r.temporary && a.existed(r.oid) && (r.archive || !a.spared.has(r.text)) ? r : null
 
 /**
- * Moves the tables of a DROP TABLE; what is left of it are names that lead to no table, and
- * tables with nothing to lose.
+ * Moves the tables of a DROP TABLE. The statement keeps names that do not exist and tables with nothing to
+ * lose.
  */
 async function archiveTables(
   a: Archiving,
@@ -88,7 +88,7 @@ async function archiveTables(
       left.push(object.table)
       continue
     }
-    // a partition has gone along with its table
+    // a partition has been moved with its table
     const [still] = await relationsOf(a.tx, [relation])
     if (still?.oid === relation.oid) await archiveTable(a, relation)
   }
@@ -118,7 +118,7 @@ async function archiveTable(a: Archiving, relation: Relation): Promise<void> {
   await noteArchive(a, table, { storedAs, keyColumns, manifest: [...parents, ...attached, ...moved] })
 }
 
-/** Notes the archive of a table, or of rows of it, in the file's transaction: it is sealed after the run. */
+/** Adds an archive of a table or of its rows, in the file's transaction. It is sealed after the run. */
 const noteArchive = (
   { run, tx, migration }: Archiving,
   table: string,
@@ -135,7 +135,7 @@ const noteArchive = (
     ...kept,
   })
 
-/** Runs a DELETE so that its rows go to the archive; nothing is left of it. */
+/** Runs a DELETE that stores its rows in the archive. Nothing of the statement is left to run. */
 async function archiveRows(a: Archiving, statement: Statement, relation: Relation): Promise<null> {
   const { run, tx } = a
   const alias = statement.node.relation.alias?.aliasname ?? statement.node.relation.relname
@@ -164,7 +164,7 @@ async function archiveRows(a: Archiving, statement: Statement, relation: Relatio
   return null
 }
 
-/** Runs a statement of the file inside one of ours; a fault comes back with the file's line and column. */
+/** Runs a part of a statement. An error is reported with line and column in the file. */
 async function inFile<T>(a: Archiving, statement: Statement, work: () => Promise<T>): Promise<T> {
   try {
     return await work()

@@ -1,19 +1,17 @@
 import { type Db, ident } from '../database/types.js'
 
-/** What is kept of a column. */
+/** The stored columns of a captured column's table. */
 interface CapturedColumn {
   table: string
   column: string
-  /** The primary key; empty without one. */
+  /** The primary key; empty if there is none. */
   key: string[]
-  /** The columns that are kept: those of the key and the column, or all where there is no key. */
+  /** The columns that are stored: the key and the column, or all columns if there is no key. */
   kept: string[]
   storedAs: string
 }
 
-/**
- * Makes the table for a column's values and the trigger that catches what is written while they are copied.
- */
+/** Creates the table for a column's values, and the function of the trigger that captures new writes. */
 export async function startCapture(
   sql: Db,
   id: number,
@@ -39,7 +37,7 @@ export async function startCapture(
     revoke all on function rethread_archive.capture_${id}() from public;`)
 }
 
-/** Whether a capture is attached: a run may have been stopped before it was. */
+/** Whether the capturing trigger exists: an earlier run may have stopped before it was created. */
 export async function isCapturing(sql: Db, id: number, table: string): Promise<boolean> {
   const [row] = await sql<{ there: boolean }[]>`
     select exists (
@@ -48,21 +46,21 @@ export async function isCapturing(sql: Db, id: number, table: string): Promise<b
   return row!.there
 }
 
-/** Attaches the capture; takes SHARE ROW EXCLUSIVE for a moment. */
+/** Creates the capturing trigger. It takes SHARE ROW EXCLUSIVE for a moment. */
 export async function attachCapture(sql: Db, id: number, table: string, column: string): Promise<void> {
   await sql.unsafe(`
     create trigger rethread_capture_${id} after insert or update of ${ident(column)} on ${table}
     for each row execute function rethread_archive.capture_${id}()`)
 }
 
-/** Detaches the capture, in the transaction that drops the column. */
+/** Drops the capturing trigger, in the transaction that drops the column. */
 export async function endCapture(sql: Db, id: number, table: string): Promise<void> {
   await sql.unsafe(`
     drop trigger if exists rethread_capture_${id} on ${table};
     drop function if exists rethread_archive.capture_${id}()`)
 }
 
-/** Copies the values at risk of one stretch of pages; what the capture wrote first stays. */
+/** Copies the values at risk from some pages. Values that the trigger has captured stay. */
 export async function copyValues(
   sql: Db,
   from: { relation: string; column: string; kept: string[]; ours: string | null; storedAs: string },

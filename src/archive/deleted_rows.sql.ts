@@ -1,16 +1,14 @@
 import { type Db, ident } from '../database/types.js'
 
-/** Makes the table for rows that are deleted from another one. */
+/** Creates the table for rows that are deleted from another table. */
 export async function makeStore(sql: Db, storedAs: string, table: string): Promise<void> {
   await sql.unsafe(`create table ${storedAs} (like ${table})`)
 }
 
-/** What comes before a DELETE whose rows something of ours takes up. */
+/** The text before a DELETE whose rows are stored by the statement around it. */
 export const rowsGone = 'with gone as (\n'
 
-/**
- * Runs a DELETE, without RETURNING, so that its rows go to the archive. `alias` is the table's name in it.
- */
+/** Runs a DELETE without RETURNING, and stores its rows in the archive. `alias` is the table's name in it. */
 export async function keepDeleted(sql: Db, text: string, alias: string, storedAs: string): Promise<void> {
   await sql.unsafe(
     `${rowsGone}${text}\nreturning ${ident(alias)}.*\n) insert into ${storedAs} select * from gone`,
@@ -18,8 +16,8 @@ export async function keepDeleted(sql: Db, text: string, alias: string, storedAs
 }
 
 /**
- * Runs a DELETE on the quarantine, without RETURNING; how many of its rows are not in their table again with
- * all their values. The statements before it must have put them there.
+ * Runs a DELETE on the quarantine, without RETURNING. Returns how many of its rows are not back in their
+ * table with all their values. Earlier statements must have inserted them.
  */
 export async function putBack(sql: Db, text: string, alias: string): Promise<number> {
   const [row] = await sql.unsafe<{ lost: number }[]>(

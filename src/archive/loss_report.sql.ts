@@ -1,7 +1,7 @@
 import { batchXids } from '../backfill/batch.sql.js'
 import { type Db, ident } from '../database/types.js'
 
-/** What would be lost of one object. `untouched` came from a backfill and nobody wrote it since. */
+/** What would be lost of one object. `untouched` rows were written by a backfill and not changed since. */
 export interface LossRow {
   rows: number
   untouched: number
@@ -10,8 +10,8 @@ export interface LossRow {
 }
 
 /**
- * Counts a table's rows, or a column's values, by where they came from. `ours`: the predicate for what a
- * repeated migrate makes again.
+ * Counts a table's rows, or a column's values, by their origin. `ours` is the predicate for what a repeated
+ * migrate makes again.
  */
 export async function lossOf(
   sql: Db,
@@ -37,9 +37,9 @@ export async function lossOf(
 }
 
 /**
- * Rows or values at risk only, of all these objects with one statement: for the line that `migrate`
- * and `status` print. Of a column, what a repeated migrate makes again is not counted at all, so that
- * an index on it is enough.
+ * Counts only rows and values at risk, of all these objects in one statement, for the line that `migrate` and
+ * `status` print. Of a column, values that a repeated migrate makes again are left out, so that an index on
+ * it is sufficient.
  */
 export async function riskOf(
   sql: Db,
@@ -67,8 +67,8 @@ export async function riskOf(
 }
 
 /**
- * The tables among these that may hold rows: a table without a page, and without others below it, holds
- * none, and needs no scan. The size is of heaps only: what other access methods keep, nobody can tell.
+ * Of these tables: those that may have rows. A table without pages and without children has none, and is not
+ * scanned. Only heaps are checked; with another access method a table counts as filled.
  */
 async function filledTables(sql: Db, tables: string[]): Promise<ReadonlySet<string>> {
   const rows = await sql<{ name: string }[]>`
@@ -81,8 +81,8 @@ async function filledTables(sql: Db, tables: string[]): Promise<ReadonlySet<stri
 }
 
 /**
- * Rows (or values of a column) that people wrote within some seconds; what a migrate
- * makes by itself is left out. `time` is SQL of a row `t`.
+ * Rows, or values of a column, that users wrote within the last seconds. What a migrate itself makes is left
+ * out. `time` is SQL over a row `t`.
  */
 export async function recentRows(
   sql: Db,

@@ -13,29 +13,31 @@ import { refusal, whyNotArchived } from '../run/why_not_archived.js'
 import { type LossRow, lossOf, riskOf } from './loss_report.sql.js'
 import { rehearsePutBack } from './rehearse_put_back.js'
 
-/** Something that a rollback takes away. */
+/** An object that a rollback deletes. */
 export interface ObjectAtRisk {
   migration: string
-  /** Name with its schema, as SQL. */
+  /** Its name with the schema, as SQL. */
   table: string
-  /** Null for the whole table, and for rows. */
+  /** Null for a whole table and for rows. */
   column: string | null
-  /** True for the rows that a DELETE removes: how many, only the DELETE shows. */
+  /** True for the rows of a DELETE. Their number is only known when it runs. */
   rows: boolean
-  /** Predicate for what a repeated migrate makes again. */
+  /** A predicate for what a repeated migrate makes again. */
   ours: string | null
 }
 
-/** An object that would go, and whose rows they are; null where only the statement itself shows it. */
+/**
+ * An object that would be deleted, with the origin of its rows. Null if that is only known when the statement
+ * runs.
+ */
 export interface Loss extends ObjectAtRisk {
   counted: LossRow | null
-  /** Rows that would be lost without an archive: edited since, or made by users. */
+  /** Rows that would be lost without an archive: changed since, or made by users. */
   atRisk: number
 }
 
 /**
- * The tables, columns and rows that rollback files take away, as far as they exist, and what
- * of it no archive can hold.
+ * The existing tables, columns and rows that rollback files delete, and findings for what cannot be archived.
  */
 export async function droppedBy(
   connection: Connection,
@@ -53,7 +55,7 @@ export async function droppedBy(
       ),
     )
   ).flat()
-  // one question for all of them, however many files there are
+  // one query for all files
   const relations = await relationsOf(
     connection.sql,
     drops.flatMap(d => ('table' in d.object ? [d.object.table] : [])),
@@ -83,16 +85,16 @@ export async function droppedBy(
 const keyOfRisk = (table: string, column: string | null, rows: boolean): string =>
   JSON.stringify([table, column, rows])
 
-/** DROP of what holds no rows, followed by a name: nothing that `alter table ... drop view` could mean. */
+/** A DROP of an object without rows. It cannot be part of an ALTER TABLE. */
 const harmless =
   /\bdrop\s+(index|policy|trigger|function|procedure|routine|aggregate|view|sequence|rule)\s+(concurrently\s+)?(if\s+exists\s+)?(?!if\b|cascade\b|restrict\b)["\w]/gi
 
-/** The words without which a file takes nothing away by a statement that names it. */
+/** A file without these words deletes nothing by name. */
 const mayTake = /\b(drop|truncate|delete|merge|type)\b/i
 
 /**
- * What a rollback file takes away, by the statements that name it. The parser is 1 MB of WebAssembly and
- * `status` starts without it: a file that has none of the words is not parsed.
+ * What a rollback file deletes by name. A file without the words in `mayTake` is not parsed, because `status`
+ * should start without loading the parser, 1 MB of WebAssembly.
  */
 async function dropsOf(
   track: Track,
@@ -107,7 +109,7 @@ async function dropsOf(
       temporary.add(made.relname)
     for (const object of droppedObjects(statement)) {
       if (object.kind === 'unknown' || (object.kind === 'rows' && object.kept)) continue
-      // a temporary table of the file comes before all others of its name
+      // a temporary table of the file hides any other table with its name
       if ('table' in object && object.table.schema === null && temporary.has(object.table.name)) continue
       drops.push({ statement, object })
     }
@@ -117,11 +119,11 @@ async function dropsOf(
   return drops.filter(({ object: o }) => !('table' in o && spared.has(tableText(o.table))))
 }
 
-/** The predicate for what a repeated migrate makes again, of a table or column by its name as SQL. */
+/** The predicate for what a repeated migrate makes again, for a table or column by its name as SQL. */
 export const oursOf = (rollback: Rollback, object: string): string | null =>
   rollback.ours.find(o => o.object === object)?.predicate ?? null
 
-/** The loss report: for each object that would go, whose rows they are. */
+/** The loss report: for each object that would be deleted, the origin of its rows. */
 export async function losses(
   connection: Connection,
   track: string,
@@ -134,15 +136,15 @@ export async function losses(
       continue
     }
     const counted = await lossOf(connection.sql, track, d.table, d.column, d.ours)
-    // a column's value that a repeated migrate makes again is no loss, whoever wrote the row since
+    // a value that a repeated migrate makes again is not lost, even if the row was changed
     found.push({ ...d, counted, atRisk: d.column ? counted.users : counted.edited + counted.users })
   }
   return found
 }
 
 /**
- * Rows at risk if these migrations were rolled back now; null when that takes longer to know than the time-
- * out, or is not ours to know.
+ * How many rows would be at risk if these migrations were rolled back now. Null if that takes longer than the
+ * timeout, or if this role may not find out.
  */
 export async function atRisk(
   connection: Connection,
@@ -152,21 +154,21 @@ export async function atRisk(
 ): Promise<number | null> {
   try {
     const { found } = await droppedBy(connection, track, migrations)
-    // what a rollback takes from the quarantine, it has put back
+    // rows that a rollback deletes from the quarantine have been put back
     const objects = found.filter(d => !(d.rows && d.table === 'rethread_archive.quarantine'))
-    // nor is nothing at risk where what was set aside would not go back
+    // unknown too if quarantined rows could not be put back
     const rehearsed = await rehearsePutBack(connection, [...migrations].reverse(), 50, timeoutMs)
     if (rehearsed.refused.length > 0 || !rehearsed.complete) return null
     if (objects.length === 0) return 0
-    // which rows a DELETE removes, only the DELETE shows
+    // which rows a DELETE removes is only known when it runs
     if (objects.some(d => d.rows)) return null
     return (await connection.sql.begin(async tx => {
-      // also the size of a table waits for its locks
+      // reading the size of a table waits for locks on it too
       await setLocal(tx, 50, timeoutMs)
       return await riskOf(tx, track.name, objects)
     })) as number
   } catch (error) {
-    // the time-out of the look, a lock that is not waited for, rows or tables that this role may not see
+    // timeout, lock, or missing rights
     if (!isSqlState(error, '57014', '55P03', '42501')) throw error
     return null
   }
@@ -181,9 +183,9 @@ async function rollbackFlags(track: Track, migrations: Migration[], database: st
 }
 
 /**
- * How far a rollback goes that leaves `wanted`, or nothing: the place of the first that it undoes, and the
- * command that shows what it would take away. A migration that is undone together with an earlier one takes
- * the target further back: a command that would be refused is no way back.
+ * How far a rollback goes that keeps `wanted`, or keeps nothing: the position of the first migration that it
+ * undoes, and the command that shows what it would delete. If a migration is undone together with an earlier
+ * one, the rollback goes back to that one, because it would be refused otherwise.
  */
 export function rollbackRange(
   track: Track,
@@ -200,7 +202,7 @@ export function rollbackRange(
   return { from, command: `rethread rollback --track ${track.name} ${to ? `--to ${to.name}` : '--all'}` }
 }
 
-/** The rollback command, ready to paste, with the consent that it needs. */
+/** The rollback command, ready to paste, with the necessary consent. */
 export async function rollbackCommand(
   track: Track,
   wanted: Migration | null,
@@ -211,6 +213,6 @@ export async function rollbackCommand(
   return `${command}${await rollbackFlags(track, applied.slice(from), database)}`
 }
 
-/** How a report names something that a rollback takes away. */
+/** The name of a deleted object in a report. */
 export const nameOf = (d: ObjectAtRisk): string =>
   d.column ? `${d.table}.${partText(d.column)}` : d.rows ? `rows of ${d.table}` : d.table

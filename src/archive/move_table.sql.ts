@@ -3,8 +3,8 @@ import { type Db, ident } from '../database/types.js'
 import { namesIn, partText } from '../model/table_name.js'
 
 /**
- * Something attached to a table, as the server writes it down; `drop` is the statement that detaches it,
- * `again` the one that attaches it to the table under its own name.
+ * An object that depends on a table, as the server describes it. `drop` detaches it; `again` attaches it to
+ * the table with its original name.
  */
 export interface Attachment {
   kind: string
@@ -14,15 +14,15 @@ export interface Attachment {
   again: string | null
 }
 
-/** A table and its partitions of all levels. */
+/** A table and all of its partitions. */
 const withPartitions = `
   select $1::regclass as oid
   union
   select p.relid from pg_catalog.pg_partition_tree($1::regclass) p`
 
 /**
- * Takes a table out of the tables that it is a partition of or inherits from: they would go on showing its
- * rows. Comes before `attachments`: what a partition has from its parent becomes its own.
+ * Detaches a table from the tables that it is a partition of or inherits from, because they would still show
+ * its rows. It comes before `attachments`: what a partition has from its parent becomes its own.
  */
 export async function leaveParents(sql: Db, table: string): Promise<Attachment[]> {
   const left = await withFullNames(
@@ -40,7 +40,7 @@ export async function leaveParents(sql: Db, table: string): Promise<Attachment[]
   return left
 }
 
-/** Everything attached to a table and its partitions, for the manifest of an archive. */
+/** All objects attached to a table and its partitions, for the manifest of an archive. */
 export async function attachments(sql: Db, table: string): Promise<Attachment[]> {
   return withFullNames(sql, () =>
     sql.unsafe<Attachment[]>(
@@ -107,10 +107,10 @@ export async function attachments(sql: Db, table: string): Promise<Attachment[]>
 }
 
 /**
- * Cuts the live wires and moves a table with its partitions to the archive's schema: takes the same time
- * whatever its size. Partitions, indexes and sequences move along and would keep their names, which the next
- * archive of the same table would want too: they are renamed after the run and their own oid. Gives the
- * statements that move all of it back, in their order.
+ * Detaches all objects and moves a table with its partitions to the archive's schema. The time does not
+ * depend on its size. Partitions, indexes and sequences move too. They are renamed with the run's number and
+ * their oid, because the next archive of the table would need the same names. Returns the statements that
+ * move everything back, in order.
  */
 export async function moveTable(
   sql: Db,
@@ -151,7 +151,7 @@ export async function moveTable(
   }
   await sql.unsafe(`alter table ${table} disable row level security`)
   for (const m of members) {
-    // renamed where it is: the archive's schema may have a table of the same name
+    // rename before moving: the archive's schema may have a table with the same name
     const name = m.root ? stored : `r${run}_${m.oid}`
     await sql.unsafe(`alter table ${m.name} rename to ${ident(name)}`)
     await sql.unsafe(`alter table ${m.schema}.${ident(name)} set schema ${archive}`)
@@ -163,27 +163,27 @@ export async function moveTable(
   return back
 }
 
-/** A DROP of tables, their names as SQL. */
+/** A DROP of tables; the names are SQL. */
 export const dropTables = (
   names: string,
   { ifExists, cascade }: { ifExists: boolean; cascade: boolean },
 ): string => `drop table ${ifExists ? 'if exists ' : ''}${names}${cascade ? ' cascade' : ''}`
 
-/** What the manifest of an archive holds. */
+/** The manifest of an archive. */
 export async function manifestOf(sql: Db, archive: number): Promise<Attachment[]> {
   const [row] = await sql<{ manifest: Attachment[] }[]>`
     select manifest from rethread_archive.archives where id = ${archive}`
   return row!.manifest
 }
 
-/** Whether the schema of a table, by its name as SQL, is there. */
+/** Whether the schema of a table exists. The name is SQL. */
 export async function schemaExists(sql: Db, table: string): Promise<boolean> {
   const [row] = await sql<{ there: boolean }[]>`
     select exists (select from pg_catalog.pg_namespace where nspname = (parse_ident(${table}))[1]) as there`
   return row!.there
 }
 
-/** Sends statements, one after the other. */
+/** Sends statements one after the other. */
 export async function sendAll(sql: Db, statements: string[]): Promise<void> {
   for (const s of statements) await sql.unsafe(s)
 }

@@ -3,12 +3,12 @@ import { type Db, ident } from '../database/types.js'
 import { plural } from '../model/plural.js'
 import { foreignKeys } from './archive.sql.js'
 
-/** A table like another one, with its columns, defaults, indexes and checks, for one transaction. */
+/** A temporary table with the columns, defaults, indexes and checks of another one. */
 export const twin = 'pg_temp.rethread_twin'
 
 /**
- * Makes the twin of a table. Constraints that are not validated are left out: rows that are older than those
- * go back without them.
+ * Creates the twin of a table. NOT VALID constraints are left out, because rows that are older than these can
+ * be put back.
  */
 export async function makeTwin(sql: Db, table: string): Promise<void> {
   await createLike(sql, {
@@ -23,7 +23,7 @@ export async function makeTwin(sql: Db, table: string): Promise<void> {
   for (const { name } of old) await sql.unsafe(`alter table ${twin} drop constraint if exists ${ident(name)}`)
 }
 
-/** Rows of the twin whose parents are gone, by the foreign keys of the table; those of `dropped` left out. */
+/** Rows of the twin without a parent, by the foreign keys of the table except those in `dropped`. */
 export async function orphansOf(sql: Db, table: string, dropped: ReadonlySet<string>): Promise<string[]> {
   const orphans: string[] = []
   for (const k of await foreignKeys(sql, table)) {
@@ -39,14 +39,14 @@ export async function orphansOf(sql: Db, table: string, dropped: ReadonlySet<str
   return orphans
 }
 
-/** Sends a statement that may fail, as a part of a transaction that goes on. */
+/** Sends a statement that may fail; the transaction continues. */
 export async function attempt(sql: Db, text: string): Promise<void> {
   await sql.unsafe(
     `do $attempt$ begin execute $statement$${text}$statement$; exception when others then null; end $attempt$`,
   )
 }
 
-/** Rows that a migration has set aside and its rollback has not put back whole, with the reason. */
+/** Rows that a migration has quarantined and its rollback has not put back completely, with the reason. */
 export async function leftAside(
   sql: Db,
   track: string,

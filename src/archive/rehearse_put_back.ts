@@ -9,29 +9,25 @@ import { type Finding, finding } from '../model/report.js'
 import { sendText } from '../run/execute_file.sql.js'
 import { attempt, leftAside, makeTwin, orphansOf, twin } from './rehearse_put_back.sql.js'
 
-/** What became of putting some rows back and taking that back. */
+/** The result of trying to put some rows back. */
 export interface PutBackRehearsal {
-  /** What the server refused: the way back is closed for as long as that is so. */
+  /** The server's errors. The rollback cannot succeed as long as these remain. */
   refused: Finding[]
-  /** False where it could not be tried, was too slow, or had to wait for somebody. */
+  /** False if it could not be tried, was too slow, or met a lock. */
   complete: boolean
 }
 
-/** Rows of each migration that are put back, in their order. */
+/** Most rows of each migration that are put back, the first ones. */
 const rowsTried = 20
 
-/**
- * SQLSTATEs that say nothing of the rows: a time-out, a lock that is not waited for, a right that is
- * missing.
- */
+/** SQLSTATEs that say nothing about the rows: a timeout, a lock, or a missing right. */
 const inconclusive = ['57014', '55P03', '40P01', '25006', '42P01', '42703', '42883', '3F000', '42501']
 
 /**
- * Tries the statements of rollback files that put rows back, on a sample, in transactions that are
- * taken back:
- * what the table refuses today would end the rollback in the middle. The rows go to a temporary table like
- * the one that they came from, to which the statements of the rollback so far have been done: nothing that
- * the application uses is locked. `undone` is in the order of the rollback.
+ * Tries the statements of rollback files that put rows back, on a sample, in transactions that are rolled
+ * back. An error here would stop the rollback in the middle. The rows go to a temporary table like their own,
+ * to which the earlier statements of the rollback have been applied, so nothing that the application uses is
+ * locked. `undone` is in the order of the rollback.
  */
 export async function rehearsePutBack(
   connection: Connection,
@@ -72,7 +68,7 @@ export async function rehearsePutBack(
   return { refused, complete }
 }
 
-/** A statement that takes rows out of the tool's own keeping into a table, as it is sent for the twin. */
+/** A statement that moves rows from the quarantine into a table, as it is sent for the twin. */
 interface PutBack {
   table: string
   text: string
@@ -88,7 +84,7 @@ function putBackOf({ kind, node, text }: Statement): PutBack | null {
   return { table: relationName(node.relation), text: retargeted(text, /\binsert\s+into\s+/i) }
 }
 
-/** After `head` comes the name of a table: the twin takes its place. */
+/** Replaces the name of the table after `head` by that of the twin. */
 const retargeted = (text: string, head: RegExp): string =>
   text.replace(
     new RegExp(`(${head.source})(?:"(?:[^"]|"")*"|[\\w$]+)(?:\\s*\\.\\s*(?:"(?:[^"]|"")*"|[\\w$]+))?`, 'i'),
@@ -101,7 +97,7 @@ async function tryOn(tx: Db, put: PutBack, before: Statement[]): Promise<string[
   for (const { kind, node, text } of before) {
     if (kind !== 'AlterTableStmt' || relationName(node.relation) !== put.table) continue
     for (const { AlterTableCmd: c } of node.cmds) if (c.subtype === 'AT_DropConstraint') dropped.add(c.name)
-    // what the twin does not have, such as a foreign key, can't be dropped from it
+    // the twin lacks some objects, such as foreign keys, which cannot be dropped from it
     await attempt(tx, retargeted(text, /\balter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?/i))
   }
   await sendText(tx, put.text)
@@ -119,10 +115,7 @@ const noWayBack = (
     reason: fault.message,
   })
 
-/**
- * What migrations had set aside and their rollbacks, which put such rows back, have left in the
- * quarantine.
- */
+/** Findings for rows that migrations had quarantined and their rollbacks have left in the quarantine. */
 export async function notPutBack(sql: Db, undone: Migration[]): Promise<Finding[]> {
   const found: Finding[] = []
   for (const m of undone) {

@@ -3,17 +3,17 @@ import { type Finding, finding } from '../model/report.js'
 import { listArchives, pruneStep } from './archive.sql.js'
 
 /**
- * What the newest rollback of a track has archived and nobody has brought back: how many rows, how many of
- * them people had made or changed, and the command.
+ * A finding for what the newest rollback of a track has archived and nobody has restored: the number of rows,
+ * how many of them users had made or changed, and the command.
  */
 export async function waitingArchives(sql: Db, track: string): Promise<Finding[]> {
   const kept = (await listArchives(sql)).filter(
-    // sessions that were pruned are not meant to come back
+    // pruned sessions are not meant to be restored
     a => a.track === track && a.state === 'kept' && a.migration !== pruneStep,
   )
   const [newest] = kept
   if (!newest) return []
-  // one rollback is one archive; an older one is a way back of its own
+  // the archives of one rollback belong together; older ones are restored separately
   const parts = kept.filter(a => a.run === newest.run)
   const rows = parts.reduce((n, a) => n + a.rows, 0)
   if (rows === 0) return []

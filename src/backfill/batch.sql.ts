@@ -3,14 +3,17 @@ import { type Db, literal } from '../database/types.js'
 import { inPages, sleptSql } from './batch_predicate.sql.js'
 import type { Range } from './run_backfill.sql.js'
 
-/** The rows that a batch wrote, what it said of them (first column of RETURNING), and how long it rested. */
+/**
+ * The result of a batch: rows that it wrote, what it returned (first column of RETURNING), and its rests in
+ * milliseconds.
+ */
 export interface Batched {
   rows: number
   notices: string[]
   sleptMs: number
 }
 
-/** How far a range is: the next position and pass of its window, or the last key of a walk along the key. */
+/** The position in a range: the next page and pass of its window, or the last key of a walk along the key. */
 export interface RangePosition {
   cursorPage: number
   cursorKey: string[] | null
@@ -20,10 +23,10 @@ export interface RangePosition {
 }
 
 /**
- * The checkpoint as two parts of a WITH: `moved`, which is empty where another worker has taken the range
- * over, and the note of the batch with the transaction id that proves later which rows nobody has touched
- * since. A batch that wrote no row of its table is noted only where the statement has a WITH, which may have
- * written other rows. `key`, `rows` and `ms` are SQL.
+ * The checkpoint as two parts of a WITH. `moved` is empty if another worker has taken the range over. The
+ * other part records the batch with its transaction id, which later shows which rows nobody has changed
+ * since. A batch that wrote no row is only recorded if its statement has a WITH, which may have written other
+ * rows. `key`, `rows` and `ms` are SQL.
  */
 const checkpointSql = (
   range: Range,
@@ -44,8 +47,8 @@ const checkpointSql = (
    )`
 
 /**
- * The checkpoint, in the batch's own transaction: how far the range is. False when another worker
- * has taken the range over.
+ * Stores the position in the range, in the batch's own transaction. Returns false if another worker has taken
+ * the range over.
  */
 export async function checkpoint(
   sql: Db,
@@ -60,20 +63,20 @@ export async function checkpoint(
   return row!.moved === 1
 }
 
-/** The error of a batch that is one with its checkpoint, when another worker has taken its range over. */
+/** SQLSTATE that a batch with its checkpoint raises if another worker has taken its range over. */
 const takenOver = 'RT001'
 
 /** True for the error of a batch whose range another worker has taken over. */
 export const isFenced = (fault: { code?: string } | null): boolean => fault?.code === takenOver
 
-/** What holds for the transaction of one batch. */
+/** Limits of the transaction of one batch. */
 export interface Limits {
-  /** How long it may take, in milliseconds, before it gives its rows back; null for as long as it takes. */
+  /** Time limit in milliseconds; null for none. A batch that exceeds it is rolled back. */
   mostMs: number | null
-  /** Its log is on the disk when it ends; standby servers are not waited for. */
+  /** True if the commit waits until its WAL is on disk. It never waits for standby servers. */
   flushed: boolean
 }
-/** For as long as it takes, its log flushed by whoever comes next. */
+/** No time limit, and no wait for the WAL. */
 export const unlimited: Limits = { mostMs: null, flushed: false }
 
 const limitsSql = ({ mostMs, flushed }: Limits): string =>
@@ -82,14 +85,14 @@ const limitsSql = ({ mostMs, flushed }: Limits): string =>
     ...(flushed ? ['set local synchronous_commit = local;'] : []),
   ].join('\n')
 
-/** Where a transaction keeps its batch: what to run, then what came of it. */
+/** The setting that passes a batch to the server, and its result back. */
 const atWork = 'rethread.batch_at_work'
 
 /**
- * A batch and its checkpoint, in the same words for all batches: a server that keeps statistics by statement
- * counts utility statements by their text, and would forget its other entries over thousands of ours. A
- * statement that says nothing is counted by the server; rows that come back to be counted in a WITH cost an
- * eighth of an insert's speed.
+ * Runs a batch and its checkpoint. The text is the same for all batches, because pg_stat_statements has an
+ * entry for each text of a utility statement, and thousands of texts would replace its other entries. The
+ * server counts the rows of a statement without RETURNING. Counting them in a WITH would make an INSERT one
+ * eighth slower.
  */
 const batchSql = `do $batch$
 declare
@@ -113,8 +116,8 @@ end
 $batch$`
 
 /**
- * Where an error arose, as the server gives it, from the inside out, up to the statement of the
- * batch: in whatever language.
+ * The server's CONTEXT of an error, without the lines of the batch around the statement. It does not depend
+ * on the language of the messages.
  */
 export function withoutBatch(where: string, statement: string): string {
   const at = where.lastIndexOf(statement)
@@ -123,23 +126,21 @@ export function withoutBatch(where: string, statement: string): string {
   return where.slice(0, Math.max(0, at < 0 ? lastLine - 1 : where.lastIndexOf('\n', at)))
 }
 
-/** A batch that is one with its checkpoint. */
+/** A batch that is sent together with its checkpoint. */
 interface CheckpointedBatch {
   statement: string
-  /**
-   * Whether it returns rows, whose first column, where it is no number, is what the file has to say of them.
-   */
+  /** True if it has RETURNING. A first column that is no number is a message of the file. */
   says: boolean
   hasWith: boolean
   range: Range
-  /** Where the range is afterwards. */
+  /** The position in the range afterwards. */
   to: RangePosition
   limits: Limits
 }
 
 /**
- * One batch and its checkpoint in one message, and so one transaction without a round trip in it: row locks
- * are held for as long as the rows take, no longer. Where the range is no longer ours all of it is undone.
+ * Sends a batch and its checkpoint in one message, as one transaction without round trips. Row locks are held
+ * only while the statement runs. If another worker has taken the range over, everything is rolled back.
  */
 export async function runAndCheckpoint(
   sql: Db,
@@ -155,7 +156,7 @@ export async function runAndCheckpoint(
       : statement,
     checkpoint: `with ${checkpointSql(range, to, { key: 'null', rows: '$1::bigint', ms, hasWith })} select exists (select from moved)`,
   }
-  // a deferred constraint fails at the commit, when what the batch came to has been sent already
+  // a deferred constraint fails at commit, after the batch has returned its result
   const result = await sendAlone<{ batch: Omit<Batched, 'sleptMs'>; sleptMs: number }>(
     sql,
     `${limitsSql(limits)}
@@ -167,7 +168,7 @@ export async function runAndCheckpoint(
   return { ...done.batch, sleptMs: done.sleptMs }
 }
 
-/** Notes a batch outside the ranges: a canary, a sweep, a row taken alone. */
+/** Records a batch outside of the ranges: of a canary or a sweep, or of a single row. */
 export async function noteBatch(
   sql: Db,
   { backfill, relation, rows, ms }: { backfill: number; relation: string; rows: number; ms: number },
@@ -181,15 +182,15 @@ export async function noteBatch(
 }
 
 /**
- * Reads pages whose last pass has just been committed: what it left dead is pruned, and its rows are marked
- * as committed, while the pages are in memory and changed already. Else the next to read them, after a
- * checkpoint, would do so, and every page would be logged and written once more.
+ * Reads pages whose last pass was just committed. This prunes dead rows and sets hint bits while the pages
+ * are in memory and already changed. Otherwise the next reader would do it after a checkpoint, and every page
+ * would be logged and written again.
  */
 export async function readOnceMore(sql: Db, relation: string, from: number, to: number): Promise<void> {
   await sql.unsafe(`select count(*) from only ${relation} t where ${inPages('t', from, to)}`)
 }
 
-/** Runs one batch, in a transaction. One after the other in one go: no round trip between them. */
+/** Runs one batch in a transaction. Its statements are sent together, without round trips in between. */
 export async function runBatch(sql: Db, statement: string, args: string[], limits: Limits): Promise<Batched> {
   const limited = limitsSql(limits)
   const [, result, [rest]] = await Promise.all([
@@ -201,7 +202,7 @@ export async function runBatch(sql: Db, statement: string, args: string[], limit
   return { rows: result.count, notices, sleptMs: rest!.ms }
 }
 
-/** The last line pointer of a page that holds a row; 0 for an empty one. */
+/** The number of the last line pointer of a page that has a row; 0 for an empty page. */
 export async function lastItem(sql: Db, table: string, page: number): Promise<number> {
   const [row] = await sql.unsafe<{ n: number }[]>(
     `select coalesce((max(t.ctid)::text::point)[1], 0)::int as n from only ${table} t where ${inPages('t', page, page + 1)}`,
@@ -209,7 +210,7 @@ export async function lastItem(sql: Db, table: string, page: number): Promise<nu
   return row!.n
 }
 
-/** The addresses of the rows within one page that a batch would touch, to take them one by one. */
+/** The addresses (ctid) of the rows in a page that a batch would write, to process them one by one. */
 export async function rowsWithin(
   sql: Db,
   { table, alias, pending }: { table: string; alias: string; pending: string },
@@ -224,9 +225,9 @@ export async function rowsWithin(
 }
 
 /**
- * Transaction ids of a track's batches, as the 32 bits that `xmin` shows: of those that mean something here
- * and now. In a database that was restored from a dump all rows, those of `batches` too, have the ids of the
- * restore, and an id comes again after four billion others.
+ * Transaction ids of a track's batches, as the 32 bits that `xmin` shows. Ids of another server or epoch are
+ * left out. After a restore from a dump all rows have the ids of the restore, and ids repeat after four
+ * billion transactions.
  */
 export const batchXids = `(
   select (b.xid::text::numeric % 4294967296)::bigint

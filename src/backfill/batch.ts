@@ -24,10 +24,10 @@ import type { Job } from './job.js'
 import { retryContention } from './retry_contention.js'
 import type { Range } from './run_backfill.sql.js'
 
-/** What a batch came to: the rows that it wrote, and how much of its time was rest. */
+/** The result of a batch: rows written, and the part of its time that was rest. */
 type Done = Omit<Batched, 'notices'>
 
-/** A batch of a range: which of its pages, where the range is afterwards, and its limits. */
+/** A batch of a range: its pages, the position afterwards, and its limits. */
 interface RangeBatch {
   at: Range
   pages: [from: number, to: number]
@@ -37,9 +37,9 @@ interface RangeBatch {
 }
 
 /**
- * One batch and its checkpoint in one transaction; contention is waited out, rows that fail are found by
- * bisection. Null when it took longer than its limit and gave its rows back, so that the next should be
- * smaller, or when too many rows failed.
+ * Runs one batch and its checkpoint in one transaction. It is repeated while other transactions are in the
+ * way. Rows that fail are found by bisection. Returns null if it exceeded its time limit and was rolled back
+ * (the next should be smaller), or if too many rows failed.
  */
 export async function batch(
   job: Job,
@@ -81,7 +81,7 @@ export async function batch(
     if (isFenced(serverFault(error))) throw fenced(job)
     if (!isDataFault(error)) throw fileFault(job, withoutOurs(error, statement))
     const rows = await bisect(job, connection, at.relation, pages)
-    // the range stays as it was: the rest of the batch has not been tried
+    // keep the position: the rest of the batch has not been tried
     if (job.failures.over) return null
     await connection.sql.begin(async tx =>
       throwIfFenced(checkpoint(tx, at, { ...next, rows: 0, ms: 0 }), job),
@@ -90,17 +90,17 @@ export async function batch(
   }
 }
 
-/** A restricted statement, and what records it in the same transaction. */
+/** A statement restricted to a batch, and the SQL that records it in the same transaction. */
 interface Recorded {
   statement: string
   args: string[]
-  /** Is halved where others are in the way; null for a batch that has no size. */
+  /** Is halved if other transactions are in the way. Null for a batch without a size. */
   batchSize: BatchSize | null
   limits?: Limits
   record: (tx: Db, rows: number, ms: number) => Promise<void>
 }
 
-/** Runs one restricted statement and whatever records it in one transaction. */
+/** Runs a restricted statement and records it in one transaction. */
 export function transact(
   job: Job,
   connection: Connection,
@@ -118,27 +118,27 @@ export function transact(
   })
 }
 
-/** Throws FENCED when another worker has taken the range over. */
+/** Throws FENCED if another worker has taken the range over. */
 export async function throwIfFenced(check: Promise<boolean>, job: Job): Promise<void> {
   if (!(await check)) throw fenced(job)
 }
 
 const fenced = (job: Job): Failure => new Failure('FENCED', job.migration.name)
 
-/** A server's fault in the file's statement or in its header, with the file's name. */
+/** An error of the file's statement or header, with the name of the file. */
 export const fileFault = (job: Job, error: unknown): unknown =>
   serverFault(error) && !isLost(error)
     ? sqlFailure(stripPosition(error), job.migration.file.path, job.migration.file.text)
     : error
 
-/** The position counts in the cut statement, not in the file: say the message without it. */
+/** Removes the position from an error: it counts in the restricted statement, not in the file. */
 function stripPosition(error: unknown): unknown {
   const fault = serverFault(error)
   if (fault) fault.position = ''
   return error
 }
 
-/** A fault without the part of its context that is the batch's own. */
+/** An error without the lines of its CONTEXT that belong to the batch. */
 function withoutOurs(error: unknown, statement: string): unknown {
   const fault = serverFault(error)
   if (fault?.where) fault.where = withoutBatch(fault.where, statement)
@@ -146,8 +146,8 @@ function withoutOurs(error: unknown, statement: string): unknown {
 }
 
 /**
- * Halves pages until the page of a row that fails is alone, then takes its rows one by one and notes
- * those that fail. Returns the rows written.
+ * Halves the pages until a failing row's page is alone, then processes its rows one by one and records those
+ * that fail. Returns the number of rows written.
  */
 async function bisect(
   job: Job,
@@ -194,8 +194,8 @@ async function bisect(
 }
 
 /**
- * One row alone. Where the next row that fails would stop the run it is tried again with pauses: the
- * application may refuse all of them for a while. Returns the rows written.
+ * Processes one row. If its failure would stop the run, it is tried again after pauses, because the
+ * application may refuse all writes for a while. Returns the number of rows written.
  */
 export async function tryRow(
   job: Job,
@@ -218,7 +218,10 @@ export async function tryRow(
   }
 }
 
-/** Some pages outside the ranges' checkpoints; rows that fail are found by bisection. The rows written. */
+/**
+ * Processes pages outside of the ranges' checkpoints. Rows that fail are found by bisection. Returns the
+ * number of rows written.
+ */
 export async function standalone(
   job: Job,
   connection: Connection,
@@ -233,7 +236,7 @@ export async function standalone(
   }
 }
 
-/** A batch of its own, outside the ranges' checkpoints. */
+/** Runs a batch outside of the ranges' checkpoints. */
 export function runStandalone(
   job: Job,
   connection: Connection,

@@ -1,25 +1,22 @@
 /**
- * Chooses how many pages the next window has, or what part of one, from how long batches
- * take. Pure state, no clock.
+ * Chooses the size of the next window, in pages or parts of a page, from the duration of earlier batches. Has
+ * state, but reads no clock.
  */
 export interface BatchSize {
-  /** How long a batch should take, in milliseconds. */
+  /** Target duration of a batch, in milliseconds. */
   targetMs: number
-  /** Pages of the next window. */
+  /** Number of pages of the next window. */
   pages(): number
-  /** Most pages that a batch of one of the light passes should cover, which works no longer than `workMs`. */
+  /** The most pages for a batch of this pass, so that it works no longer than `workMs`. */
   most(pass: number, workMs?: number): number
   /**
-   * On every so-many-th page a batch rests that should rest `factor` times as long as it works; what goes
-   * beyond four times lies after it. Null for not at all.
+   * Rests at every n-th page, for a batch that should rest `factor` times as long as it works. At most four
+   * times is inside the batch; the rest follows after it. Null for no rests.
    */
   restEvery(factor: number, pass?: number): number | null
-  /**
-   * Tells the duration of a batch that covered `pages` pages, in which of the light passes,
-   * and how much of it was rest.
-   */
+  /** Notes the duration of a batch of `pages` pages, its pass, and how much of the time was rest. */
   note(ms: number, pages: number, pass?: number, sleptMs?: number): void
-  /** Halves the window at once: after a lock or statement time-out. */
+  /** Halves the window, after a lock timeout or statement timeout. */
   halve(): void
   /** One word about the last change, for the progress line. */
   word(): string
@@ -28,37 +25,35 @@ export interface BatchSize {
 /** Weight of the newest batch in the moving average of milliseconds per page. */
 const weight = 0.4
 /**
- * How many times the average a batch counts at most: one that was held up, because its machine did or it
- * waited, says nothing of its pages. On a machine that was stopped for 50 to 300 ms now and then (steal
- * time), batches of three rows were left of those of hundreds, and the backfill took ten times as long.
+ * The highest multiple of the average with which a batch counts. A batch that was delayed, by its machine or
+ * by a wait, says nothing about its pages. Without this limit, on a machine that was stopped for 50 to 300 ms
+ * now and then (steal time), batches shrank from hundreds of rows to three, and the backfill took ten times
+ * as long.
  */
 const outlier = 2
 
 /**
- * What a rest of a millisecond takes at most, as far as the work between two goes: whoever waits for
- * the core waits no longer.
+ * The longest duration of a one-millisecond rest that lengthens the work between two rests. It limits how
+ * long others wait for the core.
  */
 const longestRestMs = 2
 /**
- * How many times as long as it works a batch rests inside: no more than four times, for each batch has a
- * snapshot, a plan and a commit to pay for. In turns within one run, an application's p95, p98 and p99 beside
- * the passes of `--nice 4` were 1.7, 2.1 and 2.5 ms with all of the rest inside, as without us; 1.9, 2.4 and
- * 3.1 with half of it inside and half after.
+ * How long a batch rests inside, as a multiple of its work: at most four times, because each batch costs a
+ * snapshot, a plan and a commit. Measured in turns within one run, beside the passes of `--nice 4`: with all
+ * of the rest inside, an application's p95, p98 and p99 were 1.7, 2.1 and 2.5 ms, as without a backfill; with
+ * half of it inside, 1.9, 2.4 and 3.1 ms.
  */
 const restsInside = (factor: number): number => Math.min(4, factor)
-/**
- * How much longer than the target a batch of a dear pass may take, before its window is covered in several.
- */
+/** How many times the target a batch of an expensive pass may take, before its window is divided. */
 const dearest = 1.5
 
 /**
- * Steers towards `targetMs` a batch: an exponential average of the cost of a page, growth limited to a
- * doubling so that one quick batch does not start a huge one. Of several light passes each has its own
- * average: a window is as wide as their mean allows, and the first pass, which moves its rows to other pages
- * and costs twice the others, covers it in several batches.
- *
- * Where rests take longer than asked for, because others have the core, the work between two grows with them,
- * so that they keep their share of the time, up to what `mostRestMs` says.
+ * Adjusts the window towards `targetMs` per batch, by an exponential average of the cost of a page. Growth is
+ * limited to a doubling, so that one quick batch does not cause a huge one. Each light pass has its own
+ * average. The window follows their mean. The first pass moves its rows to other pages and costs twice as
+ * much, so it covers the window in several batches.
+ * If rests take longer than requested because others use the core, the work between two rests grows with
+ * them, so that its share of the time stays the same, up to the limit `mostRestMs`.
  */
 export function makeBatchSize(
   targetMs: number,
@@ -109,7 +104,9 @@ export function makeBatchSize(
   }
 }
 
-/** How many pieces of work, of so many milliseconds each, lie between two rests: a power of two up to 256. */
+/**
+ * The number of pieces of work, of `msEach` milliseconds each, between two rests: a power of two up to 256.
+ */
 export const betweenRests = (factor: number, msEach: number, restMs = 1): number =>
   2 ** Math.max(0, Math.min(8, Math.round(Math.log2(restMs / restsInside(factor) / msEach))))
 

@@ -2,41 +2,42 @@ import { relationExists } from '../database/catalog.sql.js'
 import { type Db, ident, literal } from '../database/types.js'
 import { inPages, restAmong, restPredicate, sleptSql } from './batch_predicate.sql.js'
 
-/** What is counted: the columns that the backfill left alone, by unit, page range by page range. */
+/** What is counted: by unit and by range of pages, the columns that the backfill does not write. */
 export interface ContentCountSpec {
   backfill: number
-  /** Column whose values are the units. */
+  /** The column with the units. */
   unit: string
   /**
-   * True when equal units are written alike (not so in citext or numeric), so that they are grouped before
-   * they are written: a quarter of the time.
+   * True if equal units have the same text, which is not so for citext or numeric. Then rows are grouped
+   * before the unit becomes text, in a quarter of the time.
    */
   alike: boolean
-  /** Columns of the content, unquoted; those that the backfill writes are not among them. */
+  /** Unquoted names of the columns that are counted. The backfill does not write them. */
   columns: string[]
   /**
-   * Column that dates a row, where there is one: what was dated before the backfill is also counted apart.
+   * A column with the time of a row, else null. With it, rows from before the backfill are also counted
+   * separately.
    */
   dated: string | null
   /**
-   * True when a column's type has no hash of its own (json): its text is hashed
-   * instead, at four times the cost.
+   * True if the type of a column has no hash function (json). Its text is hashed instead, in four times the
+   * time.
    */
   asText: boolean
 }
 
-/** A column that is counted. */
+/** A column that may be counted. */
 interface ContentColumn {
   name: string
-  /** Whether its type has a hash of its own. */
+  /** Whether its type has a hash function. */
   hashable: boolean
-  /** Whether it holds a moment. */
+  /** Whether it is a time. */
   moment: boolean
-  /** Whether equal values are written alike. */
+  /** Whether equal values have the same text. */
   alike: boolean
 }
 
-/** The columns of a table but for some. */
+/** The columns of a table, except some. */
 export async function contentColumns(sql: Db, table: string, but: string[]): Promise<ContentColumn[]> {
   return sql<ContentColumn[]>`
     select a.attname::text as name, exists (
@@ -50,7 +51,7 @@ export async function contentColumns(sql: Db, table: string, but: string[]): Pro
     order by a.attname`
 }
 
-/** Forgets what an earlier count of this backfill has left. */
+/** Deletes what an earlier count of this backfill has stored. */
 export async function clearContentCounts(sql: Db, backfill: number): Promise<void> {
   await sql`delete from rethread.tallies where backfill = ${backfill}`
 }
@@ -60,12 +61,12 @@ const hashOf = (s: ContentCountSpec): string => {
   return s.asText ? `hashtextextended(row(${quoted})::text, 0)` : `hash_record_extended(row(${quoted}), 0)`
 }
 
-/** What rows are grouped by: the unit as it is written, or its value where that comes to the same. */
+/** The SQL to group rows by: the text of the unit, or its value if that is equivalent. */
 const unitOf = (s: ContentCountSpec): string => `t.${ident(s.unit)}${s.alike ? '' : '::text'}`
 
 /**
- * Whether a row is dated before the backfill began: what an application adds later is not,
- * so that it hides no loss.
+ * SQL that is true for a row from before the backfill. Rows that the application adds later are not counted,
+ * so that they cannot hide a loss.
  */
 const isPast = (s: ContentCountSpec): string =>
   s.dated === null
@@ -73,29 +74,26 @@ const isPast = (s: ContentCountSpec): string =>
     : `coalesce(t.${ident(s.dated)} <= (select b.started_at from rethread.backfills b where b.id = ${s.backfill}), false)`
 
 /**
- * What some pages hold of one unit: its name, whether dated before the backfill,
- * rows, both halves of the hash.
+ * The counts of some pages for one unit: its name, whether the rows are from before the backfill, the number
+ * of rows, and the two halves of their hash.
  */
 export type PageCount = [unit: string, past: boolean, rows: number, high: number, low: number]
 
 /**
- * In how many pieces an answer comes: a piece is read and forgotten as it arrives, so that memory stays low
- * however many units there are.
+ * In how many parts a result is fetched. Each is processed when it arrives, so that memory stays low with any
+ * number of units.
  */
 const answerPieces = 32
 
-/**
- * On every so-many-th page a count rests, and at every so-many-th of what it has counted
- * while it writes that down.
- */
+/** When a count rests: at every n-th page that it reads, and at every n-th count that it stores. */
 interface CountRests {
   everyPages: number
   everyCounts: number
 }
 
 /**
- * Counts and hashes the rows of some pages, and hands the counts on; one short statement, so that no snapshot
- * grows old and holds back vacuum. Returns how long it rested, in milliseconds.
+ * Counts and hashes the rows of some pages, and passes the counts on. It is one short statement, so that its
+ * snapshot does not hold back vacuum. Returns how long it rested, in milliseconds.
  */
 export async function countPages(
   sql: Db,
@@ -126,13 +124,13 @@ export async function countPages(
   return rested
 }
 
-/** A count of a unit, of its rows from before the backfill, or of a range of pages. */
+/** The count of a unit, of its rows from before the backfill, or of a range of pages. */
 export interface ContentCountRow extends Counted {
   kind: 'unit' | 'past' | 'range'
   name: string
 }
 
-/** Adds counts to what is stored of a backfill. */
+/** Adds counts to those that are stored for a backfill. */
 export async function storeContentCounts(sql: Db, backfill: number, rows: ContentCountRow[]): Promise<void> {
   await sql.unsafe(
     `insert into rethread.tallies as x (backfill, kind, name, rows, hash)
@@ -143,21 +141,19 @@ export async function storeContentCounts(sql: Db, backfill: number, rows: Conten
   )
 }
 
-/** Rows and an order-free hash of their content. */
+/** A number of rows and a hash of their content that does not depend on order. */
 export interface Counted {
   rows: number
-  /** As text. */
+  /** The hash as text. */
   hash: string
 }
 
-/**
- * What is known of a unit: all of its rows, and those among them that are dated before the backfill began.
- */
+/** The counts of a unit: of all rows, and of those from before the backfill. */
 export interface ContentCount extends Counted {
   past: Counted | null
 }
 
-/** What a finished backfill has counted, by unit; null where none has. */
+/** The stored counts of a finished backfill, by unit; null if there are none. */
 export async function storedContentCounts(
   sql: Db,
   track: string,
@@ -172,10 +168,7 @@ export async function storedContentCounts(
   return rows.length === 0 ? null : { backfill: rows[0]!.backfill, units: byUnit(rows) }
 }
 
-/**
- * Rows and content of each unit as they are, those in the quarantine included; `key`
- * is the table's primary key.
- */
+/** The current counts of each unit, including quarantined rows. `key` is the table's primary key. */
 export async function unitCounts(
   sql: Db,
   table: string,
@@ -185,7 +178,7 @@ export async function unitCounts(
   const counted = [...new Set([s.unit, ...s.columns, ...(s.dated === null ? [] : [s.dated])])]
   const list = (alias: string) => counted.map(c => `${alias}.${ident(c)}`).join(', ')
   const typed = await columnsAs(sql, table, [...counted, ...key])
-  // what is in the quarantine and no longer in the table was taken out, not lost
+  // rows that are in the quarantine and no longer in the table were removed, not lost
   const aside =
     key.length === 0
       ? ''
@@ -206,8 +199,8 @@ export async function unitCounts(
 }
 
 /**
- * A list of columns with their types, for rows that are read from JSON: domains by what they are made of,
- * because one that takes no null refuses a row from before the column was there.
+ * A column list with types, for rows that are read from JSON. A domain is replaced by its base type, because
+ * a domain that is NOT NULL would refuse a row from before the column existed.
  */
 async function columnsAs(sql: Db, table: string, names: string[]): Promise<string> {
   const rows = await sql<{ name: string; type: string }[]>`

@@ -19,20 +19,21 @@ import type { Job } from './job.js'
 import { rangePages } from './run_backfill.sql.js'
 import { inLanes } from './walk_pages.js'
 
-/** Most units that are kept in memory before what was counted of them goes to the table. */
+/** Most units whose counts are kept in memory before they are stored. */
 const mostKept = 20_000
-/** How much longer than the target a count may work: it locks no row that the application wants. */
+/** How many times the batch target a count may take. It locks no rows. */
 const whenOnlyReading = 1.5
-/** What it takes to write a count down, in milliseconds: about. */
+/** Estimated time to store one count, in milliseconds. */
 const countMs = 0.004
-/** Rows of the table of counts that one statement writes. */
+/** Most counts that one statement stores. */
 const storedAtOnce = 1_000
 
 /**
- * Counts and hashes, by page range and by unit, the content that the backfill has not written: numbers to
- * compare with later, when somebody asks whether anything was lost. Only for a backfill that updates a table
- * with units. Rows that an application writes meanwhile are counted as they are met. The sums are made here:
- * every few pages hold messages of every unit, and to add to a row for each would cost more than to count.
+ * Counts and hashes the content that the backfill has not written, by unit and by range of pages. A later
+ * count can be compared with it, to find out whether anything was lost. Only for a backfill that updates a
+ * table with units. Rows that the application writes meanwhile may or may not be included. Sums are kept in
+ * memory: every few pages have messages of every unit, and updating a stored row for each would cost more
+ * than the count.
  */
 export async function countContent(job: Job): Promise<void> {
   const { run, statement, migration } = job
@@ -46,8 +47,8 @@ export async function countContent(job: Job): Promise<void> {
   const heaps = (await heapsOf(sql, table)).filter(h => h.pages > 0)
   let page = 0
   const lane = async (connection: Connection) => {
-    // its rests come on top, up to twice its work: it locks nothing, and to write down what it counted
-    // costs the same for few rows
+    // allow up to twice its work for rests: it locks nothing, and storing the counts of few rows costs as
+    // much as of many
     const target = run.ctx.batchTargetMs * whenOnlyReading * (1 + Math.min(2, restsFor(job)))
     const batchSize = makeBatchSize(target, 64, rangePages)
     while (heaps[0] && !run.ctx.signal.aborted) {
@@ -74,18 +75,18 @@ export async function countContent(job: Job): Promise<void> {
   }
   await inLanes(job, lane)
   await sums.flush()
-  // a count that was broken off must not count as the whole
+  // delete the counts of an incomplete run
   if (run.ctx.signal.aborted) await clearContentCounts(sql, job.id)
 }
 
-/** A sum of rows and of the two halves of their hash: small integers, which leave no garbage behind. */
+/** A number of rows and the two halves of their hash: small integers, which need no allocation. */
 interface Sum {
   rows: number
   high: number
   low: number
 }
 
-/** Adds up counts by unit and by range, and hands them on when asked to. */
+/** Adds up counts by unit and by range, and stores them on request. */
 function makeSums(store: (rows: ContentCountRow[]) => Promise<void>) {
   const kept = { unit: new Map<string, Sum>(), past: new Map<string, Sum>(), range: new Map<string, Sum>() }
   const sumOf = (kind: ContentCountRow['kind'], name: string): Sum => {
@@ -113,7 +114,7 @@ function makeSums(store: (rows: ContentCountRow[]) => Promise<void>) {
     return taken
   }
   const size = () => kept.unit.size + kept.past.size + kept.range.size
-  // what another lane adds meanwhile stays for the next time
+  // counts that another lane adds meanwhile are stored next time
   const flush = async () => {
     for (let left = size(); left > 0; left -= storedAtOnce) await store(take(Math.min(left, storedAtOnce)))
   }
@@ -131,7 +132,7 @@ function makeSums(store: (rows: ContentCountRow[]) => Promise<void>) {
   }
 }
 
-/** What is counted for a backfill with units. */
+/** What to count for a backfill with units. */
 export async function contentCountSpec(
   sql: Db,
   track: Track,

@@ -2,18 +2,18 @@ import { relationExists } from '../database/catalog.sql.js'
 import { type Db, literal } from '../database/types.js'
 import { type PendingRow, type PendingSpec, rowKey } from './pending.sql.js'
 
-/** What a row failed with; no SQLSTATE where the statement ran and left the row to do. */
+/** Why a row failed. The SQLSTATE is null if the statement raised no error but left the row pending. */
 export interface Cause {
   sqlstate: string | null
   reason: string
 }
 
-/** The first parameter that `noteFailed` leaves to its predicate. */
+/** Number of the first parameter that `noteFailed` leaves to its predicate. */
 export const rowParameter = 6
 
 /**
- * Notes that a row failed: the row of `from` that `where` finds, with its values from `rowParameter` on. The
- * row stays as it is, in its table. Returns its key; null where it is gone.
+ * Records that the row of `from` that `where` finds has failed. Its values are parameters from `rowParameter`
+ * on. The row itself stays unchanged. Returns its key; null if the row no longer exists.
  */
 export async function noteFailed(
   sql: Db,
@@ -34,8 +34,8 @@ export async function noteFailed(
 }
 
 /**
- * Makes the list of failed rows what a sweep has left: rows that are done or set aside since leave it, rows
- * that raised no error and are still to do come in.
+ * Updates the list of failed rows after a sweep. Rows that are done or quarantined are deleted from it. Rows
+ * that are still pending without an error are added.
  */
 export async function settleFailed(
   sql: Db,
@@ -61,19 +61,19 @@ export async function settleFailed(
   )
 }
 
-/** Rows that failed for one reason. */
+/** Failed rows with the same cause. */
 export interface FailedGroup extends Cause {
   migration: string
   relation: string
   rows: number
-  /** Keys of the first of them. */
+  /** Keys of the first of these rows. */
   keys: string[]
 }
 
-/** Keys of a group that are named. */
+/** Most keys that are listed for a group. */
 const namedKeys = 3
 
-/** The rows of a track that failed, by reason, of one migration or of all; the most frequent reason first. */
+/** The failed rows of a track, of one migration or of all, by cause, the most frequent first. */
 export async function failedGroups(sql: Db, track: string, migration: string | null): Promise<FailedGroup[]> {
   if (!(await relationExists(sql, 'rethread_archive.failed_rows'))) return []
   return sql<FailedGroup[]>`
@@ -85,7 +85,7 @@ export async function failedGroups(sql: Db, track: string, migration: string | n
     order by count(*) desc, 1, 4`
 }
 
-/** Every row of a track that failed, with its cause. */
+/** All failed rows of a track, each with its cause. */
 export async function failedRows(
   sql: Db,
   track: string,
@@ -96,7 +96,10 @@ export async function failedRows(
     from rethread_archive.failed_rows f where f.track = ${track} order by f.id`
 }
 
-/** Forgets the failed rows of a migration that was rolled back; the rows themselves are in their table. */
+/**
+ * Deletes the list of failed rows of a migration that was rolled back. The rows themselves stay in their
+ * table.
+ */
 export async function forgetFailed(sql: Db, track: string, migration: string): Promise<void> {
   await sql`delete from rethread_archive.failed_rows where track = ${track} and migration = ${migration}`
 }

@@ -26,12 +26,12 @@ export const noFailures = (limit: number): RowFailures => ({
   pauses: 0,
 })
 
-/** The first pause, in milliseconds; each next one is twice as long. */
+/** The first pause, in milliseconds. Each pause is twice as long as the one before. */
 const firstPauseMs = 250
 
 /**
- * Waits before rows that failed are tried again: an application may refuse writes for some seconds. False
- * when the time for that is over, or somebody asks to stop.
+ * Waits before failed rows are tried again, because an application may refuse writes for some seconds.
+ * Returns false if the time for retries is over, or if the run is to stop.
  */
 export async function pauseBeforeRetry(job: Job): Promise<boolean> {
   const { ctx } = job.run
@@ -49,7 +49,7 @@ export async function pauseBeforeRetry(job: Job): Promise<boolean> {
   return !ctx.signal.aborted
 }
 
-/** What was wrong has passed: the next trouble is waited for as long again. */
+/** Resets the pauses after a success, so that the next failures are waited for just as long. */
 export function trustAgain({ failures }: Job): void {
   failures.keys.clear()
   failures.pausedSince = null
@@ -62,7 +62,7 @@ export function causeOf(error: unknown): Cause & { sqlstate: string } {
   return { sqlstate: code, reason: message }
 }
 
-/** Notes a row that failed; more of them than the limit stop the run. */
+/** Records a failed row. If there are more than the limit, the run stops. */
 export async function noteFailure(
   job: Job,
   sql: Db,
@@ -74,10 +74,10 @@ export async function noteFailure(
   if (job.failures.keys.size > job.failures.limit) job.failures.over = true
 }
 
-/** Reasons that a report names. */
+/** Most causes that a report lists. */
 const namedCauses = 3
 
-/** What a report says of the rows that failed; nothing where none did. */
+/** The findings about failed rows. Empty if there are none. */
 export async function failedFindings(
   sql: Db,
   track: string,

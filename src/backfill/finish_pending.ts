@@ -16,15 +16,17 @@ import { copyBeforeDeletion } from './take_out.js'
 import { atKey } from './walk_keys.sql.js'
 import { allRanges, canary } from './walk_pages.js'
 
-/** Sweeps that may follow each other while an application writes rows that its trigger has not done. */
+/**
+ * Most sweeps that follow each other while the application writes rows that its trigger has not processed.
+ */
 const maxPendingScans = 20
 
-/** How the closing sweep ended: `failed` where rows are left that nothing explains. */
+/** The result of the closing sweep. `failed` means that rows are left without a reason. */
 export type Finished = 'done' | 'stopped' | 'failed'
 
 /**
- * Pending minus set aside, until it is empty: rows that moved under the walk, rows of a failed trigger, rows
- * beyond the frozen end. A row with a reason is set aside, and never holds the rest up; the others are tried
+ * Sweeps until no row is pending, except quarantined ones. Such rows have moved during the walk, were missed
+ * by a failed trigger, or were added after its end. A row with a reason is quarantined. The others are tried
  * again, with pauses, before they count as failed.
  */
 export async function finishPending(job: Job): Promise<Finished> {
@@ -32,7 +34,7 @@ export async function finishPending(job: Job): Promise<Finished> {
   let before = Number.POSITIVE_INFINITY
   let tried = new Set<string>()
   for (let scans = 1; ; scans++) {
-    // the first to read a row marks it as committed, and so changes its page
+    // reading a row for the first time sets its hint bits, and so changes its page
     await setFlushSize(run.writer.sql, flushSizeFor(job))
     const { left, rows } = await run.writer.sql.begin(tx =>
       scanPending(tx, pendingScanOf(job), failures.limit + 1),
@@ -43,13 +45,13 @@ export async function finishPending(job: Job): Promise<Finished> {
     }
     if (run.ctx.signal.aborted) return 'stopped'
     const few = left <= failures.limit && pending.key.length > 0
-    // none to try: what was left has lost its reason while it was set aside, and is looked at again
+    // without rows to try: these lost their reason while they were quarantined, so sweep again
     const stuck = few
       ? rows.length > 0 && rows.every(r => tried.has(r.key))
       : left >= before && !(await pauseBeforeRetry(job))
     if (stuck || scans > maxPendingScans) {
       const known = few ? rows.filter(r => tried.has(r.key)) : rows
-      // only rows that came since, sweep after sweep: none of them failed
+      // each sweep found only rows that were added since the last one; none of them failed
       if (known.length === 0)
         throw new Failure('WORK_LEFT', job.migration.backfill!.table, { rows: left, sweeps: scans - 1 })
       failures.over = left > failures.limit
@@ -66,7 +68,7 @@ export async function finishPending(job: Job): Promise<Finished> {
   }
 }
 
-/** What is said of a row that the statement left to do without an error. */
+/** The reason for a row that the statement left pending without an error. */
 const unchanged = ({ statement, pending }: Job): string =>
   pending.removes
     ? 'not deleted: no backfill explains it, one failed at it, or a trigger of the table keeps it'
@@ -74,7 +76,7 @@ const unchanged = ({ statement, pending }: Job): string =>
       ? 'unchanged after the update'
       : 'still to do after the statement'
 
-/** The walk once more, over all pages: for rows that moved, and for more than are tried one by one. */
+/** Walks over all pages again, for rows that have moved, and if there are too many to try one by one. */
 async function walkAgain(job: Job): Promise<boolean> {
   const { run, migration, id } = job
   if (job.options.unit !== null) return canary(job)
@@ -87,8 +89,8 @@ async function walkAgain(job: Job): Promise<boolean> {
 }
 
 /**
- * Tries rows one by one, by their key: once, then one of them after each pause until it succeeds, and all of
- * them a last time. Rows of a backfill that takes rows out are not waited for.
+ * Tries rows one by one, by their key: all once, then one of them after each pause until it succeeds, then
+ * all again. Of a backfill that removes rows, none is tried again after a pause.
  */
 async function retryRows(job: Job, rows: PendingRow[]): Promise<void> {
   const connection = await connect(job.run.ctx, 'worker')
@@ -105,7 +107,7 @@ async function retryRows(job: Job, rows: PendingRow[]): Promise<void> {
   }
 }
 
-/** Runs the statement for each row; those that are still to do. */
+/** Runs the statement for each row. Returns those that are still pending. */
 async function tryRows(job: Job, connection: Connection, rows: PendingRow[]): Promise<PendingRow[]> {
   const { pending, statement } = job
   const { table, key } = pending

@@ -1,50 +1,49 @@
 import type { Db, Root } from '../database/types.js'
 
-/** What SQL alone can find out about the health of a server; null is unknown, never healthy. */
+/** The health of a server as far as SQL can show it. Null means unknown, not healthy. */
 export interface Vitals {
   /**
-   * Backends, not ours, that wait for a lock that one of ours holds. To extend a table is not counted: that
-   * lock goes round within a millisecond.
+   * Number of other backends that wait for a lock of the backfill's. Locks to extend a table do not count,
+   * because they last less than a millisecond.
    */
   waiters: number
   /**
-   * Other sessions of the server that have worked within the last second; null when there are some that this
-   * role may not look at, or the server does not keep it (`track_activities`).
+   * Other sessions that were active within the last second. Null if this role may not see some of them, or if
+   * the server does not record it (`track_activities`).
    */
   others: number | null
   /**
-   * Largest replay lag of a replica, in seconds; null when there are replicas and
-   * their lag is hidden from us.
+   * Largest replay lag of a replica, in seconds. Null if there are replicas whose lag this role may not see.
    */
   replicaLag: number | null
   replicas: number
-  /** Worst state of a replication slot: `reserved`, `extended`, `unreserved`, `lost`; null without slots. */
+  /** Worst state of a replication slot: `reserved`, `extended`, `unreserved`, `lost`. Null without slots. */
   slot: string | null
-  /** Smallest head-room of a slot in bytes; null when it is unlimited. */
+  /** Smallest number of bytes before a slot loses its WAL; null if unlimited. */
   slotBytes: number | null
-  /** Whether the server archives its WAL at all. */
+  /** Whether the server archives its WAL. */
   archives: boolean
   /**
-   * Full WAL segments that wait to be archived; null when archiving is off, or when none was archived yet.
+   * Number of WAL segments that wait to be archived. Null if archiving is off, or if none was archived yet.
    */
   archiveGap: number | null
-  /** Position in the WAL, in bytes, to compute a rate from. */
+  /** Current WAL position in bytes, to compute a rate from. */
   wal: number
-  /** Autovacuum at work on the table: `vacuum`, or `wraparound`, which does not yield. */
+  /**
+   * Autovacuum that runs on the table: `vacuum`, or `wraparound`, which does not yield to other locks. Null
+   * if none.
+   */
   vacuum: string | null
-  /** Age of the oldest snapshot of somebody else in seconds: dead rows younger than it can't be pruned. */
+  /** Age of the oldest snapshot of another session, in seconds. Newer dead rows cannot be pruned. */
   oldestSnapshot: number | null
 }
 
-/**
- * Where the last archived segment starts, in bytes: its name is timeline, gigabytes by
- * four, and segments of those.
- */
+/** The start of the last archived segment in bytes, from its name: timeline, 4 GB units, segments. */
 const archived = (sql: Db) => sql`(
   ('x' || substr(w.last_archived_wal, 9, 8))::bit(32)::bigint * 4294967296::numeric
   + ('x' || right(w.last_archived_wal, 8))::bit(32)::bigint * pg_catalog.pg_size_bytes(current_setting('wal_segment_size')))`
 
-/** One look at all signals; `ours` are the pids of our own backends. */
+/** Reads all signals once. `ours` are the process ids of rethread's own backends. */
 export async function vitals(sql: Db, table: string, ours: number[]): Promise<Vitals> {
   const pids = `{${ours.join(',')}}`
   const [row] = await sql<Vitals[]>`
@@ -78,18 +77,18 @@ export async function vitals(sql: Db, table: string, ours: number[]): Promise<Vi
 }
 
 /**
- * The user's own throttle: a query whose first value is true, or above zero, says stop.
- * Read-only, half a second at most.
+ * Runs the user's throttle query. True, or a number above zero, means stop. It is read-only and has a time
+ * limit.
  */
 export async function throttled(sql: Root, query: string): Promise<boolean> {
   const rows = await sql.begin('read only', async tx => {
     await tx.unsafe(`set local statement_timeout = ${throttleMs}; set local lock_timeout = ${throttleMs}`)
-    // by the extended protocol, which takes one statement only: none may end the transaction and go on
+    // the extended protocol accepts only one statement, so the query cannot end the transaction and continue
     return tx.unsafe<Record<string, unknown>[]>(query, [], { simple: false } as object)
   })
   const value = Object.values(rows[0] ?? {})[0]
   return value === true || Number(value) > 0
 }
 
-/** How long a throttle query may take, in milliseconds. */
+/** Time limit of a throttle query, in milliseconds. */
 const throttleMs = 500

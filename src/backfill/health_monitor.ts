@@ -9,16 +9,13 @@ import { measuredPace } from './pace.js'
 import { notePace } from './run_backfill.sql.js'
 import { type Advice, advise, unseen, type WalRate } from './throttle.js'
 
-/** How often the signals are looked at, in milliseconds. */
+/** Interval between two looks at the signals, in milliseconds. */
 const checkEveryMs = 1000
 
-/** A fresh backfill has seen nothing yet. */
+/** The advice before the first look. */
 export const noAdvice: Advice = { level: 'go', rest: 0, reasons: [], unknown: [] }
 
-/**
- * Looks at the health signals from the monitor's connection while a backfill runs, and
- * keeps the advice current.
- */
+/** Reads the health signals on the monitor's connection while a backfill runs, and updates the advice. */
 export async function monitorHealth(job: Job): Promise<{ stop(): Promise<void> }> {
   const { ctx } = job.run
   const done = new AbortController()
@@ -37,12 +34,12 @@ export async function monitorHealth(job: Job): Promise<{ stop(): Promise<void> }
         measuredPace({ ...job.progress, seconds }),
       )
     } catch (error) {
-      // a broken monitor is replaced when the run connects again
+      // a lost connection is replaced when the run connects again
       if (!isLost(error) && !isRefused(error)) throw error
       job.advice = unseen
     }
   }
-  // before the first batch, so that a brake which is on holds from the start
+  // before the first batch, so that a signal that says stop applies from the start
   await see()
   if (job.fault) throw job.fault
   const looking = async () => {
@@ -56,16 +53,18 @@ export async function monitorHealth(job: Job): Promise<{ stop(): Promise<void> }
     stop: async () => {
       done.abort()
       await watching.end()
-      // it may have broken since the last look
+      // the connection may have been lost since the last look
       sayBroken()
     },
   }
 }
 
-/** Connections of monitors of which it has been said that they broke: several backfills share one. */
+/** Monitor connections whose loss was reported. Several backfills share one. */
 const saidBroken = new WeakSet<Connection>()
 
-/** Says of each connection of the monitor that it broke, also where another one has replaced it since. */
+/**
+ * Returns a function that reports the loss of the monitor's connection, also if it has been replaced since.
+ */
 function breaks({ run }: Job): () => void {
   let { monitor } = run
   return () => {
@@ -81,7 +80,7 @@ function breaks({ run }: Job): () => void {
   }
 }
 
-/** Tells the rate of the WAL from one look to the next. */
+/** Returns a function that computes the rate of WAL between two calls. */
 function walMeter({ run: { ctx } }: Job): (position: number) => WalRate {
   let last: { position: number; at: number } | null = null
   return position => {
@@ -102,12 +101,12 @@ async function readAdvice(
   return advise(now, await brake(), wal(now.wal))
 }
 
-/** How long a throttle query may go without an answer, in milliseconds; meanwhile nothing moves. */
+/** How long a throttle query may stay without an answer, in milliseconds. The backfill waits meanwhile. */
 const mostUnansweredMs = 30_000
 
 /**
- * Asks the throttle query; null where no answer came. One that the server refuses for good, or that answers
- * too late for too long, becomes the fault of the job: a brake that somebody asked for is not left out.
+ * Returns a function that runs the throttle query; null means no answer. If the server refuses the query, or
+ * there is no answer for too long, the job fails: a throttle that was requested must not be ignored.
  */
 function throttleOf(job: Job): () => Promise<boolean | null> {
   const { throttleQuery } = job.options
@@ -130,7 +129,7 @@ function throttleOf(job: Job): () => Promise<boolean | null> {
   }
 }
 
-/** The advice that holds now: none that came from a connection which is gone. */
+/** The current advice. If the monitor's connection is lost, it is `unseen`. */
 export const adviceNow = ({ run, advice }: Job): Advice => (run.monitor.lost ? unseen : advice)
 
 /** The advice for the progress line. */
@@ -143,15 +142,15 @@ export const adviceText = (advice: Advice): string =>
     .filter(Boolean)
     .join(': ')
 
-/** How long to rest, as a multiple of the work: as `--nice` says, and no shorter than the signals ask for. */
+/** How long to rest, as a multiple of the work: the larger of `--nice` and what the signals require. */
 export const restsFor = (job: Job): number => Math.max(adviceNow(job).rest, job.options.nice)
 
-/** In what pieces evicted pages go to the disk now: small ones while an application is beside us. */
+/** How evicted pages are flushed: in small portions while the application is active. */
 export const flushSizeFor = (job: Job): FlushSize => (restsFor(job) > 0 ? 'small' : 'large')
 
 /**
- * Leaves the application the air that a batch has not left it already, all of it while something says stop.
- * Throws THROTTLE_FAILED.
+ * Rests for the time that a batch has not rested itself, and as long as a signal says stop. Throws
+ * THROTTLE_FAILED.
  */
 export async function restAfterBatch(
   job: Job,

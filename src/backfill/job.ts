@@ -7,71 +7,71 @@ import type { PendingSpec } from './pending.sql.js'
 import type { Advice } from './throttle.js'
 import type { KeyColumn } from './walk_keys.sql.js'
 
-/** What a person asked for. */
+/** Options of a backfill. */
 export interface BackfillOptions {
-  /** Only rows of this unit (a workspace): a canary. The backfill stays open. */
+  /**
+   * Process only rows of this unit (a workspace), as a canary. The backfill stays unfinished. Null for all.
+   */
   unit: string | null
-  /** Stop after about so many rows; null for all. */
+  /** Stop after about this number of rows; null for all. */
   maxRows: number | null
   workers: number
-  /** How long to rest, as a multiple of the work: 1 is half duty. */
+  /** How long to rest, as a multiple of the work. 1 means half of the time. */
   nice: number
-  /** The user's own query: true or above zero means stop for now. */
+  /** The user's throttle query. True or a number above zero means stop for now. */
   throttleQuery: string | null
   consent: Consent
-  /** It was done, and has rows to do again. */
+  /** True if it was finished and has new pending rows. */
   reopened?: boolean
 }
 
-/**
- * The rows of one invocation that failed, shared by its workers; `failed_rows.ts` has the states of a row.
- */
+/** The failed rows of one invocation, shared by its workers. `failed_rows.ts` has the states of a row. */
 export interface RowFailures {
-  /** Keys of the rows that failed, since a row last succeeded after a pause. */
+  /** Keys of rows that failed since the last success after a pause. */
   keys: Set<string>
-  /** More than these stop the run. */
+  /** If more rows fail, the run stops. */
   limit: number
-  /** True when the run is to stop. */
+  /** True if the run is to stop. */
   over: boolean
-  /** When pausing began, in milliseconds of the clock; null before the first pause. */
+  /** When pauses began, in milliseconds of the clock; null before the first pause. */
   pausedSince: number | null
   pauses: number
 }
 
-/** One invocation of one backfill, and what it works with. */
+/** One invocation of a backfill, with everything that it uses. */
 export interface Job {
   run: Run
   migration: Migration
   id: number
   statement: BackfillStatement
   passes: number
-  /** About how many rows a page has: what a page that takes too long is divided by. */
+  /** Estimated rows per page. A batch below one page is a number of rows. */
   rowsPerPage: number
   /** The key to walk along, for a table without pages of its own; else null. */
   keys: KeyColumn[] | null
   options: BackfillOptions
   pending: PendingSpec
-  /** Rows that failed in this invocation; shared by the workers. */
+  /** Failed rows of this invocation, shared by its workers. */
   failures: RowFailures
   progress: Progress
-  /** What the health signals say now; shared by the workers. */
+  /** The current advice of the health signals, shared by the workers. */
   advice: Advice
-  /** What the workers are to end with after their batch: a throttle query that cannot be asked. */
+  /** An error with which the workers end after their batch, for example of the throttle query; else null. */
   fault: Failure | null
-  /** Backends of the workers. */
+  /** Process ids of the workers' backends. */
   pids: Set<number>
-  /** True for a helper: another invocation holds the lease and will close the backfill. */
+  /** True for a helper: another invocation has the lease and finishes the backfill. */
   helper: boolean
 }
 
-/** How far a backfill came, for the live line. */
+/** Progress of a backfill, for the progress line. */
 interface Progress {
-  /** Written by this invocation. */
+  /** Rows written by this invocation. */
   rows: number
-  /** Written before it, by those that it goes on from. */
+  /** Rows written by the invocations that it continues. */
   rowsBefore: number
   pagesDone: number
-  /** Those that were done when this invocation began. */
+  /** Pages that were done when this invocation began. */
   pagesBefore: number
   pages: number
   since: number

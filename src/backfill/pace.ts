@@ -1,23 +1,20 @@
-/** How far one invocation of a backfill has come, as the progress line, `status` and metrics say it. */
+/** Progress and speed of one invocation of a backfill, for the progress line, `status` and metrics. */
 export interface Pace {
-  /** Share of the pages that are done, by this invocation and those before it. */
+  /** Share of all pages that are done, from 0 to 1. */
   fraction: number
   rowsPerSecond: number
-  /** Null while too little is done to know. */
+  /** Estimated seconds left; null if too little is done for an estimate. */
   etaSeconds: number | null
 }
 
-/** Share of the pages that this invocation has to have done before the rest is estimated from it. */
+/** Share of the pages that this invocation must have done before it estimates the time that is left. */
 const leastShare = 0.01
 
-/** Share of a table's pages that are done. */
+/** Share of a table's pages that are done, from 0 to 1. */
 export const shareDone = ({ pagesDone, pages }: { pagesDone: number; pages: number }): number =>
   pages === 0 ? 1 : Math.min(1, pagesDone / pages)
 
-/**
- * Pure: the pace of this invocation alone. What others had done before it was there says nothing about how
- * long the rest takes.
- */
+/** Pure: the pace of this invocation. The work of earlier ones does not count for the estimate. */
 export function measuredPace(done: {
   rows: number
   pagesDone: number

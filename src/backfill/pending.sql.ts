@@ -6,11 +6,11 @@ import { restPredicate } from './batch_predicate.sql.js'
 import { isReferenced } from './take_out.sql.js'
 import type { KeyColumn } from './walk_keys.sql.js'
 
-/** A row's identity as text: its primary key, or a hash of its content where there is none. */
+/** The identity of a row as text: its primary key, or a hash of its content if it has none. */
 export const rowKey = (alias: string, key: KeyColumn[]): string =>
   key.length > 0 ? keyText(key.map(c => `${alias}.${c.name}`)) : `md5(to_jsonb(${alias}.*)::text)`
 
-/** Which rows of a backfill are to do, and how one is set aside. */
+/** Which rows of a backfill are pending, and how a row is quarantined. */
 export interface PendingSpec {
   track: string
   migration: string
@@ -20,21 +20,21 @@ export interface PendingSpec {
   reason: string | null
   key: KeyColumn[]
   run: number
-  /** The backfill takes rows out: what is set aside must be gone as well. */
+  /** True if the backfill removes rows: quarantined rows must then be gone from the table. */
   removes: boolean
-  /** The predicate of a canary's unit, which `pending` has too; null for all rows. */
+  /** The predicate of a canary's unit, which is also part of `pending`. Null for all rows. */
   within: string | null
-  /** Foreign keys that point at the table, where the backfill takes rows out. */
+  /** Foreign keys that reference the table, if the backfill removes rows. */
   references: ReferencingKey[]
-  /** The list of failed rows is there: before the first run of all there is none, and no row has failed. */
+  /** False before the first run of all, when there is no list of failed rows. */
   hasFailedRows: boolean
-  /** An earlier backfill of the track sets rows of the same table aside with reasons of its own. */
+  /** True if an earlier backfill of the track quarantines rows of the same table for its own reasons. */
   explainedBefore: boolean
 }
 
-/** What a sweep looks at, and how it rests. */
+/** What a sweep looks for, and how it rests. */
 export interface PendingScan extends PendingSpec {
-  /** On every so-many-th page it rests while it reads the table; null for not at all. */
+  /** It rests at every n-th page that it reads; null for no rests. */
   restEvery: number | null
 }
 
@@ -42,8 +42,7 @@ export interface PendingScan extends PendingSpec {
 const systemColumn = /\b(?:ctid|tableoid|[cx]m(?:in|ax))\b/i
 
 /**
- * The rows that a sweep looks at. Where it rests, at every row: as one predicate among others it
- * would be asked last, of few.
+ * The FROM item of a sweep. To rest, its predicate is in a subquery, so that it is evaluated for every row.
  */
 const scannedRows = ({ table, alias, restEvery, pending, reason, references }: PendingScan): string =>
   restEvery === null || systemColumn.test(`${pending} ${reason}`) || references.some(r => r.parent !== null)
@@ -52,25 +51,26 @@ const scannedRows = ({ table, alias, restEvery, pending, reason, references }: P
 
 const notSetAside = (s: PendingSpec): string => `not exists (${copyOf(s)})`
 
-/** Whether what is noted of rows, in a table that `noted` calls, is of the row that is looked at. */
+/** Whether a record about a row, in the table with alias `noted`, belongs to the current row. */
 const isOfRow = (noted: string, s: PendingSpec): string =>
   `${noted}.relation = ${literal(s.table)} and ${noted}.key = ${rowKey(s.alias, s.key)}`
 
-/** Our names beside the file's own alias begin with `rethread_`: a file may call its table anything else. */
+/** The copy of a row in the quarantine. Our aliases begin with `rethread_`: a file may use any other. */
 const copyOf = (s: PendingSpec): string =>
   `select from rethread_archive.quarantine rethread_q where ${isOfRow('rethread_q', s)}`
 
-/** Of a copy that `copyOf` finds: whether this backfill has made it. */
+/** Whether this backfill made the copy that `copyOf` finds. */
 const isOwn = (s: PendingSpec): string => `rethread_q.migration = ${literal(s.migration)}`
 
-/** Of a backfill that takes rows out: a copy of the row as it is now. What has none, it may not delete. */
+/**
+ * Of a backfill that removes rows: whether there is a copy of the current row. Else it may not be deleted.
+ */
 export const isSetAside = (s: PendingSpec): string =>
   `exists (${copyOf(s)} and ${isOwn(s)} and rethread_q.original = to_jsonb(${s.alias}.*)) and ${mayLeave(s)}`
 
 /**
- * What may be taken out of its table: a row that failed in another backfill may not (one that something kept
- * from leaving is tried again), and where an earlier backfill explains rows, only what it has explained. A
- * row that others point at may not either: they would go with it, or lose what they point at.
+ * Whether a row may be removed. Not if it failed in another backfill, or if other rows reference it. If an
+ * earlier backfill quarantines rows of the table, only rows that it has quarantined may be removed.
  */
 const mayLeave = (s: PendingSpec): string =>
   `${isExplained(s)} and not ${isReferenced(s.alias, s.table, s.references)}`
@@ -90,9 +90,8 @@ const intoQuarantine =
   'insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)'
 
 /**
- * How many rows are still to do, quarantined ones left out: an anti-join, not "the cursor reached the end".
- * By hashing: of a column that has just been added there are no statistics, and the planner, who expects few
- * rows to lack it, would sort all of them.
+ * How many rows are pending, without quarantined ones. It is an anti-join, not "the cursor reached the end".
+ * It hashes: a new column has no statistics, and the planner, expecting few such rows, would sort them all.
  */
 export async function countPending(sql: Db, s: PendingScan): Promise<number> {
   const result = await sql.unsafe<{ n: number }[]>(
@@ -104,8 +103,8 @@ export async function countPending(sql: Db, s: PendingScan): Promise<number> {
 }
 
 /**
- * Whether a finished backfill has a row to do again: one that came since, or one whose reason for being set
- * aside is no longer true. What another backfill has set aside is that one's. The first such row answers.
+ * Whether a finished backfill has a pending row: a new one, or one that lost the reason for its quarantine.
+ * Rows that another backfill has quarantined do not count. It stops at the first such row.
  */
 export async function hasPending(sql: Db, s: PendingSpec): Promise<boolean> {
   const released =
@@ -121,8 +120,8 @@ export async function hasPending(sql: Db, s: PendingSpec): Promise<boolean> {
 }
 
 /**
- * Bytes of the largest of these tables as the last VACUUM or ANALYZE found it, long values and partitions
- * included: the size of today would wait for locks.
+ * Size in bytes of the largest of these tables at the last VACUUM or ANALYZE, with TOAST and partitions. The
+ * current size would wait for locks.
  */
 export async function knownBytes(sql: Db, tables: string[]): Promise<number> {
   if (tables.length === 0) return 0
@@ -139,29 +138,29 @@ export async function knownBytes(sql: Db, tables: string[]): Promise<number> {
   return row!.bytes
 }
 
-/** A row that is left: its key as the quarantine writes it, and the key's values as text. */
+/** A pending row: its key as in the quarantine, and the values of the key as text. */
 export interface PendingRow {
   key: string
   values: string[]
 }
 
-/** What a sweep has found: rows left to do, and some of them. */
+/** The result of a sweep: how many rows are pending, and some of them. */
 interface PendingLeft {
   left: number
   rows: PendingRow[]
 }
 
 /**
- * Between the two times that a reason is evaluated, in seconds: longer than a row is
- * gone while it is replaced.
+ * Time between the two evaluations of a reason, in seconds. It is longer than a row is missing while it is
+ * replaced.
  */
 const betweenReasonsSeconds = 0.2
 
 /**
- * One look at all rows: those still to do that have a reason are copied to the quarantine and stay
- * where they are until contract, the others are counted. None left is the proof: in one snapshot every
- * row was done or is set aside. A reason is evaluated a second time before the copies are committed, and what
- * has lost it is left. A row that another backfill failed at is never explained.
+ * Sweeps all rows. Pending rows with a reason are copied to the quarantine and stay in their table until
+ * contract. The others are counted. If none is left, every row was done or quarantined in one snapshot. A
+ * reason is evaluated again before the copies are committed; a row that has lost it is pending. A row that
+ * failed in another backfill is never quarantined.
  */
 export async function scanPending(sql: Db, s: PendingScan, mostRows: number): Promise<PendingLeft> {
   const reason = s.removes ? 'null::text' : `(${s.reason ?? 'null'})::text`
@@ -198,7 +197,7 @@ export async function scanPending(sql: Db, s: PendingScan, mostRows: number): Pr
   return { left: left + (await releaseUntrue(sql, s)), rows }
 }
 
-/** Evaluates the reasons of the copies that this transaction has made again; those that are not true go. */
+/** Evaluates the reasons of this transaction's copies again and deletes copies without a reason. */
 async function releaseUntrue(sql: Db, s: PendingScan): Promise<number> {
   await sql.unsafe(`select pg_sleep(${betweenReasonsSeconds})`)
   const released = await sql.unsafe(
@@ -214,8 +213,8 @@ async function releaseUntrue(sql: Db, s: PendingScan): Promise<number> {
 }
 
 /**
- * Copies the rows that a backfill takes out to the quarantine, in the transaction that compares their number
- * with the consent. Returns how many rows of the table the backfill may then delete.
+ * Copies the rows that a backfill removes to the quarantine. The same transaction compares their number with
+ * the consent. Returns how many rows the backfill may then delete.
  */
 export async function copyLeaving(sql: Db, s: PendingScan, reason: string): Promise<number> {
   await sql.unsafe(
@@ -234,9 +233,9 @@ export async function copyLeaving(sql: Db, s: PendingScan, reason: string): Prom
 }
 
 /**
- * How many rows of the table a backfill has set aside that still wait there, or, where it takes rows out, are
- * gone. A row that was deleted since, or done, has left its copy; parts of rows that a file copies by itself
- * have keys that no row has.
+ * How many rows a backfill has quarantined that are still pending or, if it removes rows, are gone. Copies of
+ * rows that were deleted or done since do not count. Neither do parts of rows that a file copies itself: no
+ * row has their keys.
  */
 export async function countAside(sql: Db, s: PendingSpec): Promise<number> {
   const row = (and: string) =>
@@ -249,7 +248,7 @@ export async function countAside(sql: Db, s: PendingSpec): Promise<number> {
   return counted!.n
 }
 
-/** How many rows a backfill that takes rows out would take out now. */
+/** How many rows a backfill that removes rows would remove now. */
 export async function countLeaving(sql: Db, s: PendingSpec): Promise<number> {
   const [row] = await sql.unsafe<{ n: number }[]>(
     `select count(*)::int as n from ${s.table} ${s.alias} where (${s.pending}) and ${mayLeave(s)}`,
@@ -257,7 +256,7 @@ export async function countLeaving(sql: Db, s: PendingSpec): Promise<number> {
   return row!.n
 }
 
-/** How many rows a backfill would take out that others point at. */
+/** How many of the rows that a backfill would remove are referenced by others. */
 export async function countReferenced(sql: Db, s: PendingSpec): Promise<number> {
   if (s.references.length === 0) return 0
   const [row] = await sql.unsafe<{ n: number }[]>(
@@ -268,8 +267,8 @@ export async function countReferenced(sql: Db, s: PendingSpec): Promise<number> 
 }
 
 /**
- * Lets rows of a backfill go that were done since, and those whose reason is no longer true: they are to do
- * again, in their table as ever.
+ * Deletes copies of rows that were done since, or have lost their reason. These rows are in their table and
+ * can be processed.
  */
 export async function releaseRepaired(sql: Db, s: PendingSpec): Promise<number> {
   if (s.removes || s.reason === null) return 0
@@ -285,7 +284,7 @@ export async function releaseRepaired(sql: Db, s: PendingSpec): Promise<number> 
   return released.count
 }
 
-/** Which of some rows are still to do. */
+/** Of these rows: those that are still pending. */
 export async function stillPending(sql: Db, s: PendingSpec, rows: PendingRow[]): Promise<Set<string>> {
   const names = s.key.map(c => `${s.alias}.${c.name}`).join(', ')
   const types = s.key.map((c, i) => `rethread_u.k${i}::${c.type}`).join(', ')

@@ -10,7 +10,7 @@ import type { Job } from './job.js'
 import type { PendingScan, PendingSpec } from './pending.sql.js'
 import { type KeyColumn, keyColumns } from './walk_keys.sql.js'
 
-/** The columns that tell the rows of a backfill's table apart: its header's, else the primary key. */
+/** The columns that identify the rows of a backfill's table: those of its header, else the primary key. */
 export async function rowKeyOf(
   sql: Db,
   { table, key }: NonNullable<Migration['backfill']>,
@@ -18,11 +18,11 @@ export async function rowKeyOf(
   return keyColumns(sql, table, key.length > 0 ? key : await primaryKey(sql, table))
 }
 
-/** Whether a backfill takes rows out of its table, into the quarantine. */
+/** Whether a backfill removes rows from its table and keeps them in the quarantine. */
 export const takesOut = (m: Migration): boolean =>
   m.backfill !== null && m.hazards.includes('QUARANTINES_ROWS')
 
-/** Which rows of a backfill are to do; `alias` is how its statement calls the table. */
+/** Which rows of a backfill are pending. `alias` is the alias of the table in its statement. */
 export const pendingSpecOf = (
   track: Track | undefined,
   m: Migration,
@@ -46,24 +46,24 @@ export const pendingSpecOf = (
   explainedBefore: track !== undefined && explainsBefore(track, m),
 })
 
-/** The same of one unit alone, such as a workspace. */
+/** The same, restricted to one unit such as a workspace. */
 export function withinUnit(spec: PendingSpec, column: string, value: string): PendingSpec {
   const within = unitPredicate(spec.alias, { column, value })
   return { ...spec, within, pending: `(${spec.pending}) and ${within}` }
 }
 
-/** The same, with the alias and the key read from the file and the catalog. */
+/** The same, with the alias read from the file and the key from the catalog. */
 export async function readPendingSpec(sql: Db, track: Track, m: Migration): Promise<PendingSpec> {
   const alias = await aliasOf(m.file.text, m.file.path, m.backfill!)
   const key = await rowKeyOf(sql, m.backfill!)
   return pendingSpecOf(track, m, { alias, key, run: 0, references: await referencesOf(sql, m) })
 }
 
-/** The foreign keys that a backfill must leave whole: those that point at a table whose rows it takes out. */
+/** Foreign keys that reference a table whose rows a backfill removes. Empty for other backfills. */
 export const referencesOf = async (sql: Db, m: Migration): Promise<ReferencingKey[]> =>
   takesOut(m) ? referencingKeys(sql, m.backfill!.table) : []
 
-/** Whether an earlier backfill gives reasons why rows of the same table fit no better. */
+/** Whether an earlier backfill has reasons to quarantine rows of the same table. */
 function explainsBefore(track: Track, m: Migration): boolean {
   const before = track.migrations.slice(
     0,
@@ -72,10 +72,10 @@ function explainsBefore(track: Track, m: Migration): boolean {
   return before.some(o => o.backfill?.table === m.backfill!.table && o.backfill.reason !== null)
 }
 
-/** What a sweep takes to read a page of messages, in milliseconds: about. */
+/** Estimated time of a sweep to read one page of a table of messages, in milliseconds. */
 const scannedPageMs = 0.03
 
-/** What a sweep looks at, with the rests that are asked for now. */
+/** What a sweep looks for, with the rests that apply now. */
 export function pendingScanOf(job: Job): PendingScan {
   const factor = restsFor(job)
   return {

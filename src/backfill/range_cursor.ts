@@ -6,21 +6,25 @@ import type { Job } from './job.js'
 import { type Range, rangePages } from './run_backfill.sql.js'
 
 /**
- * In how many batches at least a light pass covers its window. What a batch has left dead makes room once
- * every transaction has ended that was open when it committed, such as the batch of another worker: by the
- * next pass over the same pages, when other batches are in between. With one batch a pass, two workers kept
- * each other from finding room and the heap grew by 31%; with three it grew by 18%, with a quarter less WAL.
+ * The smallest number of batches in which a light pass covers its window. The space of dead rows can be
+ * reused once all transactions have ended that were open when their batch committed, such as another worker's
+ * batch. That is so for the next pass over the same pages if other batches come in between. With one batch
+ * per pass, two workers blocked each other and the heap grew by 31%. With three batches it grew by 18%, with
+ * a quarter less WAL.
  */
 const passBatches = 3
 
 /**
- * Fewest pages of a range: a batch or less. Half of a whole range where a window takes two dozen batches, or
- * where more batches write more rows.
+ * The smallest range, in pages: at most one batch. Half of a full range if a window takes two dozen batches,
+ * or if more batches write more rows.
  */
 export const leastRangePages = ({ groups }: BackfillStatement, passes: number): number =>
   groups || passes > 1 ? rangePages / 2 : 128
 
-/** Where the next batch of at most so many pages ends, and its window. `items`: of a page in parts. */
+/**
+ * The end of the next batch of at most `most` pages, and its window. `items` is the number of line pointers
+ * of a page that is divided.
+ */
 export function nextBatch(
   { passes, rowsPerPage }: Job,
   at: Range,
@@ -60,8 +64,8 @@ export const inWindow = ({ cursorPage }: Range, windowEnd: number, pass: number)
 })
 
 /**
- * The next piece of a heap, of about so many pages: whole ones, or rows of one. It ends at a position, no
- * further than `end`; `pages` is how much of pages it has, by their rows.
+ * The next piece of a heap, of about `wanted` pages: whole pages or a part of one. `end` is a position.
+ * `pages` is its size in pages, by the number of rows.
  */
 function piece(
   from: number,
@@ -79,23 +83,24 @@ function piece(
   const item = (from - page) * itemsAPage
   const left = Math.max(1, items + 1 - item)
   const rows = evenly(left, Math.max(1, wanted * rowsPerPage), over)
-  // the last piece goes to the end of the page, also where it has got more rows meanwhile
+  // the last piece of a page extends to its end, even if the page has more rows than before
   return { end: rows < left ? page + (item + rows) / itemsAPage : page + 1, pages: rows / rowsPerPage }
 }
 
 /**
- * What is left in pieces of about the wanted size: no small rest, which would cost as many batches as a whole
- * one. `over` is how much of a piece they may share among them.
+ * The size of a piece if `left` is divided evenly into pieces of about the wanted size. This avoids a small
+ * last piece, which costs as much as a whole one. `over` is the part of a piece by which all may grow
+ * together.
  */
 const evenly = (left: number, wanted: number, over: number): number =>
   Math.ceil(left / Math.max(1, Math.ceil(left / wanted - over)))
 
 /**
- * How many light passes over each window: an update stays on its page (HOT) only where there is room, and a
- * full page gets room when the pass before has been pruned. Half the rows of a page, at most 9, since each
- * pass reads all of them (measured: nine passes over full pages gave a heap 20% larger, thirteen one 17%
- * larger in a tenth more time, a single one 106%); an odd number, because questions and answers alternate and
- * a pass of answers only finds the small holes of the questions.
+ * The number of light passes over each window. An update stays on its page (HOT) only if the page has free
+ * space, and a full page gets space when the previous pass was pruned. It is half the rows of a page, at most
+ * 9, because each pass reads all rows. (Measured: with nine passes over full pages the heap was 20% larger,
+ * with thirteen 17% larger in a tenth more time, with one 106%.) It is odd because questions and answers
+ * alternate, and a pass of answers would only find the small gaps of questions.
  */
 export const passesFor = (updatesTable: boolean, rowsPerPage: number, pages: number): number => {
   if (!updatesTable || pages <= 64) return 1

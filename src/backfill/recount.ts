@@ -9,8 +9,8 @@ import { contentCountSpec } from './content_counts.js'
 import { type ContentCount, type Counted, storedContentCounts, unitCounts } from './content_counts.sql.js'
 
 /**
- * Counts and hashes again, unit by unit, what was there when a backfill ended, and finds which units differ.
- * The application goes on writing, so a difference is something to look at and not a fault.
+ * Counts and hashes again, by unit, the rows that existed when a backfill ended, and reports units that
+ * differ. The application continues to write, so a difference is no error by itself.
  */
 export async function recount(ctx: Context, connection: Connection, track: Track): Promise<Probed> {
   const probed: Probed = { found: [], tables: [], findings: [], skipped: null }
@@ -40,10 +40,11 @@ export async function recount(ctx: Context, connection: Connection, track: Track
 
 const noRows: Counted = { rows: 0, hash: '0' }
 
-/** How a unit differs from what the backfill has left; null where it does not. */
+/** How a unit differs from the stored counts; null if it does not. */
 function countDifference(then: ContentCount, now: ContentCount): string | null {
   if (now.rows <= then.rows) return differs(then, now, `of ${plural(then.rows, 'row')}`)
-  // rows that came since are what an application is for, and hide nothing where rows are dated
+  // new rows are normal; if rows have a time they cannot hide a loss, because older rows are counted
+  // separately
   return (
     then.past &&
     differs(then.past, now.past ?? noRows, `of the ${plural(then.past.rows, 'row')} from before it`)

@@ -10,31 +10,34 @@ import { hasPending, knownBytes } from './pending.sql.js'
 import { readPendingSpec } from './pending_spec.js'
 import { wasTakenAway } from './taken_away.js'
 
-/** What was found when finished backfills were asked for rows to do again. */
+/** The finished backfills that have pending rows again. */
 export interface Reopened {
   /** Names of those that have some. */
   found: string[]
-  /** Those that run once more: also every backfill after the first, which may feed on what that one makes. */
+  /**
+   * Names of those that run again. These include every backfill after the first, because it may use what that
+   * one writes.
+   */
   names: Set<string>
-  /** Those that could not be answered in the given time. */
+  /** Names of those whose query exceeded the time limit. */
   unknown: string[]
-  /** Those of which the server refused the question, with its words: nobody knows whether they are done. */
+  /** Those whose query failed, with the server's error: it is unknown whether they are finished. */
   failed: { name: string; sqlstate: string; reason: string }[]
-  /** Longest time that each of them was given, in milliseconds. */
+  /** Time limit of each query, in milliseconds. */
   limitMs: number
 }
 
-/** Longest question in passing, in milliseconds: where an index answers it takes one. */
+/** Shortest time limit, in milliseconds. With an index the query takes about one. */
 const inPassingMs = 1000
-/** Without one it reads a table: so many bytes a millisecond, on hardware that nobody would call fast. */
+/** Bytes that a query without an index reads per millisecond, on slow hardware. */
 const bytesPerMs = 32 * 1024
-/** Nobody who runs a command with nothing to do waits longer for each question. */
+/** Longest time limit, in milliseconds, because a command with nothing to do waits for each query. */
 const mostPassingMs = 60_000
 
 /**
- * Asks each finished backfill of a track for one row that is to do again: a row that came since, or one whose
- * reason for being set aside is no longer true. Without an index that is a scan of the table up to the first
- * such row, so it has a time limit, which grows with the tables where none is given; 0 is none.
+ * Looks in each finished backfill of a track for one pending row: a new one, or one that lost the reason for
+ * its quarantine. Without an index this scans the table up to the first such row, so it has a time limit. If
+ * none is given, it grows with the size of the tables; 0 means none.
  */
 export async function reopenedBackfills(
   connection: Connection,
@@ -58,7 +61,9 @@ export async function reopenedBackfills(
   return again
 }
 
-/** How long a question may take that reads the largest of these backfills' tables from end to end. */
+/**
+ * The time limit for a query that reads the largest of these backfills' tables completely, in milliseconds.
+ */
 async function passingMs({ sql }: Connection, finished: Migration[]): Promise<number> {
   const bytes = await knownBytes(sql, [...new Set(finished.map(m => m.backfill!.table))])
   return Math.round(Math.min(inPassingMs + bytes / bytesPerMs, mostPassingMs))
@@ -66,7 +71,7 @@ async function passingMs({ sql }: Connection, finished: Migration[]): Promise<nu
 
 type Answer = 'yes' | 'no' | 'unknown' | { sqlstate: string; reason: string }
 
-/** All of them in one message; one by one where one of them has no answer. */
+/** Runs all queries in one message; if one fails, each separately. */
 async function areToDoAgain(
   connection: Connection,
   asked: { track: Track; applied: { has(name: string): boolean }; timeoutMs: number },
@@ -92,7 +97,7 @@ async function areToDoAgain(
   }
 }
 
-/** Where a later step has taken away what a backfill names, its rows went with it. Nothing else is a "no". */
+/** The answer for a query that failed. It is "no" only if a later step dropped what the backfill names. */
 async function answerOf(
   { sql }: Connection,
   { track, applied }: { track: Track; applied: { has(name: string): boolean } },
@@ -105,10 +110,10 @@ async function answerOf(
   return causeOf(error)
 }
 
-/** SQLSTATEs of a time limit, of the statement or of a lock. */
+/** SQLSTATEs of a statement timeout and a lock timeout. */
 const timeLimits = ['57014', '55P03']
 
-/** What a report says of them. */
+/** The findings about reopened backfills. */
 export const reopenedFindings = (
   { found, unknown, failed, limitMs: ms }: Reopened,
   stops = false,

@@ -3,13 +3,16 @@ import { Failure } from '../model/failure.js'
 import type { BatchSize } from './batch_size.js'
 import type { Job } from './job.js'
 
-/** How long a server may lack disk space or memory, in milliseconds: somebody has to make room otherwise. */
+/**
+ * How long a server may lack disk space or memory, in milliseconds, before the run ends and a person must
+ * act.
+ */
 const shortageMs = 10_000
 
 /**
- * Tries again while other transactions are in the way, with growing jittered pauses, up to the lock budget;
- * for a shorter time while the server lacks something. Throws LOCK_TIMEOUT, or INTERRUPTED where somebody
- * asked it to stop.
+ * Repeats work while other transactions are in the way, with growing, randomised pauses, up to the lock
+ * budget. If the server lacks a resource, the limit is `shortageMs`. Throws LOCK_TIMEOUT, or INTERRUPTED if
+ * the run is to stop.
  */
 export async function retryContention<T>(
   job: Job,

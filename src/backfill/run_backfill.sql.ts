@@ -23,38 +23,37 @@ export interface BackfillRow {
   state: 'running' | 'paused' | 'failed' | 'done'
   passes: number
   rows: number
-  /** Seconds since it began while it runs, else the seconds that were worked. */
+  /** Seconds since it began while it runs, else the seconds of work. */
   seconds: number
-  /** Why it is slow or waits, as its last run said. */
+  /** Why it is slow or waits, as its last run reported. */
   advice: string | null
-  /** The pace of the invocation that is or was last at work; null before it has reported one. */
+  /** The pace of the current or last invocation; null before the first report. */
   pace: Pace | null
   ranges: number
   rangesDone: number
   batches: number
-  /** Rows that were set aside with the file's reason. */
+  /** Rows that were quarantined with a reason. */
   quarantined: number
   /** Rows that failed. */
   failed: number
   /**
-   * Units counted at the end, their rows and the order-free hash of their content; 0
-   * units when they were not.
+   * Units that were counted at the end; 0 if they were not. `countedRows` and the hash are of their content.
    */
   countedUnits: number
   countedRows: number
   countedHash: string
-  /** Pages finished and pages in all, for progress. */
+  /** Finished pages, and all pages. */
   pagesDone: number
   pages: number
 }
 
-/** The newest backfill of a migration, with its sums; of all migrations without a name. */
+/** The newest backfill of a migration, with its sums. Without a name, of all migrations. */
 export async function readBackfills(
   sql: Db,
   track: string,
   migration: string | null,
 ): Promise<BackfillRow[]> {
-  // an older ledger, read before a run has upgraded it, has no list of them
+  // a ledger of an older version has no list of failed rows
   const failedColumn = (await relationExists(sql, 'rethread_archive.failed_rows'))
     ? sql`(select count(*)::int from rethread_archive.failed_rows f
         where f.track = b.track and f.migration = b.migration)`
@@ -64,7 +63,7 @@ export async function readBackfills(
       b.id, b.track, b.migration, b.passes,
       case when b.state = 'running' and exists (select from rethread.pauses p where p.track = b.track)
         then 'paused' else b.state end as state, b.rows + r.rows as rows, b.advice,
-      -- an older ledger, read before a run has upgraded it, has no such column
+      -- a ledger of an older version has no such column
       case when b.state = 'running' then to_jsonb(b) -> 'pace' end as pace,
       case when b.seconds = 0 and b.state <> 'done' then extract(epoch from clock_timestamp() - b.started_at)::float8 else b.seconds end as seconds,
       t.units as "countedUnits", t.rows as "countedRows", t.hash as "countedHash",
@@ -94,8 +93,8 @@ export async function readBackfills(
 }
 
 /**
- * Opens the backfill of a migration and cuts its heaps in ranges. An open one is taken up as it is; one that
- * was done and has rows to do again keeps its ranges and counts, so that only the sweep looks for them.
+ * Opens the backfill of a migration and divides its heaps into ranges. An open one is continued. One that was
+ * done and has pending rows again keeps its ranges and counts, and only the sweep looks for the rows.
  */
 export async function openBackfill(
   sql: Db,
@@ -125,11 +124,11 @@ export async function openBackfill(
   return made!.id
 }
 
-/** Most pages of a range, the piece that a worker claims: 16 MB. */
+/** Most pages of a range, the part that a worker claims: 16 MB. */
 export const rangePages = 2048
 /**
- * Cuts what no range covers yet of each heap, up to its present end. Towards the end the ranges become
- * shorter, an eighth of what is left but no less than `leastPages`, so that workers end together.
+ * Divides what no range covers yet of each heap, up to its current end. Ranges become shorter towards the
+ * end, so that workers finish together: an eighth of what is left, but at least `leastPages`.
  */
 export async function createRanges(
   sql: Db,
@@ -154,7 +153,7 @@ export async function createRanges(
   }
 }
 
-/** A range as a worker holds it. */
+/** A range that a worker has claimed. */
 export interface Range {
   id: number
   claim: number
@@ -167,8 +166,8 @@ export interface Range {
 }
 
 /**
- * A range that may be claimed: nobody has it, or the backend that had it is gone. Asked by its pid, for the
- * view over all backends took a claim 3 ms instead of 1.
+ * A range that may be claimed: nobody has it, or the backend that had it is gone. The backend is looked up by
+ * its pid, because reading all of pg_stat_activity made a claim take 3 ms instead of 1.
  */
 const claimable = `(
   n.state = 'pending'
@@ -179,8 +178,8 @@ const claimable = `(
 )`
 
 /**
- * Claims the next range, with a new number: whatever a former claimant still sends carries the old one and is
- * refused. SKIP LOCKED is right on ranges; on data rows it would lose them.
+ * Claims the next range under a new number. Requests of an earlier claimant have the old number and are
+ * refused. SKIP LOCKED is right for ranges; for rows of data it would skip some.
  */
 export async function claimRange(sql: Db, backfill: number): Promise<Range | null> {
   const [row] = await sql.unsafe<Range[]>(
@@ -202,19 +201,19 @@ export async function claimRange(sql: Db, backfill: number): Promise<Range | nul
   return row ?? null
 }
 
-/** Ranges that other backends are still at work on. */
+/** Number of ranges that other backends still process. */
 export async function rangesElsewhere(sql: Db, backfill: number): Promise<number> {
   const [row] = await sql<{ n: number }[]>`
     select count(*)::int as n from rethread.ranges where backfill = ${backfill} and state = 'claimed'`
   return row!.n
 }
 
-/** Keeps the present advice and pace for `status`, which another process asks for. */
+/** Stores the current advice and pace, which `status` reads in another process. */
 export async function notePace(sql: Db, backfill: number, advice: string | null, pace: Pace): Promise<void> {
   await sql`update rethread.backfills set advice = ${advice}, pace = ${sql.json(pace as never)} where id = ${backfill}`
 }
 
-/** Starts all ranges again, for a further pass of the closing sweep. Rows written are kept in the sum. */
+/** Resets all ranges for another pass of the closing sweep. The sum of rows written is kept. */
 export async function resetRanges(sql: Db, backfill: number): Promise<void> {
   await sql`
     with old as (
@@ -228,7 +227,7 @@ export async function resetRanges(sql: Db, backfill: number): Promise<void> {
     update rethread.backfills b set rows = b.rows + old.rows from old where b.id = ${backfill}`
 }
 
-/** Adds time spent, or closes the backfill. */
+/** Adds time that was spent, or closes the backfill. */
 export async function updateBackfill(
   sql: Db,
   backfill: number,
@@ -243,9 +242,7 @@ export async function updateBackfill(
     where id = ${backfill}`
 }
 
-/**
- * Closes what is open of a migration that is rolled back, so that the next run starts from the first page.
- */
+/** Closes an open backfill of a migration that is rolled back. The next run starts from the first page. */
 export async function closeBackfill(sql: Db, track: string, migration: string): Promise<void> {
   await sql`
     update rethread.backfills set state = 'done', finished_at = clock_timestamp()
@@ -253,7 +250,7 @@ export async function closeBackfill(sql: Db, track: string, migration: string): 
   await forgetFailed(sql, track, migration)
 }
 
-/** Sets or lifts the pause of a track's backfills; true when that changed anything. */
+/** Pauses or resumes the backfills of a track. Returns true if that changed anything. */
 export async function pauseBackfills(sql: Db, track: string, pause: boolean): Promise<boolean> {
   const result = pause
     ? await sql`insert into rethread.pauses (track) values (${track}) on conflict do nothing`
@@ -268,12 +265,12 @@ export async function isPaused(sql: Db, track: string): Promise<boolean> {
   return row!.paused
 }
 
-/** Brings the planner's statistics up to date after a bulk change. */
+/** Updates the planner's statistics after a bulk change. */
 export async function analyze(sql: Db, table: string): Promise<void> {
   await sql.unsafe(`analyze ${table}`)
 }
 
-/** Whether a table holds no row at all. */
+/** Whether a table has no rows. */
 export async function isEmpty(sql: Db, table: string): Promise<boolean> {
   const [row] = await sql.unsafe<{ empty: boolean }[]>(`select not exists (select from ${table}) as empty`)
   return row!.empty

@@ -24,7 +24,7 @@ import { allRanges, canary } from './walk_pages.js'
 
 /** How one invocation ended. */
 interface Backfilled {
-  /** `failed`: rows are left that nothing explains; the same command tries them again. */
+  /** `failed`: rows are left without a reason. The same command tries them again. */
   outcome: 'done' | 'interrupted' | 'partial' | 'failed'
   result: BackfillResult
   /** Rows that this invocation wrote. */
@@ -83,17 +83,20 @@ async function noRowsFinding(run: Run, migration: Migration): Promise<Finding[]>
     : []
 }
 
-/** How often a connection may be lost again before a row was done. */
+/** How often a connection may be lost in succession without a row being processed. */
 const mostIdleReconnects = 5
 
-/** Works until done, paused or interrupted; a lost connection is taken up again from the checkpoint. */
+/**
+ * Works until the backfill is done, paused or interrupted. After a lost connection it continues from the
+ * checkpoint.
+ */
 async function untilDone(job: Job): Promise<Backfilled['outcome']> {
   const { run } = job
   let rows = -1
   let idle = 0
   for (;;) {
     try {
-      // in here, so that a connection lost in it is taken up again too
+      // inside the loop, because the connection may be lost here too
       if (!job.helper && job.passes > 1)
         await holdBackAnalyze(run, await heapsOf(run.writer.sql, job.migration.backfill!.table))
       if (job.options.unit !== null) {
@@ -113,10 +116,10 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
       await countContent(job)
       return 'done'
     } catch (error) {
-      // what the batch waited for is not waited for any longer; the checkpoint is where it was
+      // the run is to stop, so the batch is given up; the checkpoint has not moved
       if (error instanceof Failure && error.finding.code === 'INTERRUPTED') return 'interrupted'
       if (!isLost(error) && !run.writer.lost) throw fileFault(job, error)
-      // what ends every connection at the same place would end them for ever
+      // give up if every connection is lost at the same place
       idle = job.progress.rows === rows ? idle + 1 : 0
       rows = job.progress.rows
       if (idle >= mostIdleReconnects) throw fileFault(job, error)
@@ -126,7 +129,7 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
   }
 }
 
-/** A backfill that contracts has mostly nothing to do: one look instead of a walk over the whole table. */
+/** A contract backfill usually has nothing to do: one query replaces the walk over the whole table. */
 async function nothingPending(job: Job): Promise<boolean> {
   return (
     job.migration.phase === 'contract' && (await countPending(job.run.writer.sql, pendingScanOf(job))) === 0

@@ -3,8 +3,8 @@ import { ofPointedRow, relationExists } from '../database/catalog.sql.js'
 import { type Db, ident } from '../database/types.js'
 
 /**
- * Whether a row has another one that points at it. As a list of values, not row by row: it is asked of few
- * rows, and mostly no index leads from a row to what points at it.
+ * SQL that is true if another row references a row. It compares with a list of values, because there are few
+ * rows and the referencing columns usually have no index.
  */
 export function isReferenced(alias: string, table: string, references: ReferencingKey[]): string {
   if (references.length === 0) return 'false'
@@ -12,7 +12,7 @@ export function isReferenced(alias: string, table: string, references: Referenci
     const own = (row: string) => `(${r.parentColumns.map(c => `${row}.${ident(c)}`).join(', ')})`
     const theirs = r.columns.map(c => `rethread_child.${ident(c)}`)
     const filled = theirs.map(c => `${c} is not null`)
-    // a row that points at itself goes with itself
+    // a row that references itself does not count
     const others =
       r.table === (r.parent ?? table)
         ? [
@@ -25,7 +25,7 @@ export function isReferenced(alias: string, table: string, references: Referenci
   return `coalesce(${asked.join(' or ')}, false)`
 }
 
-/** How many rows the last report of a run said that a backfill takes out; null where none did. */
+/** The number of rows in the last report of a run that a backfill removes; null if there is none. */
 export async function announcedRows(sql: Db, track: string, migration: string): Promise<number | null> {
   if (!(await relationExists(sql, 'rethread.announced'))) return null
   const [row] = await sql<{ rows: number }[]>`
@@ -33,7 +33,7 @@ export async function announcedRows(sql: Db, track: string, migration: string): 
   return row?.rows ?? null
 }
 
-/** Keeps how many rows a report has named: consent by name alone is for no more than these. */
+/** Stores the number of rows in a report. Consent without a number is for at most these. */
 export async function announceRows(sql: Db, track: string, migration: string, rows: number): Promise<void> {
   await sql`
     insert into rethread.announced (track, migration, rows) values (${track}, ${migration}, ${rows})

@@ -15,8 +15,8 @@ import { pendingScanOf, readPendingSpec, takesOut } from './pending_spec.js'
 import { announcedRows } from './take_out.sql.js'
 
 /**
- * A backfill that takes rows out copies every one of them first; its statement deletes only what was copied.
- * Throws CONSENT_NEEDED where they are more than the report named that the consent answers.
+ * Copies all rows that a backfill removes, before its statement deletes those that were copied. Throws
+ * CONSENT_NEEDED if there are more than in the report that the consent answers.
  */
 export async function copyBeforeDeletion(job: Job): Promise<void> {
   const { run, pending, options } = job
@@ -34,7 +34,7 @@ export async function copyBeforeDeletion(job: Job): Promise<void> {
   })
 }
 
-/** The refusal of rows that others point at: a copy of them would not have those. */
+/** Refuses rows that others reference, because a copy would not include the others. */
 async function referenced(sql: Db, m: Migration, spec: PendingSpec): Promise<Finding[]> {
   const rows = await countReferenced(sql, spec)
   if (rows === 0) return []
@@ -42,7 +42,7 @@ async function referenced(sql: Db, m: Migration, spec: PendingSpec): Promise<Fin
   return [finding('ROWS_REFERENCED', spec.table, { rows, by, migration: m.name })]
 }
 
-/** Rows that the steps of a plan would take out and that others point at. */
+/** Findings for rows that the steps of a plan would remove and that others reference. */
 export async function referencedRows(connection: Connection, track: Track, plan: Plan): Promise<Finding[]> {
   const found: Finding[] = []
   for (const m of plan.steps.map(s => s.migration).filter(takesOut))
@@ -50,7 +50,7 @@ export async function referencedRows(connection: Connection, track: Track, plan:
   return found
 }
 
-/** The refusal: which rows, and how many more than the report named. */
+/** The refusal, with the rows and how many more they are than in the report. */
 const moreThanKnown = (m: Migration, rows: number, known: number, consent: Consent): Finding[] =>
   wants(
     m.track,
@@ -66,8 +66,8 @@ const moreThanKnown = (m: Migration, rows: number, known: number, consent: Conse
   )
 
 /**
- * The plan with the number of rows that its steps, and those after it, take out now. A number is missing
- * where it is not known yet: the table or its column is made by a step before.
+ * Adds to the plan how many rows its steps, and those after it, remove now. There is no number if an earlier
+ * step creates the table or a column first.
  */
 export async function withLeavingRows(connection: Connection, track: Track, plan: Plan): Promise<Plan> {
   const leaving = new Map<string, number>()
@@ -87,8 +87,8 @@ export async function withLeavingRows(connection: Connection, track: Track, plan
 }
 
 /**
- * What a table says of a backfill; null where a step before, which has not run yet, makes what it asks for.
- * Throws SQL_ERROR where the server refuses the question for another reason.
+ * The result of a query about a backfill's table. Null if an earlier step, which has not run yet, creates
+ * what it needs. Throws SQL_ERROR for any other error.
  */
 async function askedOf<T>(
   connection: Connection,
@@ -115,10 +115,10 @@ async function askedOf<T>(
   }
 }
 
-/** SQLSTATEs of a table, a column, a function or a schema that is not there. */
+/** SQLSTATEs of a table, column, function or schema that does not exist. */
 const notThere = ['42P01', '42703', '42883', '3F000']
 
-/** What the consent given so far does not cover: more rows than the report named. */
+/** CONSENT_NEEDED for rows that the consent does not cover, because the last report had fewer. */
 export async function judgeLeaving(connection: Connection, plan: Plan, consent: Consent): Promise<Finding[]> {
   const findings: Finding[] = []
   if (!consent.allow.has('QUARANTINES_ROWS')) return findings

@@ -1,14 +1,14 @@
 import type { Db } from '../database/types.js'
 import { partText } from '../model/table_name.js'
 
-/** What a question names: relations, their columns, and functions, all with a schema and as SQL. */
+/** The relations, columns and functions that a query names, with their schemas, as SQL. */
 export interface NamesAsked {
   relations: string[]
   columns: { relation: string; column: string }[]
   functions: string[]
 }
 
-/** The names, as SQL, that the catalog lacks: of a relation that is not there, not each of its columns. */
+/** Of these names: those that are not in the catalog. Of a missing relation, its columns are not listed. */
 export async function missingNames(
   sql: Db,
   { relations, columns, functions }: NamesAsked,
@@ -30,7 +30,7 @@ export async function missingNames(
   return rows.map(r => r.name)
 }
 
-/** The question that a finished backfill is asked, as a statement for the parser: it is never run. */
+/** The query for pending rows of a finished backfill, as a text for the parser only. */
 export const pendingQuestion = (
   table: string,
   alias: string,

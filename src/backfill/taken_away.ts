@@ -16,16 +16,16 @@ import { namesIn, partText } from '../model/table_name.js'
 import { missingNames, type NamesAsked, pendingQuestion } from './taken_away.sql.js'
 
 /**
- * Whether the server refused a question about a backfill because a later step has taken away what it names.
- * Proven, not read from the error: the catalog lacks something that the question names, and a later step that
- * was applied drops or moves exactly that. Anything else that is missing is a fault, of the file or of ours.
+ * Whether a query about a backfill failed because a later step dropped what it names. The error alone is no
+ * proof: the catalog must lack a name of the query, and an applied later step must drop or move it. Any other
+ * missing name is an error in a file or in rethread.
  */
 export async function wasTakenAway(
   sql: Db,
   error: unknown,
   backfill: { track: Track; migration: Migration; applied: { has(name: string): boolean }; alias: string },
 ): Promise<boolean> {
-  // table, column, function or schema that is not there
+  // a table, column, function or schema does not exist
   if (!isSqlState(error, '42P01', '42703', '42883', '3F000')) return false
   const { track, migration, applied, alias } = backfill
   const at = track.migrations.indexOf(migration)
@@ -36,7 +36,7 @@ export async function wasTakenAway(
   return missing.some(name => taken(name))
 }
 
-/** What a question about the pending rows of a backfill names. */
+/** What a query for the pending rows of a backfill names. */
 async function namesAsked(m: Migration, alias: string): Promise<NamesAsked> {
   const { table, pending, reason } = m.backfill!
   const [question] = await statementsOrNone(pendingQuestion(table, alias, pending, reason))
@@ -60,7 +60,7 @@ async function namesAsked(m: Migration, alias: string): Promise<NamesAsked> {
   return { relations: [...relations], columns, functions: [...functions] }
 }
 
-/** Whether statements drop or move something, by its name as SQL. */
+/** Returns whether statements drop or move an object, by its name as SQL. */
 function takenBy(statements: Statement[]): (name: string) => boolean {
   const names = new Set<string>()
   const words = new Set<string>()

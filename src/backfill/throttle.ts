@@ -1,12 +1,12 @@
 import type { Vitals } from './health_monitor.sql.js'
 
-/** What to do: go on, leave pauses, or wait; and why, in a few words for the progress line. */
+/** Whether to continue, to rest more, or to wait; and the reasons, in a few words for the progress line. */
 export interface Advice {
   level: 'go' | 'slow' | 'stop'
   /** How long to rest at least, as a multiple of the work. */
   rest: number
   reasons: string[]
-  /** Signals that this role or server does not show: not taken for healthy. */
+  /** Signals that this role or server does not show. They do not count as healthy. */
   unknown: string[]
 }
 
@@ -14,8 +14,7 @@ const second = 1
 const megabyte = 2 ** 20
 
 /**
- * What the server writes to its WAL beside what it is meant to, both in bytes a second; null
- * while nothing is known or set.
+ * The rate at which the server writes WAL, and the limit, in bytes per second. Null if unknown or not set.
  */
 export interface WalRate {
   now: number | null
@@ -23,8 +22,8 @@ export interface WalRate {
 }
 
 /**
- * Limits: above the first slow down, above the second wait. Sources: GitLab's 42 segments,
- * Supabase's 4 GB of WAL for slots.
+ * Limits: above the first, slow down; above the second, wait. Sources: GitLab's 42 segments, Supabase's 4 GB
+ * of WAL for slots.
  */
 const limits = {
   replicaLag: [10 * second, 60 * second],
@@ -35,16 +34,15 @@ const limits = {
 } as const
 
 /**
- * How long to rest, as a multiple of the work: half as long again while somebody else works beside us,
- * whose commits wait for the core that we compute on (docs/backfill.md, Beside an application); twice that
- * while something is amiss.
+ * How long to rest, as a multiple of the work. `beside`: while another session is active, whose commits wait
+ * for the same core (docs/backfill.md, Beside an application). `amiss`: while a signal is above its limit.
  */
 const rests = { beside: 1.5, amiss: 3 } as const
 
-/** The advice where nothing could be seen: go on with care. */
+/** The advice if the signals cannot be read: continue slowly. */
 export const unseen: Advice = { level: 'slow', rest: rests.amiss, reasons: [], unknown: ['health signals'] }
 
-/** Pure: the advice that follows from what was seen. */
+/** Pure: the advice for the observed signals. */
 export function advise(now: Vitals, throttle: boolean | null, wal: WalRate): Advice {
   const reasons: string[] = []
   const unknown: string[] = []
@@ -86,7 +84,7 @@ export function advise(now: Vitals, throttle: boolean | null, wal: WalRate): Adv
   if (now.others !== 0) say('slow', `others at work: ${now.others ?? 'unknown'}`, rests.beside)
   if (throttle === true) say('stop', '--throttle-query says stop')
   if (throttle === null) {
-    // a brake that cannot be asked is on
+    // if the throttle query has no answer, stop
     level = 'stop'
     rest = Math.max(rest, rests.amiss)
     unknown.push('--throttle-query')

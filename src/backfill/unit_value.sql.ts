@@ -1,7 +1,7 @@
 import type { Db } from '../database/types.js'
 import type { KeyColumn } from './walk_keys.sql.js'
 
-/** A value as the type of its column writes it. */
+/** A value in the text form of its column's type. */
 export async function unitText(sql: Db, { type }: KeyColumn, value: string): Promise<string> {
   const [row] = await sql.unsafe<{ text: string }[]>(`select $1::text::${type}::text as text`, [value])
   return row!.text

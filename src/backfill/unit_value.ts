@@ -6,8 +6,8 @@ import { hasUnit, unitText } from './unit_value.sql.js'
 import { type KeyColumn, keyColumns } from './walk_keys.sql.js'
 
 /**
- * The value of a unit, such as a workspace's id, as its column writes it: what a person typed in capitals is
- * the same. Throws UsageError, which names what was typed, where the column's type refuses it.
+ * The value of a unit, such as a workspace's id, in the text form of its column: a uuid may be typed in
+ * capitals. Throws UsageError if the column's type refuses it.
  */
 export async function readUnit(sql: Db, unit: KeyColumn, value: string): Promise<string> {
   try {
@@ -19,8 +19,8 @@ export async function readUnit(sql: Db, unit: KeyColumn, value: string): Promise
 }
 
 /**
- * The value of a canary's unit for each backfill that has one. Throws UsageError where no row of their tables
- * has it: a canary that finds nothing to do would call clean what it has not looked at.
+ * The value of a canary's unit for each backfill with units. Throws UsageError if no row has it: a canary
+ * without rows would otherwise report success.
  */
 export async function unitOfEach(
   sql: Db,

@@ -1,15 +1,12 @@
 import { type Db, ident } from '../database/types.js'
 
-/** A column of the key that a walk follows, quoted, with its type as `format_type` writes it. */
+/** A column of the key that a walk follows: its quoted name, and its type as `format_type` prints it. */
 export interface KeyColumn {
   name: string
   type: string
 }
 
-/**
- * True when a table has no pages of its own that could be walked: a foreign table, or one
- * that another server holds.
- */
+/** True for a table without pages of its own: a foreign table, or one with its rows on another server. */
 export async function lacksPages(sql: Db, table: string): Promise<boolean> {
   const [row] = await sql<{ foreign: boolean }[]>`
     select c.relkind = 'f' or exists (
@@ -19,7 +16,7 @@ export async function lacksPages(sql: Db, table: string): Promise<boolean> {
   return row!.foreign
 }
 
-/** The types of the named columns, in the given order; a column that is not there is left out. */
+/** The types of the named columns, in the given order. Columns that do not exist are left out. */
 export async function keyColumns(sql: Db, table: string, names: string[]): Promise<KeyColumn[]> {
   return sql<KeyColumn[]>`
     select format('%I', a.attname) as name, format_type(a.atttypid, a.atttypmod) as type
@@ -34,8 +31,8 @@ const values = (columns: KeyColumn[], from: number): string =>
   `(${columns.map((c, i) => `$${from + i}::text::${c.type}`).join(', ')})`
 
 /**
- * The rows after one key up to another (null: no bound on that side), of one unit if one is
- * named (its value comes last).
+ * A predicate for the rows after one key up to another; null means no bound. With a unit, only its rows (its
+ * value is the last parameter).
  */
 export function keyPredicate(
   alias: string,
@@ -57,8 +54,8 @@ export function keyPredicate(
 }
 
 /**
- * The key of the `limit`-th row after `after`; null when fewer are left. As text, so
- * that no precision is lost.
+ * The key of the `limit`-th row after `after`, as text so that no precision is lost. Null if fewer rows are
+ * left.
  */
 export async function nextKey(
   sql: Db,
@@ -76,6 +73,6 @@ export async function nextKey(
   return row?.key ?? null
 }
 
-/** The predicate of the one row with this key; its values begin at parameter `from`. */
+/** A predicate for the row with this key. Its values begin at parameter `from`. */
 export const atKey = (alias: string, columns: KeyColumn[], from: number): string =>
   `${tuple(alias, columns)} = ${values(columns, from)}`

@@ -9,16 +9,16 @@ import type { Job } from './job.js'
 import type { Range } from './run_backfill.sql.js'
 import { atKey, type KeyColumn, keyPredicate, nextKey } from './walk_keys.sql.js'
 
-/** What a walk along the primary key follows, and what it does between its batches. */
+/** A walk along the primary key, and what happens between its batches. */
 export interface Along {
   /** The key that it follows. */
   columns: KeyColumn[]
   batchSize: BatchSize
-  /** Tells a batch, leaves the application air; true when the walk must stop. */
+  /** Reports a batch and rests. Returns true if the walk must stop. */
   after(rows: number, ms: number): Promise<boolean>
 }
 
-/** Where a range is whose key was reached; no further key is the end. */
+/** The position in a range after a key; without a key, its end. */
 const reached = (range: Range, key: string[] | null): RangePosition => ({
   cursorPage: key === null ? range.toPage : range.cursorPage,
   cursorKey: key,

@@ -16,24 +16,24 @@ import { claimRange, isPaused, type Range, rangePages, rangesElsewhere } from '.
 import { type Along, walkKeys } from './walk_keys.js'
 import type { KeyColumn } from './walk_keys.sql.js'
 
-/** Most pages of a batch of a light pass: its window is visited once a pass and should stay in cache. */
+/** Most pages of a batch with light passes. Its window is read once per pass and should stay in cache. */
 const maxBatchPages = 1024
-/** How much longer than the target a batch that groups its rows may take: it locks no row in use. */
+/** How many times the target a batch that groups rows may take. It locks no rows in use. */
 const forGroups = 1.5
 /**
- * How long a batch of the first of several passes works, in milliseconds, before it waits for the log.
- * Whoever changes a page first after a checkpoint logs all of it, and a commit of the application waits until
- * all that is before it in the log is on the disk. Beside 12 ms and a flush of our own its p99 was 6.2 ms,
- * beside 60 ms without a flush 8.7. Where nobody waits, it would cost a sixth of the backfill's time.
+ * How long a batch of the first of several passes works, in milliseconds, before it waits for its WAL to be
+ * flushed. The first change of a page after a checkpoint logs the whole page, and a commit of the application
+ * waits until all earlier WAL is on disk. With 12 ms and a flush the application's p99 was 6.2 ms; with 60 ms
+ * and no flush 8.7 ms. Without an application beside it, this would cost a sixth of the backfill's time.
  */
 const firstPassMs = 12
 
-/** True when all ranges are done, false when somebody asked to stop. */
+/** Processes all ranges. Returns false if it was asked to stop. */
 export async function allRanges(job: Job): Promise<boolean> {
   const halt = { now: false }
   const ended = await inLanes(job, connection =>
     work(job, connection, halt).catch(error => {
-      // the others finish their batch and stop: the first fault is the one to report
+      // the others finish their batch and stop; the first error is reported
       halt.now = true
       throw error
     }),
@@ -41,7 +41,7 @@ export async function allRanges(job: Job): Promise<boolean> {
   return ended.every(Boolean)
 }
 
-/** Work on as many connections as there are workers; when all have ended, the first fault is thrown. */
+/** Runs work on one connection for each worker. When all have ended, throws the first error. */
 export async function inLanes<T>(job: Job, lane: (connection: Connection) => Promise<T>): Promise<T[]> {
   const connections: Connection[] = []
   try {
@@ -62,7 +62,7 @@ export async function inLanes<T>(job: Job, lane: (connection: Connection) => Pro
 /** One worker: claims ranges until there are none. */
 async function work(job: Job, connection: Connection, halt: { now: boolean }): Promise<boolean> {
   const target = job.run.ctx.batchTargetMs * (job.statement.groups ? forGroups : 1)
-  // on a busy machine rests of 20 ms would leave a batch 2 ms of work, and a group for each of its rows
+  // on a busy machine, rests of 20 ms would leave a batch 2 ms of work, and one group for each row
   const mostRestMs = job.statement.groups ? Number.POSITIVE_INFINITY : undefined
   const batchSize =
     job.passes > 1
@@ -74,7 +74,7 @@ async function work(job: Job, connection: Connection, halt: { now: boolean }): P
     if (await mustStop(job, connection, halt)) return false
     const range = await claimRange(connection.sql, job.id)
     if (!range) {
-      // another machine may still be at work on its last range; when it dies, that range is ours to claim
+      // another process may still work on its last range; if it ends early, that range can be claimed
       if (job.helper || (await rangesElsewhere(connection.sql, job.id)) === 0) return true
       await job.run.ctx.clock.sleep(100, job.run.ctx.signal)
       continue
@@ -90,7 +90,7 @@ async function work(job: Job, connection: Connection, halt: { now: boolean }): P
   }
 }
 
-/** What a walk along the key needs between its batches; the window counts rows. */
+/** What a walk along the key needs between its batches. Its batch size counts rows instead of pages. */
 function along(job: Job, connection: Connection, columns: KeyColumn[], halt: { now: boolean }): Along {
   const batchSize = makeBatchSize(job.run.ctx.batchTargetMs, 200, 50_000)
   return {
@@ -192,8 +192,8 @@ async function readWindowAgain(connection: Connection, at: Range, end: number): 
 const longest = (targetMs: number): number => Math.max(80, 1.5 * targetMs)
 
 /**
- * Only one unit, all its pages; the ranges stay as they are, so the whole backfill comes later. False when it
- * was stopped.
+ * Processes one unit on all pages. The ranges stay as they are for the whole backfill later. Returns false if
+ * it was stopped.
  */
 export async function canary(job: Job): Promise<boolean> {
   const { run, migration, statement, options } = job

@@ -4,15 +4,14 @@ import { describeIssue } from './config.js'
 import { nameSchemas } from './name_schemas.js'
 
 /**
- * Every word of an access file that could name a table, one it does not write to included: who asks
- * what such tables would fire had better ask too much. Parsing the file would cost a verification
- * more than all its checks.
+ * All words of an access file that may be names of tables, also of tables that it does not write. Too many
+ * names do no harm when triggers are looked up. Parsing the file would take longer than all checks.
  */
 export const personasIn = (text: string): string[] => [
   ...new Set(
     (text.match(/(?:"(?:[^"\n]|"")+"|\b[a-z_]\w*)(?:\.(?:"(?:[^"\n]|"")+"|[a-z_]\w*))?/gi) ?? []).flatMap(
       word => {
-        // what is between two quotes by chance is no name to some servers, which refuse to look for it
+        // a word between unrelated quotes may be no valid name, and some servers raise an error for it
         const parts = namesIn(word)
         return parts ? [dottedText(parts)] : []
       },
@@ -20,10 +19,7 @@ export const personasIn = (text: string): string[] => [
   ),
 ]
 
-/**
- * Validates what the last row of an access file says. zod is loaded only when there is one.
- * Gives the reason in words where it does not fit.
- */
+/** Validates the last row of an access file. Loads zod. Returns the reason in words if it is invalid. */
 export async function readAccess(json: unknown): Promise<{ access: Access } | { reason: string }> {
   const z = await import('./zod.js')
   const text = z.string()

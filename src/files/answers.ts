@@ -2,17 +2,17 @@ import { Failure } from '../model/failure.js'
 import { describeIssue } from './config.js'
 import { readJson } from './json.js'
 
-/** What a person has written down for `init`, in a file instead of on the command line. */
+/** The contents of a file of answers for `init`, which replaces options of the command line. */
 export interface Answers {
   track: string | null
   zone: string | null
-  /** As `--map` takes them: `chats=messages`. */
+  /** Entries as `--map` takes them: `chats=messages`. */
   map: string[]
-  /** By role, what the values of a column mean. */
+  /** The meaning of a column's values, by role. */
   values: Record<string, string>
 }
 
-/** Reads and validates a file of answers. Throws BAD_CONFIG with all that is wrong in it. */
+/** Reads and validates a file of answers. Throws BAD_CONFIG with everything that is wrong in it. */
 export async function readAnswers(path: string): Promise<Answers> {
   const read = readJson(path)
   if ('reason' in read) throw new Failure('BAD_CONFIG', path, read)

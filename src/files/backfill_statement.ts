@@ -3,34 +3,35 @@ import type { BackfillSpec } from '../model/project.js'
 import { partText } from '../model/table_name.js'
 import { type Node, parseStatements, relationName, scanTokens } from './statements.js'
 
-/** A backfill statement that the engine can restrict to a part of its table. */
+/** The statement of a backfill, which can be restricted to a part of its table. */
 export interface BackfillStatement {
-  /** The batched table as the statement calls it. */
+  /** The alias of the processed table, or its name. */
   alias: string
   /**
-   * True when the statement updates the batched table itself, so that several light passes pay (HOT updates).
+   * True if the statement updates the processed table itself. Then several passes with free space between
+   * them allow HOT updates.
    */
   updatesTable: boolean
-  /** True when the statement deletes rows of the batched table. */
+  /** True if the statement deletes rows of the processed table. */
   deletesTable: boolean
   /** The columns that an UPDATE sets; empty for other statements. */
   sets: string[]
   /** The table that the statement writes. */
   writes: string
   /**
-   * True when it inserts groups of rows: a batch writes each of its groups, so that
-   * more batches mean more rows.
+   * True if it inserts one row for each group of rows. Each batch writes its groups, so smaller batches write
+   * more rows.
    */
   groups: boolean
-  /** True when it returns rows. */
+  /** True if it has RETURNING. */
   says: boolean
-  /** True when it has a WITH of its own: it cannot be part of another, and may write other rows. */
+  /** True if it has a WITH. It cannot become part of another WITH then, and may write other rows. */
   hasWith: boolean
-  /** The statement with `predicate` added to its top-level WHERE. */
+  /** Returns the statement with `predicate` added to its top-level WHERE. */
   restrict: (predicate: string) => string
 }
 
-/** Words that end a WHERE clause at the same depth. ON ends it only before CONFLICT. */
+/** Words that end a WHERE clause at the same nesting depth. ON ends it only before CONFLICT. */
 const enders = new Set([
   'group',
   'having',
@@ -45,9 +46,7 @@ const enders = new Set([
   'except',
 ])
 
-/**
- * Finds the place where ranges go in. Throws BAD_BACKFILL with the reason when the file has no such place.
- */
+/** Finds the place for the predicate of a batch. Throws BAD_BACKFILL with the reason if there is none. */
 export async function readBackfillStatement(
   text: string,
   path: string,
@@ -83,12 +82,12 @@ export async function readBackfillStatement(
     restrict: predicate =>
       `${statement.text.slice(0, start)} ${predicate} and (${statement.text.slice(start, end).trim()}\n) ${statement.text.slice(end)}`.trimEnd(),
   }
-  // the grammar itself is the judge of whether the predicate went to the right place
+  // parse the result, to be sure that the predicate is in the right place
   await parseStatements(backfillStatement.restrict('true'))
   return backfillStatement
 }
 
-/** Words that may follow the table's name where it has no alias. */
+/** Words that may follow a table's name that has no alias. */
 const notAnAlias = new Set(
   'set where using cross inner left right full natural join on group order limit returning union tablesample'.split(
     ' ',
@@ -96,8 +95,8 @@ const notAnAlias = new Set(
 )
 
 /**
- * How a backfill's statement calls its table. A text that names the table once is read without the parser,
- * which a run with nothing to do does not load.
+ * The alias of the processed table in a backfill's statement. If the text names the table only once it is not
+ * parsed, because a run with nothing to do should not load the parser.
  */
 export async function aliasOf(text: string, path: string, spec: BackfillSpec): Promise<string> {
   const plain = text.replace(/--.*$/gm, '')
@@ -131,9 +130,7 @@ async function whereOf(text: string): Promise<{ start: number; end: number } | n
   return start === null ? null : { start, end: text.length }
 }
 
-/**
- * How the statement calls the batched table: as the target of UPDATE or DELETE, or in FROM at the top level.
- */
+/** The alias of the processed table, as the target of UPDATE or DELETE or in FROM at the top level. */
 function batchedAlias(node: Node, kind: string, table: string): { name: string; target: boolean } | null {
   const named = (range: Node | undefined) =>
     range && relationName(range) === table ? partText(range.alias?.aliasname ?? range.relname) : null
@@ -149,7 +146,7 @@ function batchedAlias(node: Node, kind: string, table: string): { name: string; 
   return null
 }
 
-/** The plain tables of a FROM item, joins opened up. */
+/** The plain tables of a FROM item, including those of joins. */
 function rangesIn(item: Node): Node[] {
   if (item.RangeVar) return [item.RangeVar]
   if (item.JoinExpr) return [...rangesIn(item.JoinExpr.larg ?? {}), ...rangesIn(item.JoinExpr.rarg ?? {})]

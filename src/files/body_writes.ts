@@ -9,21 +9,21 @@ import {
   visitNodes,
 } from './statements.js'
 
-/** What statements do to rows of tables, the bodies of functions and blocks included. */
+/** The changes that statements make to rows, including those in bodies of functions and DO blocks. */
 export interface RowChanges {
-  /** Tables that they update, delete from or merge into. */
+  /** Tables with UPDATE, DELETE or MERGE. */
   tables: Set<string>
-  /** Tables that they insert into. */
+  /** Tables with INSERT. */
   filled: Set<string>
-  /** By table, the columns that they give a value by name. */
+  /** By table, the columns that are assigned by name. */
   columns: Map<string, Set<string>>
-  /** Texts that change rows, or may, of a table that shows only when they run. */
+  /** Texts that may change rows of a table that is known only when they run. */
   unread: string[]
 }
 
 /**
- * The tables whose rows statements change, by their parse trees: those of SQL and PL/pgSQL bodies and of the
- * texts that EXECUTE runs, too. What does not parse, or names its table only at run time, is `unread`.
+ * The tables whose rows statements change. It reads parse trees, also those of SQL and PL/pgSQL bodies and of
+ * texts for EXECUTE. A text that does not parse, or whose table is known only when it runs, is in `unread`.
  */
 export async function rowChanges(statements: Statement[]): Promise<RowChanges> {
   const found: RowChanges = { tables: new Set(), filled: new Set(), columns: new Map(), unread: [] }
@@ -68,7 +68,7 @@ function noteColumns(
     if (t?.ResTarget?.name) columns.set(table, (columns.get(table) ?? new Set()).add(t.ResTarget.name))
 }
 
-/** The queries of a body, and the texts in what it runs as SQL. */
+/** Reads the queries of a PL/pgSQL body, and the literals of SQL that it executes. */
 async function readPlpgsql(tree: unknown, runs: boolean, found: RowChanges): Promise<void> {
   if (Array.isArray(tree)) for (const part of tree) await readPlpgsql(part, runs, found)
   else if (tree !== null && typeof tree === 'object')
@@ -84,14 +84,16 @@ async function readPlpgsql(tree: unknown, runs: boolean, found: RowChanges): Pro
     }
 }
 
-/** Statements of PL/pgSQL whose query is an expression that gives the text of a statement. */
+/** PL/pgSQL statements whose query is an expression for the text of a statement. */
 const runsText = new Set(['PLpgSQL_stmt_dynexecute', 'PLpgSQL_stmt_dynfors'])
 
-/** The literals of an expression that gives the text of a statement, those of format() with its places. */
+/**
+ * Reads the literals of an expression for the text of a statement, with placeholders of format() replaced.
+ */
 async function readRun(expression: string, found: RowChanges): Promise<void> {
   const texts: string[] = []
   const [select] = await parseStatements(`select ${expression}`)
-  // a text that begins with a value may be any statement
+  // a text that begins with a variable part may be any statement
   if (!beginsWithText(select!.node.targetList?.[0]?.ResTarget?.val))
     found.unread.push(`execute ${expression.trim()}`)
   visitNodes(select!.node, n => {
@@ -105,7 +107,7 @@ async function readRun(expression: string, found: RowChanges): Promise<void> {
     )
 }
 
-/** Whether an expression gives a text whose beginning is written in it. */
+/** Whether the beginning of the text is a literal in the expression. */
 function beginsWithText(value: Node | undefined): boolean {
   if (!value) return false
   const { A_Expr: joined, FuncCall: call, TypeCast: cast } = value
@@ -117,7 +119,7 @@ function beginsWithText(value: Node | undefined): boolean {
   return typeof text === 'string' && !/^\s*(?:%|$)/.test(text)
 }
 
-/** Stands where format() puts something: no name that people give. */
+/** Replaces a placeholder of format(). Unlikely to be the name of an object. */
 const putByFormat = 'rethread_place'
 
 async function readSql(text: string, found: RowChanges): Promise<void> {
@@ -129,6 +131,6 @@ async function readSql(text: string, found: RowChanges): Promise<void> {
   }
 }
 
-/** A text that can't be read, where it speaks of changing rows. */
+/** A text that cannot be parsed, if it contains UPDATE, DELETE or MERGE. */
 const changing = (text: string): string[] =>
   /\b(?:update|delete\s+from|merge\s+into)\b/i.test(text) ? [text.trim()] : []

@@ -1,27 +1,29 @@
 import { type Node, pathName, relationName, type Statement, strings, wordsOfBlock } from './statements.js'
 
 /**
- * What statements may have made, changed or dropped, by the names of the schema snapshot:
- * `public.chats.session_id`, a table or what is on it; `public.f(uuid)`, a function. What CASCADE takes along
- * and what code builds the names of is not known here.
+ * The objects that statements may have created, changed or dropped, by their names in the schema snapshot:
+ * `public.chats.session_id` for a table or something on it, `public.f(uuid)` for a function. It does not
+ * include what CASCADE drops, or names that code composes.
  */
 export class ChangedObjects {
-  /** Objects by their whole names. */
+  /** Objects by their full names. */
   readonly #names = new Set<string>()
-  /** Tables, views and schemas that may have changed with everything in them. */
+  /** Tables, views and schemas of which everything may have changed. */
   readonly #whole = new Set<string>()
-  /** Beginnings of names that the server makes up: `public.chats.chats_session_id_`. */
+  /** Prefixes of names that the server generates: `public.chats.chats_session_id_`. */
   readonly #prefixes = new Set<string>()
   /** Functions without their arguments. */
   readonly #functions = new Set<string>()
-  /** Indexes that were dropped, without the table that they were on. */
+  /** Dropped indexes, without their tables. */
   readonly #indexes = new Set<string>()
-  /** What blocks of code name. */
+  /** Words in DO blocks. */
   readonly #words = new Set<string>()
-  /** Tables whose children may have changed with them. */
+  /** Tables whose children may have changed too. */
   readonly #parents = new Set<string>()
 
-  /** `descents`: what inherits from what. A change of a table goes on to its children under other names. */
+  /**
+   * `descents` are pairs of parent and child. A change of a table applies to its children, under their names.
+   */
   constructor(statements: Statement[], descents: readonly { parent: string; child: string }[] = []) {
     for (const s of statements) this.#add(s)
     for (const parent of this.#parents)
@@ -119,10 +121,10 @@ export class ChangedObjects {
   #makesTable(node: Node): void {
     const table = relationName(node.relation)
     const elements: Node[] = node.tableElts ?? []
-    // columns of other tables
+    // columns come from other tables
     if (node.inhRelations || node.ofTypename || elements.some(e => e.TableLikeClause)) this.#whole.add(table)
     this.#names.add(table)
-    // keys and checks without a name
+    // constraints without a name get one with this prefix
     this.#prefixes.add(`${table}.${node.relation.relname}_`)
     for (const { ColumnDef: column, Constraint: constraint } of elements) {
       if (column) {
@@ -164,7 +166,7 @@ export class ChangedObjects {
   #alters(node: Node): void {
     const table = relationName(node.relation)
     this.#parents.add(table)
-    // row security, owner and settings are the table's own line
+    // row security, owner and settings are in the snapshot's line of the table
     this.#names.add(table)
     for (const { AlterTableCmd: cmd } of node.cmds ?? []) {
       const column = cmd.def?.ColumnDef?.colname ?? cmd.name
@@ -204,7 +206,7 @@ export class ChangedObjects {
         case 'AT_ReplicaIdentity':
           break
         default:
-          // indexes, constraints and policies go with a column, or change with its type
+          // indexes, constraints and policies are dropped with a column or change with its type
           this.#whole.add(table)
       }
     }
@@ -216,7 +218,7 @@ export class ChangedObjects {
       return
     }
     for (const object of node.objects ?? []) {
-      // a grant of columns is in their lines
+      // grants on columns are in the snapshot's lines of the columns
       if (object.RangeVar) {
         const table = relationName(object.RangeVar)
         this.#names.add(table)

@@ -4,14 +4,14 @@ import { createHash } from 'node:crypto'
 export const digestOf = (algorithm: 'sha1' | 'sha256', text: string): string =>
   createHash(algorithm).update(text).digest('hex')
 
-/** Of each byte, what it adds to a CRC32. */
+/** The CRC32 table: for each byte value, its contribution. */
 const crcOfByte = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte
   for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
   return crc
 })
 
-/** CRC32 of a text in UTF-8, without a sign. Node has one of its own only from version 22 on. */
+/** Unsigned CRC32 of a text in UTF-8. Node has its own only from version 22 on. */
 export function crc32(text: string): number {
   let crc = 0xffffffff
   for (const byte of Buffer.from(text)) crc = (crc >>> 8) ^ crcOfByte[(crc ^ byte) & 255]!

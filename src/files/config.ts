@@ -5,57 +5,57 @@ import type { Mapping } from '../model/mapping.js'
 import { type HistoryTool, historyTools } from '../model/other_tool.js'
 import { readJson } from './json.js'
 
-/** Values of `rethread.config.json`; each has a default, and a flag or the environment beats it. */
+/** Values of `rethread.config.json`. Each has a default; flags and environment variables take precedence. */
 export interface Config {
   track: string | null
   dir: string | null
-  /** Layout of the files in the folder; null for what they look like. */
+  /** Layout of the files in the folder. Null to detect it. */
   layout: string | null
-  /** Passed to every session as settings `rethread.<name>`, read by the SQL files. */
+  /** Settings that every session gets as `rethread.<name>` for the SQL files. */
   settings: Record<string, string>
-  /** First lock time-out of DDL in milliseconds; a queued lock stalls the application that long. */
+  /** First lock timeout of DDL in milliseconds. A waiting lock stalls the application at most that long. */
   lockTimeoutMs: number
   /** How long one step may try to get its locks, in seconds. */
   lockBudgetSeconds: number
-  /** Wanted duration of a backfill batch in milliseconds. */
+  /** Target duration of a backfill batch in milliseconds. */
   batchTargetMs: number
   /**
-   * Rows of a backfill that may fail before it stops: more mean that something else is wrong than the rows.
+   * How many rows of a backfill may fail before it stops. More failures point to another cause than the rows.
    */
   maxFailedRows: number
-  /** How long rows that fail are tried again with pauses, in seconds, before they count as failed. */
+  /** How long, in seconds, failing rows are tried again with pauses before they count as failed. */
   retryFailedSeconds: number
   /**
-   * WAL in MB a second, of the whole server, above which a backfill slows down and at twice of which it
-   * waits; null for no limit.
+   * WAL of the whole server in MB per second. Above it a backfill slows down; above twice the value it waits.
+   * Null for no limit.
    */
   walMbPerSecond: number | null
   /**
-   * What backfills do with triggers of the application that their rows would fire: `fire` wants
-   * FIRES_TRIGGERS allowed by name, `hold` holds them off in the sessions of the backfill alone.
+   * What to do with triggers of the application that a backfill would fire. `fire` needs FIRES_TRIGGERS to be
+   * allowed; `hold` disables them in the sessions of the backfill only.
    */
   triggers: 'fire' | 'hold'
-  /** Hazards of this level and above must be named by `--allow`. */
+  /** Hazards of this level and above must be allowed by `--allow`. */
   consentFrom: HazardLevel
-  /** Consent beyond `--allow` is needed for rollbacks: `--confirm` even on a terminal. */
+  /** True for a protected database: a rollback needs `--confirm` even on a terminal. */
   protected: boolean
   /**
-   * Free space of the server's disk in bytes, which SQL can't find out: an archive that may not fit is
-   * refused.
+   * Free space of the server's disk in bytes, which SQL cannot find out. An archive that may not fit is
+   * refused. Null if not configured.
    */
   diskFreeBytes: number | null
-  /** What `init` bound the names of a track to; `init` writes it, and `init --check` reads it. */
+  /** The names that `init` bound a track to. `init` writes it and `init --check` reads it. */
   mapping: Mapping
-  /** The tool whose history is written too, in the transaction of each step; null for none. */
+  /** The tool whose history is written too, in the transaction of each step. Null for none. */
   history: HistoryTool | null
-  /** Findings of checks that are known, by key, each with a reason and its last day. */
+  /** Accepted findings of checks, by key, each with the reason and the last day on which it is accepted. */
   accepted: { key: string; reason: string; until: string }[]
 }
 
-/** What a configuration file may hold: any of the values, the others keep their defaults. */
+/** The contents of a configuration file. Missing values have their defaults. */
 export type ConfigValues = { [Name in keyof Config]?: NonNullable<Config[Name]> | undefined }
 
-/** Where each value came from, for `doctor`. */
+/** The configuration, and the source of each value for `doctor`. */
 export interface ConfigRead {
   config: Config
   path: string | null
@@ -81,10 +81,10 @@ const defaults: Config = {
   accepted: [],
 }
 
-/** Name of the file looked for in the current folder. */
+/** Name of the configuration file in the working directory. */
 export const configName = 'rethread.config.json'
 
-/** Reads and validates the configuration. zod is loaded only when there is a file. */
+/** Reads and validates the configuration. Loads zod only if the file exists. */
 export async function readConfig(path: string, required: boolean): Promise<ConfigRead> {
   if (!existsSync(path)) {
     if (required) throw new Failure('BAD_CONFIG', path, { reason: noSuchFile })
@@ -159,7 +159,7 @@ export async function parseConfig(json: unknown, where: string): Promise<Config>
   return { ...defaults, ...given } as Config
 }
 
-/** One fault in words: zod/mini brings none of its own, its locales would cost more than this. */
+/** One fault in words. zod/mini has no messages, and loading its locales would take longer. */
 export function describeIssue(issue: {
   code?: string
   path: PropertyKey[]
@@ -173,6 +173,6 @@ export function describeIssue(issue: {
   if (issue.code === 'unrecognized_keys')
     return `${at}: unknown ${issue.keys?.map(k => `\`${k}\``).join(', ')}`
   if (issue.code === 'invalid_type') return `${at}: wants ${issue.expected}`
-  // the message of a wrong key is that of its own check
+  // the message of an invalid key is in its own issue
   return `${at}: ${issue.code === 'invalid_key' && issue.issues ? issue.issues.map(i => i.message).join('; ') : issue.message}`
 }

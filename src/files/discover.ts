@@ -9,16 +9,16 @@ import { expectedPath } from './expected.js'
 import { discoverForeign, type Layouts } from './foreign_track.js'
 import { every, readCheck, readMigration, readRollback, type Source, sourceOf } from './read_file.js'
 
-/** Folders of a project; a track has one of its own in each. */
+/** The folders of a project. Each has one folder per track. */
 export const projectFolders = ['migrations', 'rollbacks', 'verify'] as const
 
-/** True when a folder has at least `migrations/`. */
+/** True if a folder has `migrations/`. */
 export const looksLikeProject = (root: string): boolean => existsSync(join(root, 'migrations'))
 
 /**
- * Reads the tracks under `migrations/`, `rollbacks/` and `verify/` of a folder. Only names, headers and
- * checksums: statements are parsed when something is to run (`lint.ts`). Every fault is gathered, none is
- * thrown. The checks that every track has come from the package's own folder, `packageRoot`.
+ * Reads the tracks under `migrations/`, `rollbacks/` and `verify/` of a folder. It reads names, headers and
+ * checksums; statements are parsed later (`lint.ts`). It collects all faults and throws none. The checks that
+ * every track has are read from the package's own folder, `home`.
  */
 export function discover(root: string, home = root, foreign: WantedLayouts | null = null): Project {
   const project = (foreign && foreignProject(root, foreign)) ?? ownProject(root)
@@ -30,13 +30,13 @@ export function discover(root: string, home = root, foreign: WantedLayouts | nul
   return project
 }
 
-/** The layouts of other tools, and the one that a person named (`tracks` for ours); else null. */
+/** The layouts of other tools, and the one that a person named (`tracks` for rethread's own); else null. */
 export interface WantedLayouts {
   layouts: Layouts
   wanted: string | null
 }
 
-/** The migrations of other tools that are to be read; null where the folder has tracks. */
+/** The migrations of other tools in the folder. Null if it has tracks of rethread. */
 function foreignProject(root: string, { layouts, wanted }: WantedLayouts): Project | null {
   if (wanted === tracksLayout || (wanted === null && hasTracks(root))) return null
   const project = discoverForeign(root, layouts, wanted)
@@ -52,10 +52,10 @@ function foreignProject(root: string, { layouts, wanted }: WantedLayouts): Proje
   return project
 }
 
-/** Name of our own layout, for `--layout`. */
+/** Name of rethread's own layout, for `--layout`. */
 export const tracksLayout = 'tracks'
 
-/** True when a folder holds tracks of ours: numbered files in folders of `migrations/`. */
+/** True if a folder has tracks of rethread: numbered files in folders of `migrations/`. */
 export const hasTracks = (root: string): boolean =>
   safeList(join(root, 'migrations')).some(
     entry =>
@@ -65,7 +65,7 @@ export const hasTracks = (root: string): boolean =>
       ),
   )
 
-/** Reads our own tracks. */
+/** Reads tracks of rethread. */
 function ownProject(root: string): Project {
   const faults: Finding[] = []
   const names = new Set<string>()
@@ -101,13 +101,13 @@ function readTrack(root: string, name: string, faults: Finding[]): Track {
   return track
 }
 
-/** The faults that show when files are seen side by side. */
+/** Finds faults between the files of a track. */
 function judgeTrack(track: Track, rollbacks: string[], faults: Finding[]): void {
   const names = new Set(track.migrations.map(m => m.name))
   for (const [i, m] of track.migrations.entries()) {
     const before = track.migrations[i - 1]
     if (before?.version === m.version) {
-      // with one version twice, tools record only the first
+      // of two files with the same version, tools record only the first
       faults.push(finding('DUPLICATE_VERSION', m.file.path, { other: before.file.path, version: m.version }))
     }
     if (before && phases.indexOf(m.phase) < phases.indexOf(before.phase)) {
@@ -158,7 +158,7 @@ function sqlFiles(root: string, folder: string, faults: Finding[]): Source[] {
     const path = `${folder}/${entry.name}`
     const place = join(root, path)
     const text = readFileSync(place, 'utf8')
-    // what is no UTF-8 is read as U+FFFD, which a text may have of its own
+    // a decoder replaces invalid UTF-8 by U+FFFD, which a valid text may contain too
     if (text.includes('\uFFFD') && !isUtf8(readFileSync(place))) {
       faults.push(finding('NOT_UTF8', path))
       continue
@@ -172,7 +172,7 @@ function sqlFiles(root: string, folder: string, faults: Finding[]): Source[] {
 
 const safeList = (folder: string) => (existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : [])
 
-/** The text of a file that a person names. Throws USAGE where it can't be read. */
+/** Reads a file that a person names. Throws USAGE if it cannot be read. */
 export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8')
@@ -182,7 +182,7 @@ export function readText(path: string): string {
   }
 }
 
-/** Folders in which other tools keep their migrations, below an application's own. */
+/** Folders in which other tools keep their migrations, below the application's folder. */
 const usualFolders = [
   'supabase/migrations',
   'prisma/migrations',
@@ -193,14 +193,14 @@ const usualFolders = [
   'migrations',
 ]
 
-/** A folder of an application in which migrations of another tool are; null where there is none. */
+/** The folder of an application in which another tool keeps its migrations. Null if there is none. */
 export const foreignFolder = (root: string): string | null =>
   usualFolders.find(folder => {
     const path = join(root, folder)
     return existsSync(path) && statSync(path).isDirectory() && hasSql(path)
   }) ?? null
 
-/** Whether a folder has a file of SQL, or a folder with one as Prisma and Diesel have them. */
+/** Whether a folder has an SQL file, or a folder with one, as in Prisma's and Diesel's layouts. */
 const hasSql = (path: string): boolean =>
   readdirSync(path, { withFileTypes: true }).some(entry =>
     entry.isDirectory()

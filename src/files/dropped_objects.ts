@@ -3,30 +3,28 @@ import { columnText, partText, type TableName, tableText } from '../model/table_
 import { type Node, pathTable, rangeTable, type Statement, strings } from './statements.js'
 
 /**
- * Something that a statement takes away. Names are those of the statement: what they lead
- * to, only the server knows.
+ * Something that a statement deletes. Names are as the statement has them; only the server can resolve them.
  */
 export type DroppedObject =
   | { kind: 'table'; table: TableName }
   | { kind: 'column'; table: TableName; column: string }
-  /** A column's values, which a change of its type computes from the old ones. */
+  /** The values of a column, replaced by a change of its type. */
   | { kind: 'values'; table: TableName; column: string }
   /**
-   * Rows of a table that stays; `kept` is the table of `rethread_archive` that the statement
-   * itself moves all of them to.
+   * Rows of a table that stays. `kept` is the table of `rethread_archive` to which the same statement moves
+   * all of them; null if it does not.
    */
   | { kind: 'rows'; table: TableName; by: 'DELETE' | 'TRUNCATE' | 'MERGE'; kept: TableName | null }
   /** A schema with everything in it. */
   | { kind: 'schema'; schema: string }
   | { kind: 'database'; name: string }
-  /** What is not known before the statement runs: what functions, triggers and CASCADE do. */
+  /** Not known before the statement runs: the effect of functions, triggers and CASCADE. */
   | { kind: 'unknown' }
 
 /**
- * Pure: what a statement takes away, and whether it may take away more than it names. The only reader of
- * DROP, DROP COLUMN, TRUNCATE and DELETE: hazards, the loss report, the archive and the refusal before
- * sending all ask here. Views, materialized views, sequences and foreign tables hold no rows of their own; a
- * detached partition stays as a table.
+ * Pure: what a statement deletes, and whether it may delete more than it names. All other code asks this
+ * function: hazards, the loss report, the archive, and the refusal before a statement is sent. Views,
+ * sequences and foreign tables hold no rows of their own. A detached partition remains a table.
  */
 export function droppedObjects(statement: Statement): DroppedObject[] {
   const { kind, node } = statement
@@ -45,14 +43,14 @@ export function droppedObjects(statement: Statement): DroppedObject[] {
     case 'ExplainStmt':
       return analyzes(node) ? ofQuery(node.query) : []
     case 'SelectStmt':
-      // a view may call anything
+      // a view may call any function
       return readsRelation(node) || callsUnknown(node) ? ofQuery({ [kind]: node }) : []
     default:
       return plainName.has(kind) ? [] : ofQuery({ [kind]: node })
   }
 }
 
-/** The name of an object as SQL, as hazards and `ours` have it; none for what has no name. */
+/** The names of an object as SQL, as in hazards and `ours`. Empty if it has no name. */
 export function objectText(o: DroppedObject): string[] {
   switch (o.kind) {
     case 'table':
@@ -70,10 +68,10 @@ export function objectText(o: DroppedObject): string[] {
   }
 }
 
-/** The key of what is taken away: its kind and its name as SQL. A column's values go like the column. */
+/** Identifies what is deleted: its kind and its name as SQL. A column's values have the key of the column. */
 export const keyOf = (kind: 'table' | 'column' | 'rows' | 'schema', name: string): string => `${kind} ${name}`
 
-/** The keys of an object; none for what nothing can permit. */
+/** The keys of an object. Empty for an object whose deletion can never be allowed. */
 export const keysOf = (o: DroppedObject): string[] =>
   o.kind === 'unknown' || o.kind === 'database'
     ? []
@@ -83,10 +81,7 @@ export const keysOf = (o: DroppedObject): string[] =>
 export const droppedTables = (statement: Statement): string[] =>
   droppedObjects(statement).flatMap(o => (o.kind === 'table' ? [tableText(o.table)] : []))
 
-/**
- * Statements that run no code of users and take nothing away. What is not known here is
- * not known to be harmless.
- */
+/** Statements that run no user code and delete nothing. A statement that is not listed may do either. */
 const plainName = new Set([
   ...[
     'CreateStmt',
@@ -127,7 +122,7 @@ const plainName = new Set([
 ])
 
 /**
- * Functions of PostgreSQL that files call in defaults, checks and plain SELECTs. Any other may be a user's.
+ * PostgreSQL's functions that files call in defaults, checks and plain SELECTs. Any other may be a user's.
  */
 const builtIn = new Set([
   ...['set_config', 'current_setting', 'setval', 'nextval', 'now', 'clock_timestamp', 'statement_timestamp'],
@@ -177,7 +172,7 @@ const rows = (
   kept,
 })
 
-/** Kinds of objects that CASCADE follows to nothing that holds rows. */
+/** Kinds of objects on which nothing with rows depends, so CASCADE deletes no rows. */
 const cascadesToNothing = new Set(['OBJECT_TRIGGER', 'OBJECT_POLICY', 'OBJECT_RULE', 'OBJECT_INDEX'])
 
 function ofDrop(node: Node): DroppedObject[] {
@@ -188,10 +183,10 @@ function ofDrop(node: Node): DroppedObject[] {
     case 'OBJECT_TABLE':
       return [...named.map((path: string[]) => ({ kind: 'table', table: pathTable(path) })), ...more]
     case 'OBJECT_SCHEMA':
-      // without CASCADE the server drops empty ones only
+      // without CASCADE the server only drops empty schemas
       return cascades ? [...named.map(([schema]: string[]) => ({ kind: 'schema', schema })), ...more] : []
     case 'OBJECT_EXTENSION':
-      // tables that the extension has made go with it
+      // drops the tables of the extension too
       return unknownObjects
     default:
       return more
@@ -214,10 +209,7 @@ function ofAlter(node: Node): DroppedObject[] {
   ]
 }
 
-/**
- * A query, whatever it is part of: the rows that its own DELETE and MERGE remove, and what
- * triggers and functions may.
- */
+/** What a query deletes: rows of a DELETE or MERGE in it, and what triggers and functions may delete. */
 function ofQuery(query: Node): DroppedObject[] {
   const moved = movedByInsert(query.InsertStmt)
   const found: DroppedObject[] = []
@@ -233,9 +225,8 @@ const deletes = (merge: Node): boolean =>
   (merge.mergeWhenClauses ?? []).some((c: Node) => c.MergeWhenClause.commandType === 'CMD_DELETE')
 
 /**
- * The DELETE of `with gone as (delete from ... returning *) insert into rethread_archive.kept select *
- * from gone`: every row that it removes is a row of the archive's schema. Null for any other shape, a
- * condition or ON CONFLICT included.
+ * The DELETE in `with gone as (delete from ... returning *) insert into rethread_archive.kept select * from
+ * gone`, which moves every row to the archive. Null for any other form, also with a condition or ON CONFLICT.
  */
 function movedByInsert(insert: Node | undefined): Node | null {
   const ctes: Node[] = insert?.withClause?.ctes ?? []
@@ -254,14 +245,11 @@ function movedByInsert(insert: Node | undefined): Node | null {
   return whole && isStar(targetList) && isStar(removed.returningClause?.exprs) ? removed : null
 }
 
-/** True for `*` and `alias.*` alone. */
+/** True for a select list of only `*` or `alias.*`. */
 const isStar = (targets: Node[] | undefined): boolean =>
   targets?.length === 1 && Boolean(targets[0]!.ResTarget?.val?.ColumnRef?.fields.at(-1).A_Star)
 
-/**
- * True for a DELETE that can be part of a WITH and return the rows that it removes: it has no WITH that
- * writes, and no RETURNING.
- */
+/** True for a DELETE that can be put in a WITH with RETURNING: it has no writing WITH and no RETURNING. */
 export const returnsRows = ({ kind, node }: Statement): boolean =>
   kind === 'DeleteStmt' &&
   !node.returningClause &&
@@ -272,7 +260,7 @@ const analyzes = (explain: Node): boolean =>
 
 const readsRelation = (node: Node): boolean => [...nodesIn(node)].some(([kind]) => kind === 'RangeVar')
 
-/** True when a statement calls a function that is not known to be PostgreSQL's own. */
+/** True if a statement calls a function that may not be PostgreSQL's own. */
 const callsUnknown = (node: Node): boolean =>
   [...nodesIn(node)].some(([kind, call]) => {
     if (kind !== 'FuncCall') return false
@@ -280,7 +268,7 @@ const callsUnknown = (node: Node): boolean =>
     return path.length > 1 ? path[0] !== 'pg_catalog' : !builtIn.has(path[0] ?? '')
   })
 
-/** Every node of a tree with its type, itself included. */
+/** All nodes of a tree, including the root, with their types. */
 function* nodesIn(tree: unknown): Generator<[string, Node]> {
   if (typeof tree !== 'object' || tree === null) return
   for (const [kind, part] of Object.entries(tree)) {
@@ -290,9 +278,6 @@ function* nodesIn(tree: unknown): Generator<[string, Node]> {
   }
 }
 
-/**
- * Whether rows that a quarantining backfill deletes are those that it has copied: its own
- * table's, by its own DELETE.
- */
+/** Whether a quarantining backfill deletes the rows that it has copied: its own DELETE on its own table. */
 export const setsAside = (m: Migration | null, s: Statement, table: string): boolean =>
   s.kind === 'DeleteStmt' && m?.backfill?.table === table

@@ -8,15 +8,15 @@ import { namesIn } from '../model/table_name.js'
 import { describeIssue } from './config.js'
 import { readJson } from './json.js'
 
-/** Name of the file beside a track's checks that says how its objects should be. */
+/** Name of the file with a track's expected objects, beside its checks. */
 export const expectedName = 'expected.json'
 
-/** Path of a track's file, relative to the folder that holds the three folders. */
+/** Path of that file, relative to the folder with migrations/, rollbacks/ and verify/. */
 export const expectedPath = (track: string): string => `verify/${track}/${expectedName}`
 
 /**
- * Reads and validates `verify/<track>/expected.json`: its shape, the migrations that it names, and that
- * nothing is expected twice at a time. The file may be left out. zod is loaded only where there is one.
+ * Reads and validates `verify/<track>/expected.json`: its structure, the migrations that it names, and that
+ * no two entries expect the same thing at the same time. The file is optional. Loads zod only if it exists.
  */
 export async function readExpected(track: Track): Promise<{ expected: Expectation[]; faults: Finding[] }> {
   const path = expectedPath(track.name)
@@ -32,7 +32,7 @@ export async function readExpected(track: Track): Promise<{ expected: Expectatio
   return { expected: faults.length === 0 ? expected : [], faults }
 }
 
-/** The same, for who compares a database with it. Throws BAD_EXPECTED, every fault at once. */
+/** The expectations of a track. Throws BAD_EXPECTED with all faults. */
 export async function expectedOf(track: Track): Promise<Expectation[]> {
   const { expected, faults } = await readExpected(track)
   if (faults.length > 0) throw new Failures(faults)
@@ -81,7 +81,7 @@ async function expectedSchema() {
   )
 }
 
-/** From which place among the track's migrations an entry holds, and up to which it does. */
+/** The period of an entry, as positions in the track: from `from` up to, but not including, `to`. */
 function periodOf(entry: Expectation, track: Track): { from: number; to: number } {
   const place = (name: string) => track.migrations.findIndex(m => m.name === name)
   return {
@@ -90,7 +90,7 @@ function periodOf(entry: Expectation, track: Track): { from: number; to: number 
   }
 }
 
-/** Migrations that the track does not have, and periods that end before they begin. */
+/** Faults for migrations that the track does not have, and for periods that end before they begin. */
 const wrongPeriods = (expected: Expectation[], track: Track): string[] =>
   expected.flatMap((entry, i) => {
     const { from, to } = periodOf(entry, track)
@@ -99,7 +99,7 @@ const wrongPeriods = (expected: Expectation[], track: Track): string[] =>
     return to > from ? [] : [`${i}.until: \`${entry.until}\` does not come after \`${entry.after}\``]
   })
 
-/** What two entries expect of one thing at the same time: no database could satisfy both. */
+/** Faults for things that two entries expect at the same time. */
 function repeatedNames(expected: Expectation[], track: Track): string[] {
   const seen = new Map<string, { index: number; from: number; to: number }[]>()
   const faults: string[] = []

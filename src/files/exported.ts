@@ -6,23 +6,23 @@ import type { Migration, Track } from '../model/project.js'
 import { type BackfillExport, exportedParts } from './exported_parts.sql.js'
 import { supabaseNames } from './layouts/supabase.js'
 
-/** Where the Supabase CLI looks for its files, below the folder that it is started in. */
+/** The folder of the Supabase CLI's files, below its working directory. */
 export const supabaseFolder = 'supabase/migrations'
 
-/** The first line of an exported file: which part of which migration it is. */
+/** The first line of an exported file. It names the migration and the part. */
 const mark = /^-- rethread: ([\w-]+)\/(\w+), part (\d+) of (\d+)$/m
 
-/** A file that was exported. */
+/** A file that an export wrote. */
 interface ExportedFile {
   track: string
   migration: string
-  /** From 1 on. */
+  /** Counts from 1. */
   part: number
   name: string
   text: string
 }
 
-/** The files in a folder that were exported from tracks, in the order in which they are applied. */
+/** The exported files in a folder, in the order in which they are applied. */
 function readExported(folder: string): ExportedFile[] {
   return sqlNames(folder).flatMap(name => {
     const text = readFileSync(join(folder, name), 'utf8')
@@ -38,7 +38,9 @@ const sqlNames = (folder: string): string[] =>
         .sort()
     : []
 
-/** The exported files of a track as the Supabase CLI knows them, by migration; empty where there are none. */
+/**
+ * The exported files of a track by migration, as the Supabase CLI identifies them. Empty if there are none.
+ */
 export function exportedFiles(folder: string, track: string): ReadonlyMap<string, readonly ForeignFile[]> {
   const found = new Map<string, ForeignFile[]>()
   for (const { migration, name, text } of readExported(folder).filter(f => f.track === track)) {
@@ -49,19 +51,19 @@ export function exportedFiles(folder: string, track: string): ReadonlyMap<string
   return found
 }
 
-/** What an export wrote. */
+/** A file of an export. */
 export interface Exported {
   file: string
   migration: string
   note: string | null
-  /** False for a file that was there already, as it is. */
+  /** False for a file that already existed with this text. */
   isNew: boolean
 }
 
 /**
- * Writes migrations of a track as files for the Supabase CLI, after everything that is in the folder. Files
- * that were exported before stay as they are: a database may have them. Throws EXPORT_CONFLICT before
- * anything is written where one of them would be another one now, or would come too late.
+ * Writes migrations of a track as files for the Supabase CLI, after the existing files. Exported files are
+ * never changed, because a database may have applied them. Throws EXPORT_CONFLICT, before anything is
+ * written, if an existing file would differ now or would come after a new one.
  */
 export async function exportToSupabase(
   track: Track,
@@ -107,7 +109,7 @@ export async function exportToSupabase(
   return files.map(({ text: _, ...file }) => file)
 }
 
-/** The given time, or a second after the last file where that is later. */
+/** The given time, or one second after the last file if that is later. */
 function firstVersion(names: string[], from: Date): string {
   const now = secondsAfter(digitsOf(from), 0)
   const last = names

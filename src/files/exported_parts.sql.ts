@@ -3,25 +3,28 @@ import { quotedText } from '../model/table_name.js'
 import { readBackfillStatement } from './backfill_statement.js'
 import { parseStatements } from './statements.js'
 
-/** What becomes of backfills: one that lets nothing pass while rows are pending, or the whole statement. */
+/**
+ * How to export a backfill. `gate`: a block that raises an error while rows are pending. `inline`: one
+ * statement for all rows.
+ */
 export const backfillExports = ['gate', 'inline'] as const
 /** One of them. */
 export type BackfillExport = (typeof backfillExports)[number]
 
-/** Rows of a table from which on one statement over all of them is warned of. */
+/** From this number of rows on, a file warns that one statement changes them all. */
 const rowsWarnedOf = 100_000
 
 /** One file of an exported migration. */
 export interface ExportedPart {
   text: string
-  /** What a reader of the report should know of it; null for a file as it is. */
+  /** A note for the report, null if there is nothing to say. */
   note: string | null
 }
 
 /**
- * The files that a migration becomes for a tool that runs each file in a transaction, in order. A file
- * without a transaction becomes one for each statement. `checks` must find nothing before it, and `earlier`
- * backfills must be done.
+ * Splits a migration into files for a tool that runs each file in a transaction. A file without a transaction
+ * becomes one file per statement. Blocks at the beginning raise an error if one of `checks` finds something
+ * or one of the `earlier` backfills is not finished.
  */
 export async function exportedParts(
   m: Migration,
@@ -31,7 +34,7 @@ export async function exportedParts(
   if (m.backfill) {
     const pending = await gateOfBackfill(m)
     const { deletesTable } = await readBackfillStatement(m.file.text, m.file.path, m.backfill)
-    // what it takes out must be copied first, which only its own tool does
+    // deleted rows must be copied first, which only rethread does
     if (backfills === 'gate' || deletesTable)
       return [{ text: gated + pending, note: `raises while rows of ${m.backfill.table} are pending` }]
     const note = `changes every row of ${m.backfill.table} in one transaction`
@@ -54,14 +57,14 @@ export async function exportedParts(
   return [...gate, ...parts]
 }
 
-/** A text without the lines that are for this tool. */
+/** A text without the header lines, which are for rethread. */
 const withoutHeader = (text: string): string =>
   text
     .replace(/^\uFEFF/, '')
     .replace(/^--!.*(?:\r?\n|$)/gm, '')
     .replace(/^\s*\n/, '')
 
-/** A block that raises while a backfill has rows to do: those that can't be done don't count. */
+/** A block that raises an error while a backfill has pending rows that can be processed. */
 async function gateOfBackfill(m: Migration): Promise<string> {
   const { table, pending, reason } = m.backfill!
   const { alias } = await readBackfillStatement(m.file.text, m.file.path, m.backfill!)
@@ -79,7 +82,7 @@ const wayOn = (track: string, m: Migration | null): string => {
   return `rethread migrate --track ${track} --adopt, then rethread ${work}, then push again`
 }
 
-/** A block that raises while a check finds something. */
+/** A block that raises an error while a check finds something. */
 const gateOfCheck = (c: Check): string =>
   raising(
     `select from (\n${withoutHeader(c.file.text).replace(/[\s;]+$/, '')}\n    ) as found`,
@@ -99,7 +102,7 @@ end
 $rethread$;
 `
 
-/** A block that warns where a table is so large that one statement over all of it is felt. */
+/** A block that raises a warning if the table is so large that users notice one statement on all of it. */
 const sizeWarning = (table: string): string => `do $rethread$
 declare
   about bigint := (select c.reltuples::bigint from pg_catalog.pg_class c where c.oid = ${quotedText(table)}::regclass);

@@ -11,7 +11,7 @@ import { lineOf } from './statements.js'
 /** The layouts by name. */
 export type Layouts = ReadonlyMap<string, Layout>
 
-/** A folder that has a layout. */
+/** A folder and the layout that it has. */
 interface FoundLayout {
   name: string
   layout: Layout
@@ -19,9 +19,9 @@ interface FoundLayout {
 }
 
 /**
- * Reads the migrations of other tools in a folder, or in the folders of a repository where these tools keep
- * them; each such folder is a track with the name of its layout. `wanted` is the layout that a person named,
- * else null. Null where nothing is found.
+ * Reads the migrations of other tools, in the folder itself or in the usual folders of a repository. Each
+ * folder becomes a track with the name of its layout. `wanted` is the layout that a person named, else null.
+ * Null if nothing is found.
  */
 export function discoverForeign(root: string, layouts: Layouts, wanted: string | null): Project | null {
   const found = layoutsIn(root, layouts, wanted)
@@ -39,7 +39,7 @@ export function discoverForeign(root: string, layouts: Layouts, wanted: string |
   return { root, tracks, faults }
 }
 
-/** The root itself where it has a layout; else those of the folders that tools use. */
+/** The root if it has a layout; else the usual folders that have one. */
 function layoutsIn(root: string, layouts: Layouts, wanted: string | null): FoundLayout[] {
   const here = layoutOf(new Folder(root, ''), layouts, wanted)
   if (here && here.sure >= certain) return [here.found]
@@ -53,7 +53,7 @@ function layoutsIn(root: string, layouts: Layouts, wanted: string | null): Found
   return found.length > 0 || !here ? found : [here.found]
 }
 
-/** From here on a layout is sure of a folder; numbered files alone may be anything. */
+/** From this score on a layout is certain. Numbered files alone may be anything. */
 const certain = 20
 
 function layoutOf(
@@ -92,7 +92,7 @@ function foreignTrack(root: string, { name, layout, folder }: FoundLayout): Trac
 
 function foreignMigration(root: string, track: string, m: LaidOut): Migration {
   const faults: Finding[] = [...m.faults, ...unreadable(root, m.path, m.text)]
-  // a way back without a statement is the template that nobody filled in
+  // a rollback without a statement is a template that nobody filled in
   const rollback = m.down && hasStatements(m.down.text) ? foreignRollback(m.name, m.down, faults) : null
   const { text, transaction } = unwrapped(m)
   const source = sourceOf(m.name, m.path, text)
@@ -113,17 +113,17 @@ function foreignRollback(base: string, down: NonNullable<LaidOut['down']>, fault
   return source.header('rollback').values.has('transaction') ? read : { ...read, transaction }
 }
 
-/** A text without a transaction of its own, and how it runs then unless its header says otherwise. */
+/** The text without its own BEGIN and COMMIT, and how to run it. */
 function unwrapped({ text, transaction }: Pick<LaidOut, 'text' | 'transaction'>) {
   const whole = withoutOwnTransaction(text)
   return whole === null ? { text, transaction } : { text: whole, transaction: 'one' as const }
 }
 
-/** Whether there is more in a text than comments. */
+/** Whether a text has more than comments. */
 const hasStatements = (text: string): boolean =>
   text.replace(/--[^\n]*|\/\*[\s\S]*?\*\/|[\s;\uFEFF]+/g, '') !== ''
 
-/** What keeps a text from being SQL at all. */
+/** Faults of a text that cannot be SQL. */
 function unreadable(root: string, path: string, text: string): Finding[] {
   if (text.includes('\uFFFD') && !isUtf8(readFileSync(join(root, path)))) return [finding('NOT_UTF8', path)]
   const nul = text.indexOf('\0')

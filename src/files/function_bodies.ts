@@ -1,17 +1,17 @@
 import type { Track } from '../model/project.js'
 import { type Node, pathName, type Statement, statementsOrNone, strings } from './statements.js'
 
-/** A function as a statement defines it. */
+/** A CREATE FUNCTION statement, taken apart. */
 interface FunctionDefinition {
   name: string
   body: string
-  /** Names of its parameters, without those of a table that it returns. */
+  /** Names of its parameters, without output columns. */
   parameters: string[]
-  /** Its parameters' types, as text that is the same for the same types. */
+  /** The types of its parameters as text, equal for equal types. */
   signature: string
 }
 
-/** What a statement defines; null where it is none that defines a function, or its body is no text. */
+/** Null if the statement defines no function, or its body is no string. */
 export function definedFunction({ kind, node }: Statement): FunctionDefinition | null {
   if (kind !== 'CreateFunctionStmt') return null
   const as = (node.options ?? []).find((o: Node) => o.DefElem.defname === 'as')?.DefElem.arg
@@ -29,8 +29,8 @@ export function definedFunction({ kind, node }: Statement): FunctionDefinition |
 }
 
 /**
- * The bodies that the applied migrations of a track leave its functions with, by name; without those that a
- * DO block makes again.
+ * The bodies of a track's functions after its applied migrations, by name. Functions that a DO block creates
+ * are left out.
  */
 export async function bodiesOf(
   track: Track,
@@ -41,7 +41,7 @@ export async function bodiesOf(
     for (const s of await statementsOrNone(m.file.text)) {
       const defined = definedFunction(s)
       if (defined) newest.set(`${defined.name}(${defined.signature})`, defined)
-      // what a block puts together may depend on the database
+      // the text that a block composes may depend on the database
       if (s.kind === 'DoStmt')
         for (const [, name] of s.text.matchAll(/\bcreate\s+(?:or\s+replace\s+)?function\s+([\w."]+)/gi))
           for (const [key, made] of newest) if (made.name === name) newest.delete(key)

@@ -1,7 +1,7 @@
 import { type Finding, finding } from '../model/report.js'
 import { nearest } from '../model/similar.js'
 
-/** The keys that each kind of file may carry. */
+/** The keys of each kind of file. */
 const headerKeys = {
   migration: [
     'title',
@@ -39,19 +39,18 @@ const headerKeys = {
   ],
 } as const
 
-/** Which kind of file a header is in. */
+/** The kinds of file with a header. */
 export type HeaderKind = keyof typeof headerKeys
 
-/** A parsed header: the values by key, each with its line (counted from 1). */
+/** A parsed header: the values by key, each with its line number from 1. */
 export interface Header {
   values: Map<string, { value: string; line: number }>
   faults: Finding[]
 }
 
 /**
- * Reads the strict `--! key: value` lines at the top of a file. A line `--! more` without a key goes
- * on with the value before it. An unknown or repeated key, or one below the first statement, is a
- * fault with file and line.
+ * Reads the `--! key: value` lines at the top of a file. A line `--! more` without a key continues the value
+ * before it. A key that is unknown, repeated or below the first statement is a fault with file and line.
  */
 export function readHeader(text: string, path: string, kind: HeaderKind): Header {
   const values: Header['values'] = new Map()
@@ -90,8 +89,8 @@ export function readHeader(text: string, path: string, kind: HeaderKind): Header
 }
 
 /**
- * The lines of a text that begin with `--!`, each with the lines since the one before. It looks for them
- * instead of taking every line: whole folders are read at each start.
+ * The lines that begin with `--!`, each with the lines since the previous one. It searches for them instead
+ * of splitting the text into lines, because all files are read at every start.
  */
 function* headerLines(text: string): Generator<{ raw: string; line: number; between: string[] }> {
   let line = 1
@@ -100,7 +99,7 @@ function* headerLines(text: string): Generator<{ raw: string; line: number; betw
   while (at >= 0) {
     let next = at + 3
     if (at === from || /[\r\n]/.test(text[at - 1]!)) {
-      // the last of these is the empty one in front of the line itself
+      // the last part is the empty text in front of the line
       const between = text
         .slice(from, at)
         .split(/\r\n|\n|\r/)

@@ -1,18 +1,18 @@
 import type { Rollback } from '../model/project.js'
 import { dottedText, nameAt, namesIn } from '../model/table_name.js'
 
-/** The name of a column as SQL reads it; anything else is left for the server to refuse. */
+/** A column's name as SQL reads it. A text that is no name stays, and the server refuses it. */
 export const columnOf = <T extends string | null>(written: T): T =>
   (written === null ? null : (namesIn(written)?.[0] ?? written)) as T
 
-/** A requirement with the name of its table or column in the one way that names are written. */
+/** A requirement with the name of its table or column in normal form. */
 export function readRequired(written: string): string {
   const [kind, rest] = /^(table|column) +(.+)$/.exec(written)?.slice(1) ?? []
   const name = rest === undefined ? null : nameAt(rest)
   return name ? `${kind} ${dottedText(name.parts)}${name.rest}` : written
 }
 
-/** Where an object of `ours` ends and the next one begins: its name, a colon, a blank. */
+/** Splits `ours` into objects. A new object begins with its name, a colon and a blank. */
 export function splitOurs(text: string): string[] {
   const parts: string[] = []
   for (const part of text.split(/;\s+/)) {
@@ -22,7 +22,7 @@ export function splitOurs(text: string): string[] {
   return parts.filter(Boolean)
 }
 
-/** One object with its predicate; null where it is not one. */
+/** Reads one object with its predicate. Null if the text is none. */
 export function readOurs(part: string): Rollback['ours'][number] | null {
   const name = nameAt(part)
   const [, predicate] = /^: +(.+)$/.exec(name?.rest ?? '') ?? []

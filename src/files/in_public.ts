@@ -1,8 +1,8 @@
 import { charsOf, type Node, parseStatements, scanTokens, visitNodes } from './statements.js'
 
 /**
- * A text of SQL in which tables, views and indexes without a schema are in `public`, where files of other
- * tools make them. Names of functions, of types and in bodies stay as they are.
+ * Adds the schema `public` to tables, views and indexes without a schema, because files of other tools create
+ * them there. Names of functions and types, and names inside bodies, stay as they are.
  */
 export async function inPublic(text: string): Promise<string> {
   const chars = charsOf(text, Buffer.from(text))
@@ -23,7 +23,7 @@ export async function inPublic(text: string): Promise<string> {
   return out
 }
 
-/** Where a DROP names what it drops: the tree does not say. */
+/** The positions of the names in a DROP, which the parse tree does not contain. */
 async function droppedPlaces(text: string, node: Node): Promise<number[]> {
   if (!/^OBJECT_(TABLE|INDEX|VIEW|MATVIEW|SEQUENCE)$/.test(node.removeType)) return []
   const tokens = await scanTokens(text)

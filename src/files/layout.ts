@@ -4,54 +4,54 @@ import type { ForeignFile, Transaction } from '../model/foreign.js'
 import type { Finding } from '../model/report.js'
 
 /**
- * How another tool lays out its migrations. A file of `layouts/` is one layout; its name is that of the file,
- * and `--layout` takes it.
+ * The layout of another tool's migrations. Each file of `layouts/` has one. The name of the file is the name
+ * of the layout, for `--layout`.
  */
 export interface Layout {
-  /** The tool, as a sentence names it. */
+  /** Name of the tool in a sentence. */
   title: string
-  /** Folders of a repository in which the tool keeps its files by itself, `/` between their parts. */
+  /** The usual folders of the tool in a repository, with `/` as separator. */
   folders: string[]
-  /** How sure it is that a folder has this layout: 0 for no; the highest of all layouts has it. */
+  /** A score that a folder has this layout: 0 for no. The layout with the highest score is used. */
   detect(folder: Folder): number
-  /** The migrations in the order in which the tool applies them, and what is wrong with the files. */
+  /** Reads the migrations in the tool's order, and the faults of the files. */
   read(folder: Folder): LayoutReading
 }
 
-/** What a layout makes of a folder. */
+/** The migrations that a layout finds in a folder. */
 export interface LayoutReading {
   migrations: LaidOut[]
   faults: Finding[]
 }
 
-/** One migration as the files of another tool have it. */
+/** One migration in the files of another tool. */
 export interface LaidOut {
-  /** Its name in the ledger: unique, and the same wherever the folder lies. */
+  /** Its name in the ledger: unique, and independent of the folder's place. */
   name: string
   title: string
   /** Path of the file, as shown to people. */
   path: string
-  /** The file's text up to where it stops being what is applied; what is not to run is blanked. */
+  /** The part of the file that is applied. Parts that must not run are replaced by blanks. */
   text: string
   transaction: Transaction
-  /** The way back, where the files have one. */
+  /** The rollback, if the files have one. */
   down: { path: string; text: string; transaction: Transaction } | null
-  /** Equal for two that the tool cannot tell apart. */
+  /** Equal for two migrations that the tool cannot distinguish. */
   key: string
-  /** What is wrong with this file: it matters as long as it is not applied. */
+  /** Faults of this file. They matter as long as it is not applied. */
   faults: Finding[]
   foreign: Omit<ForeignFile, 'faults'>
 }
 
-/** A folder on disk as layouts look at it. Nothing is read twice. */
+/** A folder on disk, as layouts read it. Every file is read at most once. */
 export class Folder {
-  /** Names of the files and folders in it, sorted by code units, those that begin with a dot left out. */
+  /** Names of its files and folders, sorted by code units, without those that begin with a dot. */
   readonly files: string[] = []
   readonly folders: string[] = []
   private readonly texts = new Map<string, string>()
   private readonly below = new Map<string, Folder>()
 
-  /** `shown`: how paths in it begin, in reports; empty or with a `/` at its end. */
+  /** `shown` is the prefix of its paths in reports: empty, or ending with `/`. */
   constructor(
     readonly path: string,
     readonly shown: string,
@@ -66,7 +66,7 @@ export class Folder {
     this.folders.sort(byText)
   }
 
-  /** The files whose names end with `.sql`. */
+  /** Its files that end with `.sql`. */
   get sql(): string[] {
     return this.files.filter(name => name.endsWith('.sql'))
   }
@@ -75,36 +75,36 @@ export class Folder {
     return this.files.includes(name) || this.folders.includes(name)
   }
 
-  /** Text of a file in it. */
+  /** The text of a file in it. */
   text(name: string): string {
     const known = this.texts.get(name) ?? readFileSync(join(this.path, name), 'utf8')
     this.texts.set(name, known)
     return known
   }
 
-  /** A file in it, as it is shown and as it is read. */
+  /** A file in it: its path in reports and its text. */
   file(name: string): { path: string; text: string } {
     return { path: `${this.shown}${name}`, text: this.text(name) }
   }
 
-  /** A folder in it; one without files where there is none. */
+  /** A folder in it. It has no files if it does not exist. */
   folder(name: string): Folder {
     const known = this.below.get(name) ?? new Folder(join(this.path, name), `${this.shown}${name}/`)
     this.below.set(name, known)
     return known
   }
 
-  /** Whether the text of one of the first files matches: enough to tell one tool's files from another's. */
+  /** Whether one of the first files matches. That is enough to distinguish the tools. */
   someText(pattern: RegExp): boolean {
     return this.sql.some(name => pattern.test(this.text(name)))
   }
 }
 
-/** Compares two texts by code units, as the tools do that sort names. */
+/** Compares two texts by code units, as tools do that sort names. */
 export const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** A slug as a title. */
 export const titleOf = (slug: string): string => slug.replace(/[_-]+/g, ' ').trim()
 
-/** Blanks that take as much room as a text, with its line ends: places behind it stay what they are. */
+/** Blanks with the length and line ends of a text. Positions behind it do not change. */
 export const blankOf = (text: string): string => text.replace(/[^\r\n]/g, ' ')

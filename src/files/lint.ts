@@ -20,26 +20,29 @@ import {
 } from './statements.js'
 import { runsAlone } from './transactions.js'
 
-/** How a file is executed, or what it is; `foreign` for one of another tool, which has habits of its own. */
+/**
+ * How a file is executed, or its kind. `foreign` is true for a file of another tool, which has other
+ * conventions.
+ */
 interface Kind {
   kind: Transaction | 'check' | 'probe'
   foreign: boolean
   whenEmpty: 'EMPTY_FILE' | 'EMPTY_ROLLBACK'
 }
 
-/** PostgreSQL cuts longer names silently. Source: NAMEDATALEN - 1 bytes. */
+/** PostgreSQL truncates longer names silently. Source: NAMEDATALEN - 1 bytes. */
 const longestName = 63
 
 /**
- * A track with the files that `lint` is to read: of another tool's, those that are still to run. What that
- * tool has applied, whatever its habits, is no reason to stop.
+ * The track with the files that `lint` must check. Of another tool's files these are the pending ones: faults
+ * in files that are applied already do not stop a run.
  */
 export const toLint = (track: Track, pending: Migration[]): Track =>
   track.layout ? { ...track, migrations: pending } : track
 
 /**
- * Parses every file of a track and gathers the faults, each with file and line; `resultText` is
- * what squawk says of them.
+ * Parses every file of a track and collects the faults, each with file and line. `warnings` are those of
+ * squawk.
  */
 export async function lint(
   track: Track,
@@ -72,7 +75,7 @@ export async function lint(
         ...(await oursOfOthers(m.rollback)),
       )
   }
-  // which order is right, the other tool's rule has said
+  // files of another tool are in the order of that tool
   if (!track.layout) faults.push(...(await dropsBeforeCreates(track)))
   for (const check of track.checks)
     faults.push(
@@ -82,13 +85,13 @@ export async function lint(
         whenEmpty: 'EMPTY_FILE',
       })),
     )
-  // only checks read it: a rollback looks at the migrations that it undoes, which are not all that it names
+  // only checks use expected.json; a rollback may lack some of the migrations that it names
   if (track.checks.length > 0) faults.push(...(await readExpected(track)).faults)
   return faults
 }
 
 /**
- * Columns that a rollback drops outside of a transaction: what catches their values goes with them in one.
+ * Columns that a rollback drops without a transaction. Their values must be archived in the same transaction.
  */
 async function dropsApart({ file, transaction }: Rollback): Promise<Finding[]> {
   if (transaction === 'one') return []
@@ -103,14 +106,11 @@ async function dropsApart({ file, transaction }: Rollback): Promise<Finding[]> {
     )
 }
 
-/**
- * Objects that a rollback's `ours` names and its statements do not take away: whatever
- * it means, it is a mistake.
- */
+/** Objects that a rollback's `ours` names and its statements neither drop nor delete from. */
 async function oursOfOthers({ file, ours, oursLine }: Rollback): Promise<Finding[]> {
   if (ours.length === 0) return []
   const statements = await statementsOrNone(file.text)
-  // a file that does not parse is reported for that
+  // another finding reports a file that does not parse
   if (statements.length === 0) return []
   const taken = new Set(statements.flatMap(droppedObjects).flatMap(objectText))
   return ours
@@ -122,10 +122,7 @@ async function oursOfOthers({ file, ours, oursLine }: Rollback): Promise<Finding
     )
 }
 
-/**
- * A lower-numbered file that drops what a higher-numbered one creates: the two files
- * sort the wrong way round.
- */
+/** Migrations that drop a table which a later one creates: the files are in the wrong order. */
 async function dropsBeforeCreates(track: Track): Promise<Finding[]> {
   const drops = new Map<string, string>()
   const made = new Set<string>()
@@ -151,7 +148,7 @@ async function lintFile(file: SqlFile, { kind, foreign, whenEmpty }: Kind): Prom
   const text = withoutByteOrderMark(file.text)
   const emptiness = (reason: string | null) =>
     finding(whenEmpty, file.path, { reason }, foreign && whenEmpty === 'EMPTY_FILE' ? 'info' : 'error')
-  // said already, and the parser would stop there as if it were the end
+  // reported already; the parser would take it for the end of the text
   if (foreign && text.includes('\0')) return []
   if (text.trim() === '') return foreign || whenEmpty === 'EMPTY_ROLLBACK' ? [emptiness(null)] : []
   const at = (offset: number) => `${file.path}:${lineOf(text, offset).line}`
@@ -189,15 +186,15 @@ async function lintFile(file: SqlFile, { kind, foreign, whenEmpty }: Kind): Prom
   return faults
 }
 
-/** Where a COPY FROM stdin begins whose rows are in front of a place; null where there is none. */
+/** The position of the COPY FROM stdin whose data comes before a position; null if there is none. */
 function copiedRows(text: string, before: number): number | null {
   const last = [...text.slice(0, before).matchAll(/^[ \t]*copy\b[^;]*\bfrom\s+stdin\b/gim)].at(-1)
   return last && !/^\\\.\s*$/m.test(text.slice(last.index, before)) ? last.index : null
 }
 
 /**
- * False where no token of a text can be too long a name or hold a carriage return: most files, which
- * are then not scanned. A character has at most four bytes.
+ * False if no token can be a name that is too long or contain a carriage return. Most files need no scan. A
+ * character has at most four bytes.
  */
 const mayBreakTokens = (text: string): boolean =>
   text.includes('\r') ||
@@ -206,7 +203,7 @@ const mayBreakTokens = (text: string): boolean =>
 
 const nonAscii = /[^\0-\x7f]/
 
-/** Transaction control that does not end the transaction. */
+/** Transaction commands that do not end the transaction. */
 const savepoints = new Set(['TRANS_STMT_SAVEPOINT', 'TRANS_STMT_RELEASE', 'TRANS_STMT_ROLLBACK_TO'])
 
 function lintStatement(s: Statement, kind: Kind['kind'], foreign: boolean, at: string): Finding[] {

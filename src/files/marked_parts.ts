@@ -2,34 +2,34 @@ import { type Finding, finding } from '../model/report.js'
 import { blankOf } from './layout.js'
 import { lineOf } from './statements.js'
 
-/** The marker lines by which a tool divides a file into what is applied and the way back. */
+/** The marker lines that divide a tool's file into the migration and its rollback. */
 interface Markers {
-  /** The tool, where it does not apply a file without the first marker; null where it applies all of it. */
+  /** The tool, if it needs the first marker to apply a file; null if it applies the whole file then. */
   requiredBy: string | null
-  /** Each with its line as people write it; the patterns have the flags `g` and `m`. */
+  /** Each with its usual text. The patterns have the flags `g` and `m`. */
   up: { line: string; pattern: RegExp }
   down: { line: string; pattern: RegExp }
 }
 
-/** A marker in a file: where its line is, and what follows it there. */
+/** A marker in a file: the position of its line, and the text behind it. */
 interface Marker {
   start: number
   end: number
   rest: string
 }
 
-/** A file divided; places in both parts are those in the file. */
+/** A file that was divided. Positions in both parts are those in the file. */
 interface MarkedParts {
   up: string
-  /** Null where no marker begins it. */
+  /** Null if the file has no marker for it. */
   down: string | null
   upMarker: Marker | null
   downMarker: Marker | null
-  /** What is wrong with the markers. */
+  /** Faults of the markers. */
   faults: Finding[]
 }
 
-/** Divides a file at its markers. `path` is shown with what is wrong. */
+/** Divides a file at its markers. `path` is used in the faults. */
 export function markedParts(text: string, path: string, { requiredBy, up, down }: Markers): MarkedParts {
   const faults: Finding[] = []
   const wrong = (reason: string, at = 0) => faults.push(badLayout(text, path, reason, at))
@@ -45,11 +45,11 @@ export function markedParts(text: string, path: string, { requiredBy, up, down }
   return { ...divide(text, upMarker, downMarker), upMarker, downMarker, faults }
 }
 
-/** Says what is wrong at a place of a file. */
+/** BAD_LAYOUT for a position in a file. */
 export const badLayout = (text: string, path: string, reason: string, at: number): Finding =>
   finding('BAD_LAYOUT', `${path}:${lineOf(text, at).line}`, { reason })
 
-/** The lines of a text that match a pattern, which has the flags `g` and `m`. */
+/** The lines of a text that match a pattern. It must have the flags `g` and `m`. */
 export const markersOf = (text: string, pattern: RegExp): Marker[] =>
   [...text.matchAll(pattern)].map(m => ({
     start: m.index,

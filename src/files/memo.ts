@@ -1,7 +1,7 @@
 /**
- * Remembers what was made of a text, so that a file is read once in a run. At most
- * `kept` characters of text are remembered (the newest text always); those that were used longest ago are
- * forgotten first. What is made is shared by all callers: it is frozen to the last leaf.
+ * Caches results by text, so that each file is parsed once per run. The cached texts have at most `kept`
+ * characters in total; the newest always stays, and the least recently used go first. All callers share a
+ * result, so it is deeply frozen.
  */
 export function memoByText<T>(
   kept: number,
@@ -16,7 +16,7 @@ export function memoByText<T>(
       entry = { length: text.length, made: make(text).then(frozen) }
       characters += text.length
     }
-    // a map keeps its order: the entry that was used last is its last one
+    // a map keeps the order of insertion: insert the entry again to make it the last
     known.set(text, entry)
     for (const [oldest, { length }] of known) {
       if (characters <= kept || oldest === text) break
@@ -31,7 +31,7 @@ export function memoByText<T>(
 function frozen<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
   Object.freeze(value)
-  // no array of the values: a parse tree has thousands of small objects
+  // do not create an array of the values: a parse tree has thousands of small objects
   for (const name in value) frozen(value[name])
   return value
 }

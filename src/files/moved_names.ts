@@ -1,7 +1,7 @@
 import { partText } from '../model/table_name.js'
 import { SyntaxFault, scanTokens } from './statements.js'
 
-/** The name of a schema and of something in it, neither folded nor quoted. */
+/** A schema and the name of an object in it, without quotes. */
 export interface QualifiedName {
   schema: string
   name: string
@@ -20,12 +20,12 @@ const unquoted = (token: string): string =>
 
 const textOrNull = (schema: string | null): string | null => (schema === null ? null : partText(schema))
 
-/** A word that may be a name: an identifier, or a keyword that is one here. */
+/** A word that may be a name: an identifier or a keyword. */
 const isName = (token: { name: string; keyword: boolean }): boolean => token.name === 'IDENT' || token.keyword
 
 /**
- * Every pair of names with a dot between in a text of SQL, function bodies and literals included. Not all of
- * them are objects: columns look alike.
+ * Every pair of names with a dot between them, also in function bodies and literals. Some are columns, which
+ * look the same.
  */
 export async function pairsIn(text: string): Promise<QualifiedName[]> {
   const found: QualifiedName[] = []
@@ -37,8 +37,8 @@ export async function pairsIn(text: string): Promise<QualifiedName[]> {
 }
 
 /**
- * A text of SQL in which qualified names are in other schemas: token by token, inside function bodies and
- * literals too. `schemaFor` gives the other schema, null where a name stays as it is.
+ * Replaces the schemas of qualified names, token by token, also in function bodies and literals. `schemaFor`
+ * returns the new schema, or null for a name that stays.
  */
 export async function movedNames(
   text: string,
@@ -61,7 +61,7 @@ export async function movedNames(
   return out + text.slice(at)
 }
 
-/** A body in dollars is SQL again; other literals hold names of objects, or prose. */
+/** A dollar-quoted body is SQL. Other literals contain names of objects, or prose. */
 async function movedInLiteral(raw: string, schemaFor: (schema: string, name: string) => string | null) {
   const body = /^(\$\w*\$)([\s\S]*)\1$/.exec(raw)
   if (body)

@@ -1,6 +1,6 @@
 import { dottedText, namesIn } from '../model/table_name.js'
 
-/** How names are written in JSON files. Loads zod, so only for whoever reads one. */
+/** The zod schemas for names in JSON files. Loads zod. */
 export async function nameSchemas() {
   const z = await import('./zod.js')
   const dotted = (parts: number, what: string) =>
@@ -9,11 +9,11 @@ export async function nameSchemas() {
       z.transform(text => dottedText(namesIn(text)!)),
     )
   return {
-    /** A column or a role, as the catalog has it: without quotes. */
+    /** A column or role as in the catalog, without quotes. */
     plain: z.string().check(z.minLength(1, 'a name')),
-    /** A table as SQL names it. */
+    /** A table with its schema, as SQL. */
     table: dotted(2, 'a table with its schema'),
-    /** A column as SQL names it. */
+    /** A column with its table and schema, as SQL. */
     column: dotted(3, 'a column with schema and table'),
   }
 }

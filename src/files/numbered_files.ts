@@ -2,18 +2,18 @@ import { type Finding, finding } from '../model/report.js'
 import { byNumber, withoutZeros } from '../model/versions.js'
 import { byText, type Folder, type LaidOut, type LayoutReading } from './layout.js'
 
-/** How a tool names its files, and what it orders them by. */
+/** How a tool names its files, and how it orders them. */
 interface NumberedNames {
-  /** The first group is the version, the second what follows it. */
+  /** The first group is the version, the second the rest of the name. */
   pattern: RegExp
-  /** Such a name, for people. */
+  /** The pattern as people write it. */
   wanted: string
   compares: 'text' | 'numbers'
-  /** Files that belong to a migration, as its way back does. */
+  /** Files that belong to a migration, for example its rollback. */
   beside?: RegExp
 }
 
-/** One of these files. `slug` is empty where the name has none. */
+/** A file with a version. `slug` is empty if the name has no other part. */
 export interface NumberedFile {
   file: string
   version: string
@@ -21,8 +21,8 @@ export interface NumberedFile {
 }
 
 /**
- * Reads the files of a folder whose names begin with a version, in the order in which the tool applies them.
- * `more`: what else is wrong in the folder, asked for when all of them have been read.
+ * Reads the files of a folder whose names begin with a version, in the tool's order. `more` returns further
+ * faults; it is called after all files were read.
  */
 export function readNumbered(
   folder: Folder,
@@ -48,13 +48,13 @@ export function readNumbered(
   }
 }
 
-/** Files that end with `.sql` and that the tool does not take for migrations. */
+/** UNNUMBERED_FILE for files that end with `.sql` but are no migrations for the tool. */
 export const unnumbered = (folder: Folder, names: string[], wanted: string): Finding[] =>
   names.map(name => finding('UNNUMBERED_FILE', `${folder.shown}${name}`, { wanted }))
 
 /**
- * Versions whose order by text and by number differ, where that is probably not meant: dates of 8 and of 14
- * digits in one folder; for a tool that compares texts, any two such.
+ * Versions whose order as text differs from their order as numbers, where this is probably a mistake: dates
+ * of 8 and of 14 digits in one folder; for a tool that compares texts, any two.
  */
 export function mixedDigits(migrations: LaidOut[], compares: NumberedNames['compares']): Finding[] {
   const least = compares === 'text' ? 1 : 8

@@ -2,15 +2,15 @@ import { blankOf } from './layout.js'
 
 /** White space and comments, as the server skips them between statements. */
 const between = /(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/y
-/** What may come before a transaction and belongs to it: `set lock_timeout = '2s';`. */
+/** Settings that may come before BEGIN and belong to the transaction: `set lock_timeout = '2s';`. */
 const setting = /set\s+(?!transaction\b|session\s+characteristics\b)[^;'"$]*(?:'[^']*'[^;'"$]*)*;/iy
 const beginning = /(?:begin(?:\s+(?:work|transaction))?|start\s+transaction)\s*;/iy
 const ending = /(?:^|[;\s])((?:commit|end)(?:\s+(?:work|transaction))?\s*;?)\s*$/i
 
 /**
- * The text of a file that is one transaction from its first to its last statement, with BEGIN and COMMIT
- * blanked: the step's own transaction takes their place. Null where it is none, or more than one; what is
- * left of transaction control is seen in the parse tree by `lint`.
+ * For a file that is one transaction from its first to its last statement: the text with BEGIN and COMMIT
+ * replaced by blanks, because the step has its own transaction. Null for any other file. `lint` reports other
+ * transaction commands.
  */
 export function withoutOwnTransaction(text: string): string | null {
   const start = text.startsWith('\uFEFF') ? 1 : 0
@@ -26,7 +26,7 @@ export function withoutOwnTransaction(text: string): string | null {
   const last = ending.exec(text.slice(begun, end))
   if (!last) return null
   const from = begun + last.index + last[0].indexOf(last[1]!)
-  // the word may be part of a comment
+  // COMMIT may be in a comment
   const line = text.slice(text.lastIndexOf('\n', from) + 1, from)
   if (line.includes('--')) return null
   return (
@@ -38,13 +38,13 @@ export function withoutOwnTransaction(text: string): string | null {
   )
 }
 
-/** Where a sticky pattern that matches at a place ends; the place itself where it does not. */
+/** The end of a match of a sticky pattern at a position; the position itself if it does not match. */
 function skip(pattern: RegExp, text: string, at: number): number {
   pattern.lastIndex = at
   return pattern.test(text) ? pattern.lastIndex : at
 }
 
-/** Where a text ends without the comment lines and white space at its end. */
+/** The length of a text without comment lines and white space at its end. */
 function withoutTrailingComments(text: string): number {
   let end = text.trimEnd().length
   for (;;) {

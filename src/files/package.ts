@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /**
- * Folder of this package, with the shipped tracks and examples: the nearest one above this
- * file that has a package.json.
+ * The folder of this package: the nearest folder above this file with a package.json. It has the shipped
+ * tracks and examples.
  */
 export const home = nearestPackage(dirname(fileURLToPath(import.meta.url)))
 

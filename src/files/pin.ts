@@ -4,7 +4,7 @@ import type { Pin } from '../model/pin.js'
 import { describeIssue } from './config.js'
 import { readJson } from './json.js'
 
-/** Reads a pinned plan from a file. Throws BAD_PIN with what is wrong. */
+/** Reads a pinned plan from a file. Throws BAD_PIN with the fault. */
 export async function readPin(path: string): Promise<Pin> {
   if (!existsSync(path)) throw new Failure('BAD_PIN', path, { reason: noSuchFile })
   const read = readJson(path)
@@ -12,7 +12,7 @@ export async function readPin(path: string): Promise<Pin> {
   return parsePin(read.json, path)
 }
 
-/** Validates a pinned plan; `where` names it in BAD_PIN. zod is loaded only for this. */
+/** Validates a pinned plan. `where` is its name in BAD_PIN. Loads zod. */
 export async function parsePin(json: unknown, where: string): Promise<Pin> {
   const z = await import('./zod.js')
   const file = z.strictObject({ migration: z.string(), checksum: z.string() })

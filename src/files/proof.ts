@@ -4,7 +4,7 @@ import type { KeptProof } from '../model/proof.js'
 import { describeIssue } from './config.js'
 import { readJson } from './json.js'
 
-/** Reads what `prove --out` has written. Throws BAD_PROOF with what is wrong. */
+/** Reads a proof that `prove --out` wrote. Throws BAD_PROOF with the fault. */
 export async function readProof(path: string): Promise<KeptProof> {
   if (!existsSync(path)) throw new Failure('BAD_PROOF', path, { reason: noSuchFile })
   const read = readJson(path)
@@ -12,7 +12,7 @@ export async function readProof(path: string): Promise<KeptProof> {
   return parseProof(read.json, path)
 }
 
-/** Validates a proof; `where` names it in BAD_PROOF. zod is loaded only for this. */
+/** Validates a proof. `where` is its name in BAD_PROOF. Loads zod. */
 export async function parseProof(json: unknown, where: string): Promise<KeptProof> {
   const z = await import('./zod.js')
   const text = z.string()

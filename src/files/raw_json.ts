@@ -1,6 +1,6 @@
 /**
- * Where the parts of a JSON text are, so that values are taken as they were written: `JSON.parse` rounds long
- * numbers and drops keys that come twice. The text has to be valid JSON.
+ * The position of a value in a JSON text, so that its text is kept as written. `JSON.parse` rounds long
+ * numbers and drops duplicate keys. The text must be valid JSON.
  */
 export interface RawValue {
   start: number
@@ -15,7 +15,7 @@ function skipBlanks(text: string, at: number): number {
   return at
 }
 
-/** The place after the string that begins at `at`. */
+/** The position after the string that begins at `at`. */
 function stringEnd(text: string, at: number): number {
   for (let i = at + 1; ; i++) {
     if (text[i] === '\\') i++
@@ -23,7 +23,7 @@ function stringEnd(text: string, at: number): number {
   }
 }
 
-/** The value that begins at `at` or after blanks; it may be nested as deep as it likes. */
+/** The value that begins at `at`, after blanks. Nesting may have any depth. */
 export function rawValue(text: string, at: number): RawValue {
   const start = skipBlanks(text, at)
   let depth = 0
@@ -34,7 +34,7 @@ export function rawValue(text: string, at: number): RawValue {
       if (char === '{' || char === '[') depth++
       else if (char === '}' || char === ']') depth--
       else if (depth === 0) {
-        // a number, or one of three words
+        // a number, true, false or null
         while (i < text.length && !/[\s,\]}]/.test(text[i]!)) i++
         return { start, end: i }
       }
@@ -44,7 +44,7 @@ export function rawValue(text: string, at: number): RawValue {
   }
 }
 
-/** The members of the object at `at`, in order, also those whose name comes twice. */
+/** The members of the object at `at`, in order, with duplicate names. */
 export function rawMembers(text: string, at: number): { name: string; value: RawValue }[] {
   const found: { name: string; value: RawValue }[] = []
   for (let i = skipBlanks(text, at + 1); text[i] !== '}'; ) {

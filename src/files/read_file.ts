@@ -14,24 +14,24 @@ import { type Header, type HeaderKind, readHeader, splitList } from './header.js
 import { columnOf, readOurs, readRequired, splitOurs } from './header_names.js'
 import { rawChecksum } from './statements.js'
 
-/** Folder under verify/ of the checks that every track has; no track has this name. */
+/** Folder under verify/ with the checks of every track. No track may have this name. */
 export const every = '_every'
 
-/** A file that was read, with its header as long as nobody has asked for it. */
+/** A file with a method that parses its header. */
 export interface Source {
   base: string
   file: SqlFile
   header: (kind: HeaderKind) => Header
 }
 
-/** A file with the name, the path and the text that it has. */
+/** Makes a source from a name, a path and a text. */
 export const sourceOf = (base: string, path: string, text: string): Source => ({
   base,
   file: sqlFile(path, text),
   header: kind => readHeader(text, path, kind),
 })
 
-/** A file whose checksum is computed when it is wanted: a run wants those of one track's migrations. */
+/** A file that computes its checksum on first use. Most checksums are never needed. */
 function sqlFile(path: string, text: string): SqlFile {
   let checksum: string | null = null
   return {
@@ -44,7 +44,7 @@ function sqlFile(path: string, text: string): SqlFile {
   }
 }
 
-/** A reader of one header's values that reports what does not fit, with the line of the key. */
+/** Returns functions that read values of a header. They report faults with the line of the key. */
 function reader(source: Source, kind: HeaderKind, faults: Finding[]) {
   const { values, faults: own } = source.header(kind)
   faults.push(...own)
@@ -63,7 +63,7 @@ function reader(source: Source, kind: HeaderKind, faults: Finding[]) {
   return { text, fault, oneOf, list, line }
 }
 
-/** What a migration's header says of it; what does not fit goes to `faults`. */
+/** Reads a migration from its header. Appends to `faults`. */
 export function readMigration(
   track: string,
   version: string,
@@ -111,7 +111,7 @@ export function readMigration(
   }
 }
 
-/** What a rollback's header says of it. */
+/** Reads a rollback from its header. */
 export function readRollback(source: Source, faults: Finding[]): Rollback {
   const { text, fault, oneOf, line } = reader(source, 'rollback', faults)
   const predicates = (key: 'ours' | 'mirrored' | 'alike' | 'catch-up') => {
@@ -137,7 +137,7 @@ export function readRollback(source: Source, faults: Finding[]): Rollback {
   }
 }
 
-/** What a check's header says of it. */
+/** Reads a check from its header. */
 export function readCheck(track: string, source: Source, faults: Finding[], shared = false): Check {
   const { text, fault, oneOf, list } = reader(source, 'check', faults)
   const hazard = text('hazard')

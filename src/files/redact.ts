@@ -1,18 +1,21 @@
 import { SyntaxFault, scanTokens } from './statements.js'
 
-/** What is written in the place of a literal. */
+/** Replaces a literal. */
 const omitted = '…'
 
-/** Literals as PostgreSQL's scanner writes them: strings of all kinds, dollar-quoted ones, and numbers. */
+/**
+ * The tokens that are literals for PostgreSQL's scanner: strings of all kinds, dollar-quoted ones, and
+ * numbers.
+ */
 const isLiteral = (name: string, text: string): boolean =>
   /^(FCONST|ICONST)$/.test(name) ||
   /^(e|b|x|n|u&)?'/i.test(text) ||
   (name !== 'PARAM' && text.startsWith('$'))
 
 /**
- * A statement of somebody else on one line, to be shown: without its literals, which may be people's data,
- * and without its comments. A statement that the server has cut within a literal loses the rest of it; one
- * that the scanner cannot read is left out whole.
+ * A statement on one line, for display, without comments and without literals, which may be personal data. If
+ * the server has cut the statement inside a literal, the rest is left out. If it cannot be scanned, all of it
+ * is left out.
  */
 export async function withoutLiterals(text: string): Promise<string> {
   const tokens = await tokensOfCut(text)
@@ -28,13 +31,16 @@ export async function withoutLiterals(text: string): Promise<string> {
     }
     const literal = isLiteral(name, word)
     shown += (shown.endsWith(' ') ? '' : gap) + (literal ? omitted : word)
-    // for a session that takes a backslash as an escape, such a string goes on
+    // with standard_conforming_strings off the backslash escapes the quote, and the string continues
     if (literal && /^'.*\\'$/s.test(word)) break
   }
   return shown.trim()
 }
 
-/** The tokens of a statement that may end within a string, a quoted name or a comment; null where none. */
+/**
+ * The tokens of a statement that may end inside a string, a quoted name or a comment. Null if it cannot be
+ * scanned.
+ */
 async function tokensOfCut(text: string) {
   const tags = new Set(
     [...text.matchAll(/\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/g)].map(m => m[0]),

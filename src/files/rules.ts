@@ -12,25 +12,22 @@ import {
   visitNodes,
 } from './statements.js'
 
-/** What a rule found on a statement. */
+/** A finding of a rule about a statement. */
 type Breach = FindingOf<ExcusableCode>
 
-/**
- * The place of a statement, and the reason that the comment above it gives for a code; null where it gives
- * none.
- */
+/** The position of a statement. `excuse` returns the reason that its comment gives for a code, else null. */
 interface Place {
   where: string
   excuse: (code: ExcusableCode) => string | null
 }
 
-/** A comment above a statement excuses it, with the reason: `-- allow POLICY_WITHOUT_TO: public data`. */
+/** A comment above a statement that excuses a finding: `-- allow POLICY_WITHOUT_TO: public data`. */
 const excuse = /^--[ \t]*allow[ \t]+([A-Z_]+):[ \t]*(\S.*)$/gm
 
 /**
- * Habits that hurt later and that the server does not refuse. A statement can be excused beside the SQL,
- * with a reason: then the finding is reported as info. `resultText` is what squawk says of the file. Files
- * that don't parse are reported by `lint`.
+ * Finds patterns that the server accepts but that cause problems later. A comment beside the SQL can excuse
+ * one with a reason; it is then reported as info. `warnings` are those of squawk. `lint` reports files that
+ * do not parse.
  */
 export async function rulesOf(m: Migration, warnings: SquawkWarning[] = []): Promise<Breach[]> {
   const text = m.file.text.replace(/^\uFEFF/, '')
@@ -65,8 +62,8 @@ export async function rulesOf(m: Migration, warnings: SquawkWarning[] = []): Pro
 }
 
 /**
- * Bodies that swallow every exception; functions with their owner's rights that trust the search_path or the
- * temporary types of the caller.
+ * Bodies that ignore every exception, and SECURITY DEFINER functions that depend on the caller's search_path
+ * or temporary objects.
  */
 function ofFunctions({ kind, node, text }: Statement, { where, excuse }: Place): Breach[] {
   if (kind !== 'CreateFunctionStmt' && kind !== 'DoStmt') return []
@@ -89,7 +86,7 @@ function ofFunctions({ kind, node, text }: Statement, { where, excuse }: Place):
   return found
 }
 
-/** Policies that speak to every role, and those that let a row be written that could not be read. */
+/** Policies for every role, and policies without WITH CHECK. */
 function ofPolicies({ kind, node }: Statement, { where, excuse }: Place): Breach[] {
   if (kind !== 'CreatePolicyStmt') return []
   const facts = { policy: String(node.policy_name), table: relationName(node.table) }
@@ -101,7 +98,7 @@ function ofPolicies({ kind, node }: Statement, { where, excuse }: Place): Breach
   return found
 }
 
-/** Bulk writes in a step that is one transaction. */
+/** Writes of many rows in a step that is one transaction. */
 function ofWrites(
   { kind, node }: Statement,
   { where, excuse }: Place,
@@ -116,7 +113,7 @@ function ofWrites(
   return [finding('BULK_WRITE', where, facts)]
 }
 
-/** Parts of a backfill's WITH that read the table it walks: a batch limits only the top level. */
+/** Parts of a backfill's WITH that read its table. A batch only restricts the top level. */
 function ofBatches({ node }: Statement, { where, excuse }: Place, { backfill }: Migration): Breach[] {
   if (!backfill) return []
   return (node.withClause?.ctes ?? []).flatMap(({ CommonTableExpr: part }: Node) => {
@@ -129,7 +126,7 @@ function ofBatches({ node }: Statement, { where, excuse }: Place, { backfill }: 
   })
 }
 
-/** Row security that is switched on for a table in use before it has policies: nobody sees a row. */
+/** ENABLE ROW LEVEL SECURITY on a table in use before it has policies: nobody sees a row. */
 function ofRowSecurity(
   { kind, node }: Statement,
   { where, excuse }: Place,
@@ -144,7 +141,7 @@ function ofRowSecurity(
     : []
 }
 
-/** What CASCADE takes along, no file says. */
+/** DROP ... CASCADE: no file shows what it drops. */
 const ofDrops = ({ kind, node, text }: Statement, { where, excuse }: Place): Breach[] =>
   kind === 'DropStmt' && node.behavior === 'DROP_CASCADE'
     ? [finding('CASCADING_DROP', where, { sql: text.split('\n')[0]!, excused: excuse('CASCADING_DROP') })]

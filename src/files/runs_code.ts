@@ -1,9 +1,6 @@
 import type { Node, Statement } from './statements.js'
 
-/**
- * Statements that write the catalog and nothing else: no expression of theirs is
- * computed, no function called.
- */
+/** Statements that only write the catalog. They evaluate no expression and call no function. */
 const declarations = new Set([
   'AlterDefaultPrivilegesStmt',
   'AlterOwnerStmt',
@@ -19,13 +16,12 @@ const declarations = new Set([
 ])
 
 /**
- * True unless a statement is known to run none of the users' code. Code may do what the statement does
- * not show, such as changing a setting of the session. Event triggers are the server's matter: whoever
- * asks looks for them there.
+ * True unless the statement is known to run no user code. Such code may have an effect that the statement
+ * does not show, such as changing a setting of the session. Event triggers are not considered.
  */
 export function mayRunCode({ kind, node }: Statement): boolean {
   if (declarations.has(kind)) return false
-  // the bounds of a partition are computed, and so is what an index holds of the rows that are there
+  // bounds of a partition are evaluated; an index evaluates its expressions for existing rows
   if (kind === 'CreateStmt') return Boolean(node.partbound)
   if (kind === 'IndexStmt') return Boolean(node.whereClause) || !node.indexParams.every(isPlainColumn)
   return true

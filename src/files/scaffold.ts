@@ -6,20 +6,20 @@ import { compareVersions } from '../model/versions.js'
 import { type ConfigValues, configName } from './config.js'
 import { projectFolders } from './discover.js'
 
-/** Writes a file that must not be there yet, and the folders above it. */
+/** Writes a file and creates its folders. Throws FILE_EXISTS if it exists. */
 function create(path: string, text: string): void {
   if (existsSync(path)) throw new Failure('FILE_EXISTS', path)
   mkdirSync(dirname(path), { recursive: true })
   writeFileSync(path, text)
 }
 
-/** Folder of the stories of checks, in a repository that tests its checks. */
+/** Folder with the stories of checks, in a repository that tests its checks. */
 const stories = 'test/checks'
 
-/** True for a repository with stories of checks, such as this one; an installed package has none. */
+/** True for a repository with stories of checks. An installed package has none. */
 export const hasStories = (root: string): boolean => existsSync(join(root, stories))
 
-/** A text as a slug: with underscores between its words, and a letter first. */
+/** Converts a text to a slug: words joined by underscores, beginning with a letter. */
 const slugOf = (text: string): string =>
   text
     .replace(/([a-z])([A-Z])/g, '$1_$2')
@@ -28,8 +28,8 @@ const slugOf = (text: string): string =>
     .replace(/^[^a-z]+|_+$/g, '')
 
 /**
- * Writes the trio of files of a new migration under the next free version, and the story of its check where
- * the repository has stories; their paths. Throws FILE_EXISTS or USAGE before anything is written.
+ * Writes the three files of a new migration with the next free version, and the story of its check if the
+ * repository has stories. Returns their paths. Throws FILE_EXISTS or USAGE before anything is written.
  */
 export function newMigration(root: string, track: string, slug: string, tracks: Track[]): string[] {
   if (!/^[a-z][a-z0-9_]*$/.test(slug))
@@ -44,7 +44,7 @@ export function newMigration(root: string, track: string, slug: string, tracks: 
       .at(-1) ?? '0'
   const newest = existing.at(-1)
   const width = Math.max(3, newest ? newest.name.indexOf('_') : 0)
-  // a track that has come to its end goes on from there: phases never go back
+  // after a contract migration a track continues with contract: phases never go back
   const phase = newest?.phase === 'contract' ? 'contract' : 'expand'
   const version = String(BigInt(last) + 1n).padStart(width, '0')
   const name = `${version}_${slug}`
@@ -74,10 +74,12 @@ export function newMigration(root: string, track: string, slug: string, tracks: 
   return files.map(([path]) => path)
 }
 
-/** Rewrites a file of a track, by its folder and name; null for one that the copy does without. */
+/**
+ * Rewrites a file of a track, given its folder and name. Returns null for a file that the copy does not need.
+ */
 export type RewriteFile = (folder: string, file: string, text: string) => Promise<string | null>
 
-/** The files of a track as a copy has them: path and text. */
+/** The files of a track's copy: path and text. */
 export async function copiedFiles(
   track: Track,
   rewrite: RewriteFile | null,
@@ -99,8 +101,8 @@ export async function copiedFiles(
 }
 
 /**
- * Copies a track's three folders and its description into a user's folder, with their own
- * names; the paths written. Throws FILE_EXISTS before anything is written.
+ * Copies a track's three folders and its description into a user's folder. Returns the paths. Throws
+ * FILE_EXISTS before anything is written.
  */
 export async function copyTrack(
   track: Track,
@@ -108,7 +110,7 @@ export async function copyTrack(
   rewrite: RewriteFile | null,
   config: ConfigValues,
 ): Promise<string[]> {
-  // everything is read and rewritten before anything is written
+  // read and rewrite everything before writing anything
   const texts = await copiedFiles(track, rewrite)
   const taken = texts.find(f => existsSync(join(to, f.path)))
   if (taken) throw new Failure('FILE_EXISTS', join(to, taken.path))

@@ -5,25 +5,25 @@ import { type DocumentColumn, mostSessionBytes, type SessionDocument } from '../
 import { whereItStopped } from './json.js'
 import { type RawValue, rawElements, rawMembers, rawValue } from './raw_json.js'
 
-/** What the first member of a session's document says. */
+/** The value of `format`, the first member of a session's document. */
 const format = 'rethread session 1'
 
-/** Types whose values the document has as JSON. */
+/** Types whose values are JSON in the document. */
 const isJson = (type: string): boolean => type === 'json' || type === 'jsonb'
 
-/** Types whose values are numbers there; NaN and Infinity are texts. */
+/** Types whose values are numbers in the document. NaN and Infinity are strings. */
 const holdsNumbers = (type: string): boolean =>
   /^(smallint|integer|bigint|numeric|real|double precision)\b/.test(type)
 
 const jsonNumber = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
 
-/** What a renderer may spell otherwise, and a `json` column keeps: other characters, line ends. */
+/** Characters that another program may write differently, but that a `json` column keeps. */
 const respelled = /[^\u0020-\u007e]|##\[/
 
 /**
- * The document of a session as JSON that shows what people look for: values of JSON columns are JSON,
- * numbers are numbers with all their digits, everything else is the server's text. `exact` has the text of
- * values that JSON alone does not keep: null in a JSON column, and the spelling of a `json` column.
+ * A session as readable JSON. Values of JSON columns are JSON, numbers keep all digits, other values are the
+ * server's text. `exact` has the text of values that this form would change: null in a JSON column, and the
+ * spelling in a `json` column.
  */
 export function writeSessionDocument(document: SessionDocument): string {
   const tables = document.tables.map(({ table, columns, rows }) => {
@@ -62,7 +62,7 @@ function written(text: string | null, type: string): string {
   return type === 'boolean' ? String(text === 'true' || text === 't') : JSON.stringify(text)
 }
 
-/** Reads the document of a session from a file. Throws BAD_SESSION_FILE with what is wrong, and where. */
+/** Reads a session from a file. Throws BAD_SESSION_FILE with the fault and its place. */
 export function readSessionFile(path: string): SessionDocument {
   const fault = (reason: string) => new Failure('BAD_SESSION_FILE', path, { reason })
   try {
@@ -79,22 +79,22 @@ export function readSessionFile(path: string): SessionDocument {
 }
 
 /**
- * Reads the document of a session: as `writeSessionDocument` makes it, or a report that holds it as
- * `session`. Throws BAD_SESSION_FILE with the path into the JSON; `where` names the file.
+ * Reads a session from a text that `writeSessionDocument` made, or from a report with it as `session`. Throws
+ * BAD_SESSION_FILE with the path into the JSON. `where` names the file.
  */
 export function parseSessionDocument(text: string, where: string): SessionDocument {
   const reader = new DocumentReader(text, where)
   try {
     JSON.parse(text)
   } catch (error) {
-    // the parser quotes what it finds, which are people's messages
+    // the parser's message quotes the text, which contains messages of users
     if (error instanceof SyntaxError) throw reader.fault('', `not JSON${whereItStopped(error.message)}`)
     throw error
   }
   return reader.document()
 }
 
-/** A value, and the path to it for people. */
+/** A value with its path for error messages. */
 interface JsonPlace extends RawValue {
   path: string
 }
@@ -161,7 +161,7 @@ class DocumentReader {
     return raw
   }
 
-  /** Puts a text in the place of what JSON alone does not say. */
+  /** Replaces values by their text from `exact`. */
   private putExact(place: JsonPlace, columns: DocumentColumn[], rows: (string | null)[][]): void {
     const members = this.members(place)
     this.onlyKnown(members, place.path, ['row', 'column', 'text'])
@@ -205,7 +205,7 @@ class DocumentReader {
       throw this.fault(path, `\`${strange}\` is not known here (known: ${known.join(', ')})`)
   }
 
-  /** A text that the server can take: it has no NUL, and halves of surrogate pairs are no characters. */
+  /** A string that the server accepts: without NUL and without unpaired surrogates. */
   private string(place: JsonPlace): string {
     const raw = this.raw(place)
     if (!raw.startsWith('"')) throw this.fault(place.path, 'it is not a text')

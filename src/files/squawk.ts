@@ -5,9 +5,9 @@ import { resolve } from 'node:path'
 import { isNotInstalled } from '../model/failure.js'
 import type { Migration, Track } from '../model/project.js'
 
-/** What squawk says of a line of a file, by its own name for the rule. */
+/** A warning of squawk about a line of a file, with squawk's name of the rule. */
 export interface SquawkWarning {
-  /** Line of the file, from 1. */
+  /** Line number, from 1. */
   line: number
   rule: string
   message: string
@@ -15,9 +15,9 @@ export interface SquawkWarning {
 }
 
 /**
- * The rules of squawk that rethread listens to: what breaks clients or can't be put right later. What it
- * says of locks, time-outs, names and indexes we know better, because we look at the target. Names:
- * squawk 2.66, `squawk --help`.
+ * The squawk rules that rethread uses: changes that break clients or cannot be fixed later. Its rules about
+ * locks, timeouts, names and indexes are not used, because rethread examines the target itself. The names are
+ * those of squawk 2.66, `squawk --help`.
  */
 const rules = new Set([
   'adding-required-field',
@@ -38,13 +38,13 @@ const rules = new Set([
   'require-enum-value-ordering',
 ])
 
-/** Longest that it may take, in milliseconds, and the most that it may say, in bytes. */
+/** Time limit in milliseconds, and limit of its output in bytes. */
 const timeout = 20_000
 const maxBuffer = 64 * 2 ** 20
 
 /**
- * What squawk-cli says of a track's migrations, by the path of the file; nothing where it is not installed
- * beside the three folders or beside rethread, or where it fails: it is an adviser, never a gate.
+ * The warnings of squawk-cli about a track's migrations, by path. It is looked for beside the track's folders
+ * and beside rethread. Empty if it is not installed or fails: its warnings are advice.
  */
 export async function squawk(track: Track): Promise<ReadonlyMap<string, SquawkWarning[]>> {
   const program = programOf(track.root)
@@ -64,7 +64,9 @@ export async function squawk(track: Track): Promise<ReadonlyMap<string, SquawkWa
   return warnings
 }
 
-/** The program itself: the package's own launcher is a Node script, which would cost more than the work. */
+/**
+ * The path of the program. The package's launcher is a Node script, which would take longer than the work.
+ */
 function programOf(root: string): string | null {
   for (const from of [resolve(root, 'package.json'), import.meta.url]) {
     try {
@@ -81,7 +83,7 @@ function programOf(root: string): string | null {
 
 interface SquawkOutput {
   file: string
-  /** From 0. */
+  /** Line number, from 0. */
   line: number
   rule_name: string
   message: string
@@ -97,12 +99,12 @@ function ask(
   if (migrations.length === 0) return Promise.resolve([])
   const args = ['--reporter=json', ...flags, ...migrations.map(m => m.file.path)]
   return new Promise((done, fail) => {
-    // it exits with 1 when it has something to say
+    // its exit code is 1 if it has warnings
     execFile(program, args, { cwd, timeout, maxBuffer }, (_, stdout) => {
       try {
         done(JSON.parse(stdout))
       } catch (error) {
-        // it failed, or took too long
+        // no valid output: it failed or took too long
         if (error instanceof SyntaxError) done([])
         else fail(error)
       }

@@ -1,8 +1,8 @@
 import { indexName, type Node, pathName, relationName, type Statement, strings } from './statements.js'
 
 /**
- * What the catalog must show once a statement has run. A file without a transaction is resumed by asking the
- * catalog, never by trusting a counter, so each of its statements needs one of these.
+ * What the catalog shows after a statement has run. A file without a transaction is resumed by reading the
+ * catalog, not by trusting a counter, so each of its statements needs a proof.
  */
 export type Proof =
   | { kind: 'index'; index: string; table: string; node: Node; present: true }
@@ -11,7 +11,7 @@ export type Proof =
   | { kind: 'not-null'; table: string; column: string; present: boolean }
   | { kind: 'column'; table: string; column: string; present: boolean }
 
-/** The proof of a statement, or null when the catalog does not show whether it has run. */
+/** The proof of a statement. Null if the catalog does not show whether it has run. */
 export function proofOf(statement: Statement): Proof | null {
   const { kind, node } = statement
   if (kind === 'IndexStmt' && node.idxname) {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type TableName, tableText } from '../model/table_name.js'
 import { memoByText } from './memo.js'
 
-/** A node of PostgreSQL's own parse tree, as libpg-query gives it: one key, the node's type. */
+/** A node of PostgreSQL's parse tree, as libpg-query returns it. Its only key is the node's type. */
 // biome-ignore lint/suspicious/noExplicitAny: the tree has hundreds of node types; who reads checks
 export type Node = Record<string, any>
 
@@ -14,11 +14,11 @@ export interface Statement {
   node: Node
   /** Offset of the first character in the file. */
   offset: number
-  /** What is between the statement before and this one: comments, white space, a semicolon. */
+  /** The text between the previous statement and this one: comments, white space, a semicolon. */
   above: string
 }
 
-/** A token of PostgreSQL's own scanner; offsets are characters here (libpg-query counts bytes). */
+/** A token of PostgreSQL's scanner. Offsets are in characters; libpg-query counts bytes. */
 interface Token {
   start: number
   end: number
@@ -27,7 +27,7 @@ interface Token {
   keyword: boolean
 }
 
-/** A parse error, with the offset of the character it points at. */
+/** A parse error with the offset of the offending character. */
 export class SyntaxFault extends Error {
   constructor(
     message: string,
@@ -37,28 +37,28 @@ export class SyntaxFault extends Error {
   }
 }
 
-/** libpg-query is 1 MB of WebAssembly: loaded when there is something to parse, never for `status`. */
+/** Loads libpg-query, 1 MB of WebAssembly, on first use. */
 async function parser() {
   const library = await import('libpg-query')
   await library.loadModule()
   return library
 }
 
-/** A function from byte offsets, which libpg-query counts in, to character offsets. */
+/** Returns a function that converts byte offsets of libpg-query to character offsets. */
 export const charsOf = (text: string, bytes: Buffer) =>
   text.length === bytes.length
     ? (byte: number) => byte
     : (byte: number) => bytes.toString('utf8', 0, byte).length
 
 /**
- * Characters of text whose trees and tokens are remembered: 12 and 9 bytes for each character, 20 MB at
+ * Limit of the caches, in characters of text. A tree needs 12 bytes per character and tokens 9: 20 MB at
  * most.
  */
 const rememberedCharacters = 1_000_000
 
 /**
- * Splits and parses a file by PostgreSQL's own grammar, once for each text; what it returns is
- * frozen. Throws SyntaxFault.
+ * Splits and parses a file with PostgreSQL's grammar. Each text is parsed once; the result is frozen. Throws
+ * SyntaxFault.
  */
 export const parseStatements = (text: string): Promise<Statement[]> => parsed(withoutByteOrderMark(text))
 
@@ -85,7 +85,7 @@ const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[
     })
   } catch (error) {
     if (error instanceof Error && hasSqlDetails(error)) {
-      // at the end of input there is nothing to see: shown is where the last word ends
+      // at the end of the input show the end of the last word
       const at = error.sqlDetails?.cursorPosition ?? 0
       throw new SyntaxFault(error.message, Math.min(at, text.trimEnd().length))
     }
@@ -93,10 +93,7 @@ const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[
   }
 })
 
-/**
- * What PL/pgSQL makes of a `create function` or `do` statement, as libpg-query gives it. Throws
- * SyntaxFault.
- */
+/** Parses the body of a `create function` or `do` statement as PL/pgSQL. Throws SyntaxFault. */
 export async function parsePlpgsql(statement: string): Promise<Node> {
   const { parsePlPgSQL } = await parser()
   try {
@@ -106,14 +103,14 @@ export async function parsePlpgsql(statement: string): Promise<Node> {
   }
 }
 
-/** Whether one of the nodes of a tree passes a test; the outer ones are tried first. */
+/** Whether a node of a tree satisfies a test. Outer nodes are tested first. */
 export function someNode(tree: unknown, test: (node: Node) => boolean): boolean {
   if (Array.isArray(tree)) return tree.some(part => someNode(part, test))
   if (tree === null || typeof tree !== 'object') return false
   return test(tree as Node) || Object.values(tree).some(part => someNode(part, test))
 }
 
-/** Shows every node of a tree, the outer ones first. */
+/** Calls a function for every node of a tree, outer nodes first. */
 export function visitNodes(tree: unknown, visit: (node: Node) => void): void {
   someNode(tree, node => {
     visit(node)
@@ -121,7 +118,7 @@ export function visitNodes(tree: unknown, visit: (node: Node) => void): void {
   })
 }
 
-/** Every table or view that statements name with its schema, as SQL. */
+/** The tables and views that statements name with a schema, as SQL. */
 export function relationsNamed(statements: Statement[]): Set<string> {
   const found = new Set<string>()
   for (const s of statements)
@@ -131,14 +128,14 @@ export function relationsNamed(statements: Statement[]): Set<string> {
   return found
 }
 
-/** The words in a DO block, which may change whatever it names. */
+/** The words in a DO block, which may change anything that it names. */
 export function wordsOfBlock(node: Node): string[] {
   const body: string =
     node.args?.find((a: Node) => a.DefElem?.defname === 'as')?.DefElem.arg.String.sval ?? ''
   return body.match(/[\p{L}\p{N}_$]+/gu) ?? []
 }
 
-/** The statements of a text, none where it does not parse: for those who leave that to `lint`. */
+/** The statements of a text. Empty if it does not parse, for callers that leave this fault to `lint`. */
 export async function statementsOrNone(text: string): Promise<Statement[]> {
   try {
     return await parseStatements(text)
@@ -148,7 +145,9 @@ export async function statementsOrNone(text: string): Promise<Statement[]> {
   }
 }
 
-/** The tokens of a text, comments included; scanned once for each text, and frozen. Throws SyntaxFault. */
+/**
+ * The tokens of a text, with comments. Each text is scanned once; the result is frozen. Throws SyntaxFault.
+ */
 export const scanTokens = (text: string): Promise<Token[]> => scanned(withoutByteOrderMark(text))
 
 const scanned = memoByText(rememberedCharacters, async (text): Promise<Token[]> => {
@@ -165,8 +164,7 @@ const scanned = memoByText(rememberedCharacters, async (text): Promise<Token[]> 
       keyword: token.keywordKind > 0,
     }))
   } catch (error) {
-    // the scanner gives what it has against a text where its JSON should be, or as an
-    // error that begins like this
+    // the scanner reports an error as invalid JSON, or as an error that begins like this
     const refused =
       error instanceof SyntaxError || (error instanceof Error && /^(syntax error|ERROR)/.test(error.message))
     if (!refused) throw error
@@ -174,36 +172,34 @@ const scanned = memoByText(rememberedCharacters, async (text): Promise<Token[]> 
   }
 })
 
-/**
- * Length of the white space and comments before a statement, so that its text starts with its first word.
- */
+/** Length of the white space and comments before a statement. */
 function leadingBlank(text: string): number {
   const match = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/.exec(text)
   return match ? match[0].length : 0
 }
 
-/** Node keeps U+FEFF, the server chokes on it, psql strips it: we strip it. */
+/** Removes U+FEFF, as psql does. The server refuses it, and Node keeps it. */
 export const withoutByteOrderMark = (text: string): string => text.replace(/^\uFEFF/, '')
 
-/** sha256 of the text with BOM dropped and line ends normalised, hex. */
+/** sha256 in hex of the text without BOM and with normalised line ends. */
 export const rawChecksum = (text: string): string =>
   createHash('sha256').update(withoutByteOrderMark(text).replace(/\r\n?/g, '\n')).digest('hex')
 
-/** sha256 of the tokens without comments: a licence header or new indentation is not a change. */
+/** sha256 of the tokens without comments. It does not change with comments or indentation. */
 export const tokenChecksum = (text: string): Promise<string> => checksummed(withoutByteOrderMark(text))
 
 const checksummed = memoByText(rememberedCharacters, async text => {
   const hash = createHash('sha256')
   for (const token of await scanTokens(text)) {
     if (token.name === 'SQL_COMMENT' || token.name === 'C_COMMENT') continue
-    // keywords and bare names fold to lower case as the server folds them; quoted ones and literals stay
+    // fold keywords and unquoted names to lower case as the server does; keep quoted names and literals
     const folds = token.keyword || (token.name === 'IDENT' && !token.text.startsWith('"'))
     hash.update((folds ? token.text.toLowerCase() : token.text.replace(/\r\n?/g, '\n')) + '\0')
   }
   return hash.digest('hex')
 })
 
-/** Where the lines of the newest text begin: a long file is asked about for each of its statements. */
+/** The line starts of the last text. It is used for each statement of a file. */
 let lined: { text: string; starts: number[] } = { text: '', starts: [0] }
 
 function lineStarts(text: string): number[] {
@@ -215,7 +211,7 @@ function lineStarts(text: string): number[] {
   return lined.starts
 }
 
-/** Line and column (from 1, in characters) of an offset, with the line's text. */
+/** Line and column (from 1, in characters) of an offset, with the text of the line. */
 export function lineOf(text: string, offset: number): { line: number; column: number; excerpt: string } {
   const starts = lineStarts(text)
   let [low, high] = [0, starts.length]
@@ -228,33 +224,33 @@ export function lineOf(text: string, offset: number): { line: number; column: nu
   return { line: low + 1, column: offset - starts[low]! + 1, excerpt: excerpt.replace(/\r$/, '') }
 }
 
-/** The table that a RangeVar names. */
+/** The table of a RangeVar. */
 export const rangeTable = (range: Node): TableName => ({
   schema: range.schemaname ?? null,
   name: range.relname,
 })
 
-/** The table that the parts of a dotted name lead to. */
+/** The table in a list of name parts. */
 export const pathTable = (path: string[]): TableName => ({
   schema: path.at(-2) ?? null,
   name: path.at(-1) ?? '',
 })
 
-/** `schema.name` of a RangeVar as SQL, `public` when it has no schema. */
+/** `schema.name` of a RangeVar as SQL; `public` if it has no schema. */
 export const relationName = (range: Node): string => tableText(rangeTable(range))
 
-/** `schema.name` of the parts of a dotted name as SQL, `public` when it has no schema. */
+/** `schema.name` of a list of name parts as SQL; `public` if it has no schema. */
 export const pathName = (path: string[]): string => tableText(pathTable(path))
 
-/** `schema.index` of an index that has a name; it is in its table's schema. */
+/** `schema.index` of a named index. It is in the schema of its table. */
 export const indexName = (node: Node): string =>
   tableText({ schema: rangeTable(node.relation).schema, name: node.idxname })
 
-/** The strings of a list of String nodes. */
+/** The strings in a list of String nodes. */
 export const strings = (list: Node[] | undefined): string[] =>
   (list ?? []).flatMap(n => (n.List ? strings(n.List.items) : n.String ? [n.String.sval as string] : []))
 
-/** A parse tree without positions, as text: equal for statements that mean the same. */
+/** A parse tree as text without positions. Equal for statements with equal meaning. */
 export const nodeShape = (node: unknown): string =>
   JSON.stringify(node, (key, value) => (key === 'location' || key.endsWith('_location') ? undefined : value))
 

@@ -7,7 +7,7 @@ import { describeIssue } from './config.js'
 import { readJson } from './json.js'
 import { filterName, trackSchema } from './track_schema.js'
 
-/** Name of the file beside a track's migrations that says what its tables mean. */
+/** Name of the file that describes a track's tables, beside its migrations. */
 const fileName = 'track.json'
 
 /**
@@ -36,8 +36,8 @@ const strangeDefaults = (info: TrackInfo): string[] =>
   )
 
 /**
- * The filters that the tracks of a folder have, name -> help, for the flags of `sessions`. A file with faults
- * is passed over here; its faults are reported when its track is used.
+ * The filters of a folder's tracks, name -> help, for the flags of `sessions`. Filters with faults are
+ * skipped; their faults are reported when their track is used.
  */
 export function filtersIn(root: string): Map<string, string> {
   const found = new Map<string, string>()
@@ -55,7 +55,7 @@ export function filtersIn(root: string): Map<string, string> {
   return found
 }
 
-/** Settings of the configuration that the track does not know, or whose values it does not take. */
+/** BAD_SETTING for settings that the track does not know, or whose values are not allowed. */
 export function judgeSettings(
   track: string,
   info: TrackInfo | null,
@@ -88,10 +88,7 @@ export function judgeSettings(
   })
 }
 
-/**
- * What the track says of its tables. Throws NO_TRACK_INFO where it says nothing,
- * BAD_TRACK_INFO where it is wrong.
- */
+/** The description of a track. Throws NO_TRACK_INFO if it has none, BAD_TRACK_INFO if it is invalid. */
 export async function requireTrackInfo(track: Track): Promise<TrackInfo> {
   const { info, faults } = await readTrackInfo(track)
   if (faults[0]) throw new Failures(faults)

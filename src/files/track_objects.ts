@@ -3,10 +3,10 @@ import { droppedTables } from './dropped_objects.js'
 import { indexName, pathName, relationName, relationsNamed, statementsOrNone, strings } from './statements.js'
 import { readTrackInfo } from './track_info.js'
 
-/** Schemas that the application's users never reach. */
+/** The tool's own schemas, which users of the application never reach. */
 const ours = /^(chat_private|rethread|rethread_archive)\./
 
-/** The objects that a track's files make and none of them drops again, by the names that they give them. */
+/** The objects that a track's files create and do not drop again, by their names in the files. */
 export async function objectsOf(track: Track): Promise<TrackObjects> {
   const tables = new Set<string>()
   const touched = new Set<string>()
@@ -47,8 +47,8 @@ export async function objectsOf(track: Track): Promise<TrackObjects> {
 }
 
 /**
- * Tables that migrations create in the schemas of the tool's own: derived from the application's tables, or
- * lists of what was set aside. They hold nothing to lose, unlike a table that was moved there.
+ * Tables that migrations create in the tool's own schemas, for derived data and quarantined rows. They hold
+ * nothing to lose, unlike a table that was moved there.
  */
 export function bookkeepingOf(migrations: Migration[]): Promise<ReadonlySet<string>> {
   const known = bookkeeping.get(migrations) ?? readBookkeeping(migrations)
@@ -56,7 +56,7 @@ export function bookkeepingOf(migrations: Migration[]): Promise<ReadonlySet<stri
   return known
 }
 
-/** Looked up once for the migrations of a track, not once for each of their steps. */
+/** Cached by the migrations of a track, because every step needs it. */
 const bookkeeping = new WeakMap<Migration[], Promise<ReadonlySet<string>>>()
 
 async function readBookkeeping(migrations: Migration[]): Promise<ReadonlySet<string>> {
@@ -71,8 +71,8 @@ async function readBookkeeping(migrations: Migration[]): Promise<ReadonlySet<str
 }
 
 /**
- * The tables that a track makes or says to be its sessions and messages: what the checks that all tracks
- * share look at. Files that don't parse give nothing here; `lint` reports them.
+ * The tables that a track creates, and those of its sessions and messages: the objects of the shared checks.
+ * Files that do not parse are skipped; `lint` reports them.
  */
 export async function tablesOf(track: Track): Promise<string[]> {
   const { info } = await readTrackInfo(track)
@@ -80,7 +80,7 @@ export async function tablesOf(track: Track): Promise<string[]> {
   return [...new Set([...(await objectsOf(track)).tables, ...named])].sort()
 }
 
-/** Those, and every other table of the application that a track's files name: what doors may lead to. */
+/** The same tables, and every other table of the application that a track's files name. */
 export async function tablesNamed(track: Track): Promise<string[]> {
   const named = new Set(await tablesOf(track))
   for (const m of track.migrations)

@@ -13,17 +13,17 @@ import {
   withoutByteOrderMark,
 } from './statements.js'
 
-/** Statements of a file that are sent together: in one transaction, or one alone outside of any. */
+/** Statements of a file that are sent together: in one transaction, or one statement outside of any. */
 export interface FilePart {
   statements: Statement[]
   alone: boolean
 }
 
-/** Without one of these words no statement of a text needs anything but one transaction. */
+/** A text without these words can run in one transaction. */
 const mayNeedParts =
   /\b(?:concurrently|vacuum|database|system|tablespace|subscription|cluster|call|commit|rollback|value)\b/i
 
-/** Kinds of statements that the server never runs inside a transaction block. */
+/** Kinds of statements that the server refuses inside a transaction block. */
 const aloneKinds = new Set([
   'CreatedbStmt',
   'DropdbStmt',
@@ -33,7 +33,7 @@ const aloneKinds = new Set([
   'DropSubscriptionStmt',
 ])
 
-/** True for statements that the server refuses inside a transaction block. */
+/** True for a statement that the server refuses inside a transaction block. */
 export function runsAlone({ kind, node }: Statement): boolean {
   if ((kind === 'IndexStmt' || kind === 'DropStmt') && node.concurrent) return true
   if (kind === 'ReindexStmt') {
@@ -43,7 +43,7 @@ export function runsAlone({ kind, node }: Statement): boolean {
   if (kind === 'VacuumStmt') return Boolean(node.is_vacuumcmd)
   if (kind === 'ClusterStmt') return !node.relation
   if (kind === 'CreateSubscriptionStmt')
-    // without a slot to make it is a row like any other
+    // a subscription without a replication slot to create may be in a transaction
     return !someNode(
       node.options ?? [],
       n =>
@@ -59,9 +59,8 @@ export function runsAlone({ kind, node }: Statement): boolean {
 }
 
 /**
- * What a file is sent in, as its statements need it. `each` is what another tool's own marker asks for;
- * `committing` are procedures of the database that end transactions.
- * Throws SyntaxFault.
+ * Divides a file into the parts in which it is sent. With `each`, which another tool's marker asks for, every
+ * statement is a part. `committing` are procedures of the database that end transactions. Throws SyntaxFault.
  */
 export async function filePartsOf(
   text: string,
@@ -86,11 +85,11 @@ export async function filePartsOf(
   return parts
 }
 
-/** Whether a statement has a constant that one before it, in this transaction, made a value of an enum. */
+/** Whether a statement uses an enum value that an earlier statement of the same transaction added. */
 const usesNewValue = (s: Statement, values: ReadonlySet<string>): boolean =>
   values.size > 0 && s.kind !== 'AlterEnumStmt' && [...values].some(v => s.text.includes(quotedText(v)))
 
-/** The procedures of a file whose bodies end a transaction. */
+/** The procedures that a file creates with COMMIT or ROLLBACK in their bodies. */
 async function proceduresThatCommit(statements: Statement[]): Promise<Set<string>> {
   const found = new Set<string>()
   for (const s of statements)
@@ -99,11 +98,11 @@ async function proceduresThatCommit(statements: Statement[]): Promise<Set<string
   return found
 }
 
-/** A DO block with COMMIT in it, a call of a procedure with one. */
+/** True for a DO block with COMMIT or ROLLBACK, or a call of a procedure with one. */
 const commitsItself = async (s: Statement, procedures: ReadonlySet<string>): Promise<boolean> =>
   s.kind === 'DoStmt' ? endsTransactions(s) : procedures.has(calledBy(s) ?? '')
 
-/** The procedure that a CALL names, without its schema. */
+/** The procedure of a CALL, without its schema. */
 const calledBy = ({ kind, node }: Statement): string | undefined =>
   kind === 'CallStmt' ? strings(node.funccall?.funcname).at(-1) : undefined
 
@@ -122,8 +121,8 @@ async function endsTransactions({ text }: Statement): Promise<boolean> {
 }
 
 /**
- * A migration with what an earlier run has finished of it blanked: what is left to look ahead for. Only files
- * of other tools have statements that are counted.
+ * A migration without the statements that an earlier run has finished, which are replaced by blanks. Only
+ * files of other tools have a count of finished statements.
  */
 export async function remainderOf(m: Migration, finished: number): Promise<Migration> {
   if (!m.foreign || finished === 0) return m
@@ -133,15 +132,15 @@ export async function remainderOf(m: Migration, finished: number): Promise<Migra
   return { ...m, file: { ...m.file, text: blankOf(text.slice(0, at)) + text.slice(at) } }
 }
 
-/** The migrations of steps, each without what an earlier run has finished of it. */
+/** The migrations of steps, without the statements that an earlier run has finished. */
 export const remaindersOf = (
   steps: { migration: Migration; resumes: { reached: number } | null }[],
 ): Promise<Migration[]> =>
   Promise.all(steps.map(({ migration, resumes }) => remainderOf(migration, resumes?.reached ?? 0)))
 
 /**
- * Decides how files of other tools are executed, for the migrations that somebody is about to plan: what
- * needs one transaction says so from here on. A file that does not parse is `lint`'s to report.
+ * Replaces `as-needed` by `one` or `parts`, from the statements of a file. A file that does not parse gets
+ * `one`; `lint` reports it.
  */
 export async function settleTransactions(migrations: Iterable<Migration>): Promise<void> {
   for (const m of migrations) {
@@ -156,7 +155,7 @@ async function settledTransaction(text: string): Promise<Transaction> {
   try {
     const parts = await filePartsOf(text, 'parts')
     const [first, second] = parts
-    // what a procedure does is known when the file runs
+    // whether a procedure commits is known only when the file runs
     const open = second || first?.alone || first?.statements.some(s => s.kind === 'CallStmt')
     return open ? 'parts' : 'one'
   } catch (error) {

@@ -8,16 +8,16 @@ import {
   visitNodes,
 } from './statements.js'
 
-/** What the body of a function names without a schema: it is found by the `search_path` of the moment. */
+/** Names without a schema in the body of a function. The current `search_path` decides what they mean. */
 export interface UnqualifiedNames {
   relations: string[]
-  /** The server's own among them. */
+  /** Built-in functions included. */
   functions: string[]
 }
 
 /**
- * The names without a schema in a `create function` statement of SQL or PL/pgSQL, but those of the body's own
- * (CTEs). None where the body does not parse.
+ * The names without a schema in a `create function` statement of SQL or PL/pgSQL, except names of CTEs. Empty
+ * if the body does not parse.
  */
 export async function unqualifiedNames(definition: string): Promise<UnqualifiedNames> {
   const relations = new Set<string>()
@@ -37,10 +37,10 @@ export async function unqualifiedNames(definition: string): Promise<UnqualifiedN
   return { relations: [...relations].sort(), functions: [...functions].sort() }
 }
 
-/** Statements whose table is no RangeVar of its own in the tree. */
+/** Statements whose target table has no node of type RangeVar around it. */
 const changingKinds = ['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']
 
-/** The queries and expressions in a body, each as a statement. */
+/** The queries and expressions of a body, each as a statement. */
 async function bodyQueries(definition: string): Promise<string[]> {
   try {
     const [made] = await parseStatements(definition)
@@ -56,7 +56,7 @@ async function bodyQueries(definition: string): Promise<string[]> {
 }
 
 /**
- * The queries of a tree of PL/pgSQL: an expression is what a SELECT gives, an assignment what follows `:=`.
+ * The queries of a PL/pgSQL tree. An expression becomes a SELECT; of an assignment, the right side is taken.
  */
 function queriesIn(tree: unknown): string[] {
   if (Array.isArray(tree)) return tree.flatMap(queriesIn)

@@ -1,6 +1,6 @@
 /**
- * What is used of zod, by name, so that the bundle leaves the rest out: its whole is 650 kB, most of it words
- * in other languages. Imported only where there is something to validate.
+ * The parts of zod that are used, by name, so that the bundle omits the rest. All of zod is 650 kB, mostly
+ * messages in other languages. Import this file only when there is something to validate.
  */
 export {
   _default,

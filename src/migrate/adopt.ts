@@ -25,18 +25,18 @@ import { lostTables } from './lost_tables.js'
 import { lackingUsage, type MadeObject } from './made_objects.sql.js'
 import { functionsInside, nameOnly, type TrackStates, trackStates } from './track_states.js'
 
-/** What `migrate --adopt` is asked for. */
+/** Options of `migrate --adopt`. */
 export interface AdoptOptions {
-  /** Version or name of the last migration that is adopted; null for as far as the work is done. */
+  /** Version or name of the last migration to adopt. Null for all whose work is done. */
   to: string | null
   leaseWaitMs: number
 }
 
 /**
- * Takes over a database in which the files' work is done, wholly or in part, by somebody else's SQL. Compares
- * everything that each file makes with what is there, word by word. What is equal is recorded, with the
- * proofs of `baseline`; what differs is refused with each difference, and the report has SQL that settles it.
- * Changes nothing but the ledger.
+ * Takes over a database in which other SQL has done the work of the files, completely or in part. It compares
+ * everything that each file creates with the database. What is equal is recorded, with the proofs of
+ * `baseline`. What differs is refused with a list of differences, and the report has SQL that resolves them.
+ * It only writes the ledger.
  */
 export async function adopt(ctx: Context, track: Track, options: AdoptOptions): Promise<Report> {
   const report = emptyReport('migrate')
@@ -148,8 +148,8 @@ async function reportDifferences(
 }
 
 /**
- * Number of migrations before the first backfill that has rows to do. One that can't be asked, because what
- * it names is not there, has its work done where most of what later files make is there.
+ * Number of migrations before the first backfill with pending rows. If a backfill cannot be checked because
+ * something that it names is missing, its work counts as done if most objects of later files exist.
  */
 async function workDone(connection: Connection, track: Track, states: TrackStates): Promise<number> {
   const total = track.migrations.length
@@ -165,8 +165,8 @@ async function workDone(connection: Connection, track: Track, states: TrackState
 }
 
 /**
- * What the first files do that no comparison shows: the statements about schemas where one is not there, or
- * not open to whom it should be, and blocks whose functions are not there.
+ * What the first files do that no comparison shows: statements for schemas that are missing or lack USAGE
+ * grants, and blocks whose functions are missing.
  */
 async function lackingAt(
   connection: Connection,
@@ -200,7 +200,7 @@ async function lackingAt(
   return { schemas: isClosed ? about : [], blocks }
 }
 
-/** Every name with a schema in the statements and checks of a track, outside of blocks. */
+/** All names with a schema in the statements and checks of a track, except in DO blocks. */
 async function namesUsed(track: Track): Promise<ReadonlySet<string>> {
   const texts = track.checks.map(c => c.file.text)
   for (const m of track.migrations)
@@ -208,7 +208,7 @@ async function namesUsed(track: Track): Promise<ReadonlySet<string>> {
   return new Set((await Promise.all(texts.map(pairsIn))).flat().map(tableText))
 }
 
-/** Longest definition that a table of the report shows, in characters. */
+/** Most characters of a definition in a table of the report. */
 const briefCharacters = 160
 
 function brief(o: MadeObject | null): string {
@@ -218,7 +218,7 @@ function brief(o: MadeObject | null): string {
   return text.length > briefCharacters ? `${text.slice(0, briefCharacters)}...` : text
 }
 
-/** What is and what should be, side by side. */
+/** A table of the actual and the expected definitions. */
 const differencesTable = (migration: string, differences: Difference[]): Table => ({
   title: `What is not as the files up to ${migration} make it`,
   columns: ['object', 'is', 'should be'],
@@ -232,10 +232,10 @@ const differencesTable = (migration: string, differences: Difference[]): Table =
 
 const surplus = (o: MadeObject): string => (o.kind === 'column' ? 'free to be left out' : 'gone')
 
-/** Objects that a finding names. */
+/** Most objects that a finding names. */
 const mostBeside = 20
 
-/** What somebody else has on the track's tables, and what could not be compared. */
+/** Findings for other objects on the track's tables, and for what could not be compared. */
 function noteBeside(report: Report, track: string, { notPlayed, states }: TrackStates, c: Comparison): void {
   if (c.beside.length > 0)
     report.findings.push(

@@ -3,30 +3,30 @@ import type { ObjectRow } from '../run/schema_snapshot.sql.js'
 import type { MadeObject } from './made_objects.sql.js'
 import { keyOfObject, type Objects, type TrackStates } from './track_states.js'
 
-/** One way in which a database is not what the files make. */
+/** A difference between a database and what the files create. */
 export interface Difference {
   /**
-   * `missing`: it is not there. `differs`: something else has its name. `surplus`: the files have taken it
-   * away by then, or it lets somebody in beside them. `early`: a later file would make it, and finds it
-   * there.
+   * `missing`: it does not exist. `differs`: another object has its name. `surplus`: the files have dropped
+   * it by then, or it gives access that they do not give. `early`: a later file would create it and will find
+   * it.
    */
   what: 'missing' | 'differs' | 'surplus' | 'early'
-  /** The migration that makes it. */
+  /** The migration that creates it. */
   migration: Migration
   want: MadeObject | null
   has: MadeObject | null
 }
 
-/** How far a database is from the state after one migration. */
+/** The differences between a database and the state after one migration. */
 export interface Comparison {
-  /** Number of migrations that this is the state after. */
+  /** The number of migrations of that state. */
   at: number
   differences: Difference[]
-  /** What somebody else has added to the track's own tables, and what may stay. */
+  /** Other objects on the track's own tables, which may stay. */
   beside: MadeObject[]
 }
 
-/** Kinds that say how something is that has been made before. */
+/** Kinds that are properties of an existing object. */
 export const qualities: ReadonlySet<string> = new Set(['row security', 'replica identity', 'privilege'])
 
 /** Compares the database with the state after the first `at` migrations. */
@@ -52,7 +52,7 @@ export function compareAt(track: TrackStates, at: number): Comparison {
       early.add(key)
       const has = actual.get(key)
       if (!has) continue
-      // a file without a transaction leaves out what is there already
+      // a file without a transaction skips what exists already
       if (state.migration.transaction === 'none' && matches(want, has, true)) continue
       differences.push({ what: 'early', migration: state.migration, want, has })
     }
@@ -74,17 +74,17 @@ export function compareAt(track: TrackStates, at: number): Comparison {
   return { at, differences, beside }
 }
 
-/** Number of the last migration of which something is there that no earlier one makes; 0 for none. */
+/** Number of the last migration of which something exists that no earlier one creates; 0 for none. */
 export function lastStanding({ base, states, actual }: TrackStates, until: number): number {
   const before = new Map(base)
   let found = 0
   for (const [i, state] of states.slice(0, until).entries()) {
     for (const [key, made] of state.objects) {
       const isNew = !same(before.get(key), made)
-      // a schema's usual privileges, and settings of a table, are there without any file
+      // a schema's usual privileges and a table's settings exist without any file
       if (!isNew || qualities.has(made.kind)) continue
       const has = actual.get(key)
-      // what an earlier file has made otherwise must have become what this one makes of it
+      // an object that an earlier file created must be as this file changes it
       if (has && (!before.has(key) || matches(made, has, true))) found = i + 1
       before.set(key, made)
     }
@@ -92,20 +92,20 @@ export function lastStanding({ base, states, actual }: TrackStates, until: numbe
   return found
 }
 
-/** The identity of a table. */
+/** The key of a table. */
 export const keyOfTable = (relation: string): string => keyOfObject({ kind: 'table', relation, name: '' })
 
-/** The first state in which something is as it is in the end, or there at all. */
+/** The first state in which an object exists; if it exists in none, the last state. */
 const firstWith = ({ states }: TrackStates, key: string) =>
   states.find(s => s.objects.has(key)) ?? states.at(-1)!
 
-/** What is on a table that a later file makes comes with the table. */
+/** An object on a table that a later file creates comes with that table. */
 const isOwnTable = (track: TrackStates, o: MadeObject, at: number): boolean =>
   o.kind === 'table' ||
   !track.made.has(o.relation) ||
   Boolean(track.states[at - 1]!.objects.get(keyOfTable(o.relation)))
 
-/** A policy that lets somebody in whom the files would not, or a column that nobody fills. */
+/** A policy that gives more access than the files do, or a required column that nothing fills. */
 const isInTheWay = ({ kind, permissive, column }: MadeObject): boolean =>
   (kind === 'policy' && permissive) ||
   (kind === 'column' &&
@@ -114,14 +114,17 @@ const isInTheWay = ({ kind, permissive, column }: MadeObject): boolean =>
     column!.identity === '' &&
     column!.generated === '')
 
-/** Whether an object is still what it was. */
+/** Whether an object is unchanged. */
 export const same = (a: MadeObject | undefined, b: MadeObject): boolean =>
   a !== undefined && a.definition === b.definition && a.constraint?.valid === b.constraint?.valid
 
-/** How the server prints a list of strings that is compared with a varchar, before it has read its print. */
+/**
+ * How the server prints a list of strings for a comparison with a varchar, before it has parsed its own
+ * output.
+ */
 const stringList = /\(ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)::text\[\]/g
 
-/** A definition as the server prints it once it has read its own print. */
+/** A definition as the server prints it after it has parsed its own output. */
 export const canonical = (definition: string): string =>
   definition.replace(
     stringList,
@@ -129,14 +132,14 @@ export const canonical = (definition: string): string =>
   )
 
 /**
- * Whether something is what a file makes. A constraint must be proven, unless the file leaves that for
- * later.
+ * Whether an object equals what a file creates. A constraint must be validated, unless the file leaves it NOT
+ * VALID.
  */
 export const matches = (want: MadeObject, has: MadeObject, unproven: boolean): boolean =>
   canonical(want.definition) === canonical(has.definition) &&
   (unproven || has.constraint === null || has.constraint.valid)
 
-/** True where nothing of an object's table is there: it says no more than that the table is missing. */
+/** True if the whole table of an object is missing, so that the object needs no finding of its own. */
 export const isPartOfMissing = (d: Difference, actual: Objects): boolean =>
   d.what === 'missing' &&
   d.want!.kind !== 'table' &&
@@ -146,7 +149,7 @@ export const isPartOfMissing = (d: Difference, actual: Objects): boolean =>
   !actual.has(keyOfObject({ kind: 'view', relation: d.want!.relation, name: '' })) &&
   !actual.has(keyOfObject({ kind: 'function', relation: d.want!.relation, name: '' }))
 
-/** An object as a person names it. */
+/** The name of an object for people. */
 export const nameOfObject = (o: MadeObject): string =>
   o.name === ''
     ? `${o.kind} ${o.relation}`
@@ -156,7 +159,7 @@ export const nameOfObject = (o: MadeObject): string =>
         ? `privileges of ${o.name} on ${o.relation}`
         : `${o.kind} ${o.name} on ${o.relation}`
 
-/** Whether an object of the schema is one that the files make, or on a table that they make. */
+/** Returns whether an object of the schema is created by the files, or is on a table that they create. */
 export function madeByFiles({ base, states, made }: TrackStates): (o: ObjectRow) => boolean {
   const names = new Set<string>()
   for (const { objects } of states)

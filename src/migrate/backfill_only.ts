@@ -17,7 +17,7 @@ import { readLease } from '../run/lease.sql.js'
 import { joinRun, openRun } from '../run/open_run.js'
 import { migrate } from './migrate.js'
 
-/** What a person asked `backfill` for. */
+/** Options of `backfill`. */
 interface BackfillOnlyOptions extends BackfillOptions {
   resume: boolean
   leaseWaitMs: number
@@ -60,8 +60,8 @@ export async function backfill(ctx: Context, track: Track, options: BackfillOnly
 }
 
 /**
- * Shares the work of a backfill that another machine has begun: claims ranges until there are none, and
- * leaves the closing to it.
+ * Helps with a backfill that another machine has begun: claims ranges until none are left. The other machine
+ * finishes it.
  */
 async function assist(ctx: Context, migration: Migration, options: BackfillOnlyOptions): Promise<Report> {
   const run = await joinRun(ctx, 'backfill (helper)')
@@ -74,7 +74,7 @@ async function assist(ctx: Context, migration: Migration, options: BackfillOnlyO
   })
 }
 
-/** How far each backfill is. */
+/** The progress of each backfill. */
 export async function backfillStatus(ctx: Context, track: Track): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('backfill', (await inspect(ctx, connection)).info)
@@ -87,7 +87,7 @@ export async function backfillStatus(ctx: Context, track: Track): Promise<Report
   return report
 }
 
-/** Asks running backfills to stop after their batch; needs no lease, so that it works beside the run. */
+/** Asks running backfills to stop after their batch. Needs no lease, so it works beside the run. */
 export async function pause(ctx: Context, track: Track): Promise<Report> {
   const changed = await setPause(ctx, track, true)
   const report = await backfillStatus(ctx, track)
@@ -101,10 +101,7 @@ async function setPause(ctx: Context, track: Track, pause: boolean): Promise<boo
   return await pauseBackfills(connection.sql, track.name, pause)
 }
 
-/**
- * A canary or a bounded piece of the pending backfills: they stay open, and the
- * ledger does not call them done.
- */
+/** A canary or a limited part of the pending backfills. They stay unfinished in the ledger. */
 async function backfillPart(
   ctx: Context,
   track: Track,
@@ -142,7 +139,7 @@ async function backfillPart(
     }
     if (plan.steps.length === 0)
       report.findings.push(finding('NOTHING_TO_DO', track.name, { applied: plan.applied.length }))
-    // also rows of other workspaces, which an earlier run has left
+    // also failed rows of other workspaces, from an earlier run
     if (report.verdict === 'clean' && report.findings.some(f => f.code === 'ROWS_FAILED'))
       report.verdict = 'attention'
     if (ctx.signal.aborted) report.verdict = 'interrupted'
@@ -152,7 +149,7 @@ async function backfillPart(
 const verdictAfter = (outcome: 'done' | 'interrupted' | 'partial' | 'failed'): Report['verdict'] =>
   outcome === 'interrupted' ? 'interrupted' : outcome === 'failed' ? 'attention' : 'clean'
 
-/** A backfill needs what expand makes. */
+/** BACKFILL needs the objects of the expand phase: a finding for each pending expand step. */
 const expandFirst = (plan: Plan): Finding[] =>
   plan.steps
     .filter(s => !s.migration.backfill)

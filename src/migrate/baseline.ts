@@ -30,7 +30,7 @@ import { compareAt, isPartOfMissing, madeByFiles, nameOfObject } from './adopt_d
 import { functionBodies } from './function_bodies.sql.js'
 import { functionsInside, type TrackStates, trackStates } from './track_states.js'
 
-/** Checks of what every track has that an adopted database has to pass: who may do what hangs on these. */
+/** Shared checks that an adopted database must pass, because access depends on them. */
 const guards = ['functions', 'grants', 'policies', 'row_security', 'triggers']
 
 /**
@@ -132,7 +132,7 @@ async function recordAdopted(
   await record(run, m, 'baseline', 'done', { evidence, alongside })
 }
 
-/** What the ledger keeps as the reason for each adopted migration. */
+/** The reason for each adopted migration, as the ledger stores it. */
 const adoptionTable = (adopted: Migration[], elsewhere: ReadonlyMap<string, Elsewhere>): Table => ({
   title: 'Evidence',
   columns: ['migration', 'history of', 'rows', 'at', 'catalog'],
@@ -148,7 +148,7 @@ const adoptionTable = (adopted: Migration[], elsewhere: ReadonlyMap<string, Else
   }),
 })
 
-/** What is there under the names that the files give, and is not what they make. */
+/** Objects that have the names of the files' objects but differ from them. */
 async function unguarded(
   ctx: Context,
   connection: Connection,
@@ -157,18 +157,18 @@ async function unguarded(
   applied: ReadonlySet<string>,
 ): Promise<string[]> {
   const { tables, policies } = await objectsOf({ ...track, migrations: adopted })
-  // what the database has beside them is its own, and no proof against the files
+  // other objects of the database are its own, and no evidence against the files
   const named = [...new Set([...tables, ...policies.map(p => p.table)])]
   const around = { ...(await sharedFactsOf(track)), named, track, deep: false, scope: null }
   const missing: string[] = []
-  // who may do what with the tables of other tools' files is theirs to say
+  // other tools' files decide themselves about access to their tables
   const asked = track.layout ? [] : track.checks.filter(c => c.shared && guards.includes(c.name))
   for (const check of asked) {
     const { result } = await runCheck(ctx, connection, check, applied, around)
     if (result.outcome === 'failed') missing.push(`${check.name}: ${result.reason}`)
     missing.push(...result.found.map(f => `${f.object}: ${f.detail}`))
   }
-  // the last file that makes a function has the body; a DO block may make another, as a setting wants it
+  // the last file that creates a function decides its body; a DO block may create another one from settings
   const wanted = new Map<string, string>()
   for (const m of adopted)
     for (const s of await parseStatements(m.file.text)) {
@@ -185,7 +185,7 @@ async function unguarded(
   return missing
 }
 
-/** What is not as the files make it, by the comparison with what they make of empty copies. */
+/** Differences between the database and what the files create on empty copies. */
 async function unequal(connection: Connection, states: TrackStates, at: number): Promise<string[]> {
   const missing = compareAt(states, at)
     .differences.filter(d => d.what !== 'early' && !isPartOfMissing(d, states.actual))
@@ -199,7 +199,7 @@ async function unequal(connection: Connection, states: TrackStates, at: number):
   const files = new Set(states.states.slice(0, at).map(s => s.migration))
   const unplayed = states.notPlayed.filter(s => files.has(s.migration)).map(s => s.statement)
   for (const s of unplayed) {
-    // a table that a later file has moved into the archive has taken it along
+    // a table that a later file moved into the archive is no longer here
     const table = s.node.relation ?? s.node.table
     if (table && (await relationFacts(connection.sql, [relationName(table)])).length === 0) continue
     missing.push(...(await missingObjects(connection.sql, objectsMadeBy(s))))
@@ -208,8 +208,8 @@ async function unequal(connection: Connection, states: TrackStates, at: number):
 }
 
 /**
- * How many rows a backfill would still do something for: none where its table is gone, or it is no backfill.
- * Null where what its condition names is not there.
+ * How many rows a backfill would still process. 0 if its table is gone, or for a migration without a
+ * backfill. Null if something that its condition names is missing.
  */
 export async function rowsLeft({ sql }: Connection, m: Migration): Promise<number | null> {
   if (!m.backfill || (await relationFacts(sql, [m.backfill.table])).length === 0) return 0
@@ -217,7 +217,7 @@ export async function rowsLeft({ sql }: Connection, m: Migration): Promise<numbe
   const key = await rowKeyOf(sql, m.backfill)
   const spec = {
     ...pendingSpecOf(undefined, m, { alias, key, run: 0, references: [] }),
-    // rows that can't be done anyway are no proof against it
+    // rows that cannot be processed are no evidence against it
     pending: `(${m.backfill.pending}) and (${m.backfill.reason ?? 'null'}) is null`,
     removes: true,
     restEvery: null,
@@ -225,13 +225,13 @@ export async function rowsLeft({ sql }: Connection, m: Migration): Promise<numbe
   return sql
     .begin(tx => countPending(tx, spec))
     .catch(error => {
-      // it names what is not there
+      // something that it names is missing
       if (!isRefused(error)) throw error
       return null
     })
 }
 
-/** The objects that a statement makes, as `missingObjects` names them. */
+/** The objects that a statement creates, as `missingObjects` names them. */
 export function objectsMadeBy({ kind, node }: Statement): string[] {
   switch (kind) {
     case 'CreateStmt':

@@ -8,17 +8,17 @@ import { matches, nameOfObject, qualities, same } from './adopt_differences.js'
 import { objectsMadeBy, rowsLeft } from './baseline.js'
 import { keyOfObject, type Objects, trackStates } from './track_states.js'
 
-/** What the catalog and the rows say of one migration. */
+/** The evidence of the catalog and the rows about one migration. */
 export interface CatalogEvidence {
-  /** What shows that it is as somebody says. */
+  /** What supports the claim. */
   shown: string[]
-  /** What shows the opposite, or nothing either way. */
+  /** What contradicts the claim, or is no evidence either way. */
   unproven: string[]
 }
 
 /**
- * Looks for what a migration would have made, changed, removed and filled: everything of it for one that is
- * said to be applied, nothing of it for one that is said not to be. `applied` are the others that are.
+ * Looks for everything that a migration creates, changes, drops and fills: all of it if it is claimed to be
+ * applied, nothing of it if not. `applied` are the other applied migrations.
  */
 export async function catalogEvidence(
   ctx: Context,
@@ -29,7 +29,7 @@ export async function catalogEvidence(
 ): Promise<CatalogEvidence> {
   const found: CatalogEvidence = { shown: [], unproven: [] }
   const note = (holds: boolean, is: string, isNot: string) => {
-    // one that is said not to be applied wants the opposite
+    // for a migration that is claimed not to be applied, the opposite counts
     const shows = holds === (as === 'applied')
     ;(shows ? found.shown : found.unproven).push(holds ? is : isNot)
   }
@@ -42,7 +42,7 @@ export async function catalogEvidence(
       {
         before: at === 0 ? base : states[at - 1]!.objects,
         after: states[at]!.objects,
-        // a later file may have changed it further, or taken it away
+        // a later file may have changed or dropped it
         latest: states[last]!.objects,
         unproven: states[last]!.unproven,
         actual,
@@ -58,14 +58,14 @@ export async function catalogEvidence(
   }
   if (found.shown.length + found.unproven.length === 0)
     found.unproven.push('the catalog can show nothing of what its statements do')
-  // a report names the first of them
+  // a report only names the first ones, so put tables first
   found.unproven.sort((a, b) => Number(b.startsWith('table ')) - Number(a.startsWith('table ')))
   return found
 }
 
 type Note = (holds: boolean, is: string, isNot: string) => void
 
-/** Whether a backfill has left anything to do. */
+/** Whether a backfill has pending rows. */
 async function lookAtRows(connection: Connection, m: Migration, note: Note): Promise<void> {
   const { table } = m.backfill!
   const left = await rowsLeft(connection, m)
@@ -94,7 +94,7 @@ function lookAtObjects(seen: SeenObjects, as: 'applied' | 'not applied', note: N
     const name = nameOfObject(made)
     const has = actual.get(key)
     if (as === 'not applied') {
-      // what a table is like says nothing where the table is not there
+      // a property is no evidence if its table does not exist
       if (has === undefined && qualities.has(made.kind)) continue
       const undone = prior === undefined ? has === undefined : has !== undefined && matches(prior, has, true)
       note(!undone, `${name} is there`, `${name} is ${prior === undefined ? 'not there' : 'as before it'}`)

@@ -11,7 +11,9 @@ import { foldLedger } from '../run/ledger_history.js'
 import type { Run } from '../run/run.js'
 import { Stop } from '../run/run_steps.js'
 
-/** What is left and how to get there, with the rows that it takes out: consent is for no more than these. */
+/**
+ * The findings for what is left, with the number of rows that it removes. Consent is for at most this number.
+ */
 export async function announceHeld(
   run: Run,
   track: Track,
@@ -28,9 +30,9 @@ export async function announceHeld(
 }
 
 /**
- * Before the steps that take something away: every backfill that was done must still be done, without a time
- * limit. Rows that failed, rows that came since, and a question without an answer stop the run here; `closed`
- * are the gates that they closed.
+ * Before steps that delete something: every finished backfill must still have no pending rows. The queries
+ * have no time limit. Failed rows, new rows, or a query that fails stop the run here. `closed` are the gates
+ * that they close.
  */
 export async function refuseReopened(
   run: Run,

@@ -24,7 +24,10 @@ import type { MigrateOptions } from './migrate_options.js'
 import type { PreparedRun } from './prepare_run.js'
 import { reportCost } from './rollback_cost.js'
 
-/** Takes the lease, sees that the plan is still what was approved, and executes it; the finished report. */
+/**
+ * Takes the lease, checks that the plan is still the approved one, and executes it. Returns the finished
+ * report.
+ */
 export async function executePrepared(
   ctx: Context,
   track: Track,
@@ -38,7 +41,7 @@ export async function executePrepared(
     if (held) {
       await executePlan(run, track, held, options, report)
       if (!run.writer.lost) report.findings.push(...(await waitingArchives(run.writer.sql, track.name)))
-      // what comes after a step that did not finish is nothing to invite to
+      // do not suggest the next phase after a step that did not finish
       if (verdictOf(report) === 'clean')
         report.findings.push(...(await announceHeld(run, track, held.plan, options.consent.from)))
     }
@@ -47,9 +50,8 @@ export async function executePrepared(
 }
 
 /**
- * Compares the approved plan with what the ledger says under the lease: another run may have been at
- * work while this one waited. The plan to execute, or null where nothing is left or where it is no
- * longer what was approved.
+ * Compares the approved plan with the ledger under the lease, because another run may have been active
+ * meanwhile. Returns the plan to execute; null if nothing is left, or if it differs from the approved plan.
  */
 async function stillHolds(
   run: Run,
@@ -58,7 +60,7 @@ async function stillHolds(
   options: MigrateOptions,
   report: Report,
 ): Promise<PreparedRun | null> {
-  // what is to do again is what was found a moment ago: an application may write such a row at any time
+  // use the reopened backfills that were found before: the application may write such a row at any time
   const { plan: now, newest: since } = await readHistory(run.writer, track, options, async () =>
     reopenedSteps(approved),
   )
@@ -74,7 +76,7 @@ async function stillHolds(
   }
   if (errors.length > 0) return null
   if (outdated(approved, now, options.consent).length === 0) {
-    // what is resumed is what the ledger says now: another run may have begun a step and broken off
+    // take unfinished rows from the current ledger: another run may have begun a step and stopped
     const steps = approved.steps.map((s, i) => ({ ...s, resumes: now.steps[i]!.resumes }))
     return { plan: { ...approved, steps }, schema: since === newest ? schema : null, newest: since }
   }
@@ -87,7 +89,7 @@ async function stillHolds(
   return null
 }
 
-/** The steps of a plan that are finished backfills with rows to do again. */
+/** The steps of a plan that are finished backfills with pending rows. */
 const reopenedSteps = (plan: Plan): Set<string> =>
   new Set(
     plan.steps

@@ -13,7 +13,9 @@ import { type Performed, Stop } from '../run/run_steps.js'
 import { forgetSettings } from '../run/session_settings.js'
 import type { MigrateOptions } from './migrate_options.js'
 
-/** Executes a step, a file or a backfill. `reopened`: it was done before, and has rows to do again. */
+/**
+ * Executes a step: a file or a backfill. `reopened`: the backfill was finished before and has pending rows.
+ */
 export async function executeStep(
   run: Run,
   track: Track,
@@ -40,7 +42,9 @@ export async function executeStep(
   return { outcome: 'done', result: { durationMs, attempts, reason }, skipped, findings }
 }
 
-/** A backfill as a step: open until the closing sweep is empty; only then does the ledger say done. */
+/**
+ * Executes a backfill as a step. The ledger records it as done only after the closing sweep found nothing.
+ */
 async function backfillStep(
   run: Run,
   step: Step,
@@ -50,7 +54,7 @@ async function backfillStep(
   const { ctx } = run
   const start = ctx.clock.now()
   const row = await recordBackfill(run, step.migration)
-  // it sets how the writer leaves its pages to the disk
+  // a backfill changes the writer's flush setting
   forgetSettings(run.writer)
   const ended = await runBackfill(run, step.migration, {
     unit: null,

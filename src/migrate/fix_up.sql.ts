@@ -1,13 +1,13 @@
 import { nameAt, partText } from '../model/table_name.js'
 import type { MadeColumn, MadeObject } from './made_objects.sql.js'
 
-/** Name that something in the way gets; nothing of the application refers to it by name. */
+/** The new name of an object that is in the way. Nothing in the application uses its name. */
 const nameAside = (name: string): string => `${name.slice(0, 50)}_before_adoption`
 
-/** Schema of a relation that is written as SQL, as SQL. */
+/** The schema of a relation; both are SQL. */
 const schemaPart = (relation: string): string => partText(nameAt(relation)!.parts[0]!)
 
-/** A column as CREATE TABLE and ADD COLUMN have it. */
+/** A column definition for CREATE TABLE and ADD COLUMN. */
 const columnSql = (name: string, c: MadeColumn): string =>
   [
     partText(name),
@@ -24,15 +24,15 @@ const columnSql = (name: string, c: MadeColumn): string =>
     .filter(Boolean)
     .join(' ')
 
-/** A table with its columns, in their order; everything else on it has statements of its own. */
+/** CREATE TABLE with columns in order. Everything else on the table has statements of its own. */
 export const tableSql = (relation: string, columns: MadeObject[]): string =>
   `create table ${relation} (\n${columns.map(c => `  ${columnSql(c.name, c.column!)}`).join(',\n')}\n);`
 
-/** A column that is missing. */
+/** ADD COLUMN for a missing column. */
 export const addColumnSql = ({ relation, name, column }: MadeObject): string =>
   `alter table ${relation} add column ${columnSql(name, column!)};`
 
-/** Type, default and nullability of a column that is there. NOT NULL is proven later. */
+/** Changes type, default and nullability of an existing column. NOT NULL is proved later. */
 export function alterColumn(want: MadeObject, has: MadeColumn): string {
   const column = partText(want.name)
   const { type, default: value, notNull } = want.column!
@@ -47,18 +47,21 @@ export function alterColumn(want: MadeObject, has: MadeColumn): string {
   return parts.length === 0 ? '' : `alter table ${want.relation}\n  ${parts.join(',\n  ')};`
 }
 
-/** A new type that takes each value only in a way that somebody must choose. */
+/** Changes a type with a conversion that a person must choose. */
 export const changeType = ({ relation, name, column }: MadeObject, from: string): string => {
   const zone = /without time zone$/.test(from) && /with time zone$/.test(column!.type)
   const value = zone ? `${partText(name)} at time zone 'UTC'` : `${partText(name)}::${column!.type}`
   return `alter table ${relation} alter column ${partText(name)} type ${column!.type} using ${value};`
 }
 
-/** Lets a column be left out. */
+/** DROP NOT NULL. */
 export const dropNotNullSql = ({ relation, name }: MadeObject): string =>
   `alter table ${relation} alter column ${partText(name)} drop not null;`
 
-/** NOT NULL without reading the table under its lock: a check first, proven after the commit. */
+/**
+ * NOT NULL without reading the table under an exclusive lock: first a CHECK, which is validated after the
+ * commit.
+ */
 export function requireValues({ relation, name }: MadeObject): { first: string; later: string } {
   const check = partText(`${name.slice(0, 50)}_present`)
   return {
@@ -71,11 +74,11 @@ export function requireValues({ relation, name }: MadeObject): { first: string; 
   }
 }
 
-/** Gives the rows without a value one: the default, or what somebody puts there. */
+/** Fills rows without a value: with the default, or a placeholder for a person to replace. */
 export const fillNullsSql = ({ relation, name, column }: MadeObject): string =>
   `update ${relation} set ${partText(name)} = ${column!.default ?? '<a value>'} where ${partText(name)} is null;`
 
-/** Keys and checks; what can be proven later is. */
+/** Adds a key or check. What can be validated later is. */
 export function constraintSql({ relation, name, definition, constraint }: MadeObject): {
   first: string
   later: string
@@ -87,15 +90,15 @@ export function constraintSql({ relation, name, definition, constraint }: MadeOb
   }
 }
 
-/** Proves a constraint beside readers and writers. */
+/** Validates a constraint, which blocks neither readers nor writers. */
 export const validateSql = ({ relation, name }: Pick<MadeObject, 'relation' | 'name'>): string =>
   `alter table ${relation} validate constraint ${partText(name)};`
 
-/** Takes a constraint away that another one replaces. */
+/** Drops a constraint that is replaced by another. */
 export const dropConstraintSql = ({ relation, name }: MadeObject): string =>
   `alter table ${relation} drop constraint ${partText(name)};`
 
-/** Gives something another name, by default one that is in nobody's way: nothing of it is lost. */
+/** Renames an object, by default to a name that is not in the way. Nothing of it is lost. */
 export function rename({ kind, relation, name }: MadeObject, to = nameAside(name)): string {
   const aside = partText(to)
   switch (kind) {
@@ -116,38 +119,38 @@ export function rename({ kind, relation, name }: MadeObject, to = nameAside(name
   }
 }
 
-/** Name without schema, quotes and arguments. */
+/** A name without schema, quotes and arguments. */
 const bareName = (relation: string): string => nameAt(relation)!.parts.at(-1)!
 
-/** An index as the server writes it, built beside writers where asked. */
+/** CREATE INDEX, optionally CONCURRENTLY. */
 export const indexSql = ({ definition }: MadeObject, concurrently: boolean): string =>
   `${concurrently ? definition.replace(/^(CREATE (?:UNIQUE )?INDEX)/, '$1 CONCURRENTLY') : definition};`
 
-/** Takes a trigger away. */
+/** DROP TRIGGER. */
 export const dropTriggerSql = ({ relation, name }: MadeObject): string =>
   `drop trigger ${partText(name)} on ${relation};`
 
-/** Takes a policy away. */
+/** DROP POLICY. */
 export const dropPolicySql = ({ relation, name }: MadeObject): string =>
   `drop policy ${partText(name)} on ${relation};`
 
-/** A policy as the server writes it. */
+/** CREATE POLICY with the server's definition. */
 export const policySql = ({ relation, name, definition }: MadeObject): string =>
   `create policy ${partText(name)} on ${relation} ${definition};`
 
-/** A view as the server writes it. */
+/** CREATE VIEW with the server's definition. */
 export const viewSql = ({ relation, definition }: MadeObject): string =>
   `create or replace view ${relation} as\n${definition.replace(/;\s*$/, '')};`
 
 const identities: Record<string, string> = { d: 'default', n: 'nothing', f: 'full' }
 
-/** What says how a table is: row security and replica identity. */
+/** Sets a property of a table: row security or replica identity. */
 export const setQuality = ({ kind, relation, definition }: MadeObject): string =>
   kind === 'row security'
     ? `alter table ${relation} ${definition === 'on' ? 'enable' : 'disable'} row level security;`
     : `alter table ${relation} replica identity ${identities[definition] ?? 'default'};`
 
-/** An empty table with the columns that files need, which nobody of the API sees. */
+/** Creates an empty table with the columns that files require. The API's roles may not see it. */
 export const createRequired = (relation: string, columns: { name: string; type: string }[]): string =>
   [
     `create table ${relation} (\n${columns
@@ -159,11 +162,11 @@ export const createRequired = (relation: string, columns: { name: string; type: 
     `alter table ${relation} enable row level security;`,
   ].join('\n')
 
-/** Gives a table the name of another one that is gone. */
+/** Renames a table to the name of one that is missing. */
 export const renameTableSql = (from: string, to: string): string =>
   `alter table ${from} rename to ${partText(bareName(to))};`
 
-/** Puts a table aside, with the names of its indexes. */
+/** Renames a table and its indexes, to get them out of the way. */
 export const tableAside = (table: string, indexes: string[]): string[] => [
   `alter table ${table} rename to ${partText(nameAside(bareName(table)))};`,
   ...indexes.map(
@@ -171,11 +174,11 @@ export const tableAside = (table: string, indexes: string[]): string[] => [
   ),
 ]
 
-/** Brings what each row derives from others into step, as the triggers do from then on. */
+/** Updates what each row derives from others, as the triggers do from then on. */
 export const catchUpSql = (table: string, expression: string): string =>
   `do $$ begin perform ${expression} from ${table}; end $$;`
 
-/** The statements as one text for psql: all that must hold together in one transaction, then the rest. */
+/** The statements as one text for psql: first those that must be in one transaction, then the others. */
 export const fixUpText = (head: string[], inside: string[], after: string[]): string =>
   [
     ...head.map(line => `-- ${line}`.trimEnd()),
@@ -198,7 +201,7 @@ export const fixUpText = (head: string[], inside: string[], after: string[]): st
     '',
   ].join('\n')
 
-/** Lines as a comment. */
+/** A text as SQL comment lines. */
 export const commented = (text: string): string =>
   text
     .split('\n')

@@ -23,24 +23,24 @@ import { enumerations, type TableRows, tableRows } from './fix_up_rows.sql.js'
 import type { MadeObject } from './made_objects.sql.js'
 import { grantedOn, keyOfObject, nameOnly, type Objects, type TrackStates } from './track_states.js'
 
-/** The SQL that takes a database to the state after a migration, and what it leaves open. */
+/** The SQL that changes a database to the state after a migration, and the choices that it leaves open. */
 export interface FixUp {
   text: string
   choices: OpenChoice[]
 }
 
-/** Statements of the files that are run as they are: what they are about is not there. */
+/** Statements of the files that are run unchanged, because their objects are missing. */
 export interface Lacking {
-  /** About schemas. */
+  /** Statements about schemas. */
   schemas: Statement[]
-  /** Blocks that make a function as the database wants it. */
+  /** DO blocks that create a function. */
   blocks: Statement[]
 }
 
 /**
- * The SQL from what is there to the state after a migration. It drops no table, no column and no row: what is
- * in the way gets another name, types only become wider, and what it replaces is written beside it. Whatever
- * would need more than that is a choice. Reads the rows that a new rule is about.
+ * Makes the SQL from the current state to the state after a migration. It drops no table, column or row:
+ * objects in the way are renamed, types only become wider, and replaced definitions are kept as comments.
+ * Anything else is a choice for a person. Reads the rows that a new constraint concerns.
  */
 export async function fixUpOf(
   sql: Db,
@@ -115,7 +115,7 @@ const headOfFixUp = (last: Migration, choices: OpenChoice[]): string[] => [
 const nameless = ({ kind, definition }: MadeObject): string =>
   canonical(kind === 'index' ? definition.replace(/ INDEX \S+ ON /, ' INDEX ON ') : definition)
 
-/** Gives what is there under another name the name that it should have; the keys that are settled by that. */
+/** Renames objects that only have another name. Returns the keys of the differences that this resolves. */
 function renames({ actual, differences, parts }: Desk, wanted: Objects): Set<string> {
   const settled = new Set<string>()
   for (const { what, want } of differences) {
@@ -132,7 +132,7 @@ function renames({ actual, differences, parts }: Desk, wanted: Objects): Set<str
   return settled
 }
 
-/** Adds to the parts what settles one difference, or a choice. */
+/** Adds the statements that resolve one difference, or a choice. */
 async function settleOne(desk: Desk, d: Difference): Promise<void> {
   const { parts } = desk
   const { what, want, has } = d
@@ -172,12 +172,12 @@ async function settleOne(desk: Desk, d: Difference): Promise<void> {
       parts.rest.push(setQuality(want!))
       return
     case 'privilege':
-      // its own statements give it, at the end
+      // the statements of the files set it at the end
       return
   }
 }
 
-/** What the files have taken away by now, or lets in whom they would not. */
+/** Resolves an object that the files have dropped by now, or that gives more access than they do. */
 function settleSurplus(desk: Desk, has: MadeObject): void {
   const { parts } = desk
   if (has.kind === 'policy') parts.dropped.push(replacing(has, dropPolicySql(has)))
@@ -202,14 +202,15 @@ function settleCode(desk: Desk, { want, has }: Difference): void {
   else parts[want!.kind === 'view' ? 'rest' : 'functions'].push(has ? replacing(has, make) : make)
 }
 
-/** The columns that a table is to have, in the order of the files. */
+/** The columns of a table that is to be created, in the order of the files. */
 const columnsWanted = ({ differences }: Desk, relation: string): MadeObject[] =>
   differences.flatMap(({ what, want }) =>
     what === 'missing' && want!.kind === 'column' && want!.relation === relation ? [want!] : [],
   )
 
 /**
- * A column can't change its type while policies and triggers of its table hang on it: they are made again.
+ * Drops policies and triggers of a table and creates them again, because they prevent a change of a column's
+ * type.
  */
 function rebuilt({ parts, differences, actual, retyped }: Desk, wanted: Objects): void {
   const named = new Set(differences.map(d => keyOfObject((d.want ?? d.has)!)))
@@ -221,7 +222,7 @@ function rebuilt({ parts, differences, actual, retyped }: Desk, wanted: Objects)
   }
 }
 
-/** Statements of the files themselves: privileges that differ, and the first rows of tables that are made. */
+/** Adds statements of the files themselves: privileges that differ, and the first rows of new tables. */
 async function verbatim({ parts, differences, actual }: Desk, migrations: Migration[]): Promise<void> {
   const lack = new Set<string>()
   for (const { want } of differences) if (want?.kind === 'privilege') lack.add(nameOnly(want))

@@ -18,7 +18,7 @@ import { nulls, rowsAgainst } from './fix_up_rows.sql.js'
 import type { MadeObject } from './made_objects.sql.js'
 import { keyOfObject } from './track_states.js'
 
-/** Types whose every value has exactly one equal in another. */
+/** Pairs of types in which every value of the first has exactly one equal value in the second. */
 const wider: readonly (readonly [RegExp, RegExp])[] = [
   [/^character varying(\(\d+\))?$/, /^(text|character varying)$/],
   [/^smallint$/, /^(integer|bigint)$/],
@@ -32,12 +32,12 @@ function isWider(from: string, to: string, enums: ReadonlySet<string>): boolean 
   return wider.some(([a, b]) => a.test(from) && b.test(to)) || lengths[0]! <= lengths[1]!
 }
 
-/** What settles a column that is missing or differs. */
+/** Resolves a column that is missing or differs. */
 export async function settleColumn(desk: Desk, want: MadeObject, has: MadeObject | null): Promise<void> {
   const { parts, actual } = desk
   const should = want.column!
   if (!has) {
-    // it comes with its table
+    // CREATE TABLE includes it
     if (!actual.has(keyOfTable(want.relation))) return
     const { some } = await desk.rows(want.relation)
     if (some && should.notNull && should.default === null && should.identity === '') {
@@ -85,13 +85,13 @@ export async function settleColumn(desk: Desk, want: MadeObject, has: MadeObject
     )
 }
 
-/** What settles a key or a check that is missing or differs; rows that break it are a choice. */
+/** Resolves a key or check that is missing or differs. If rows violate it, it is a choice. */
 export async function settleConstraint(desk: Desk, want: MadeObject, has: MadeObject | null): Promise<void> {
   const { parts, actual } = desk
   const should = want.constraint!
   const unproven = has !== null && has.definition === want.definition
   const { first, later } = constraintSql(want)
-  // rows of a table, or of columns, that are not there yet break no rule
+  // if the table or the columns do not exist yet, no row can violate it
   const columns = should.columns.map(c => keyOfObject({ kind: 'column', relation: want.relation, name: c }))
   const isThere = actual.has(keyOfTable(want.relation)) && columns.every(c => actual.has(c))
   const broken = isThere ? await rowsAgainst(desk.sql, want.relation, should) : null

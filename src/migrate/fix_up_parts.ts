@@ -5,10 +5,7 @@ import type { TableRows } from './fix_up_rows.sql.js'
 import type { MadeObject } from './made_objects.sql.js'
 import type { Objects } from './track_states.js'
 
-/**
- * A difference that somebody has to decide about: SQL that would settle it, and why it is not in the fix-
- * up.
- */
+/** A difference that a person must decide: SQL that would resolve it, and why it is not in the fix-up. */
 export interface OpenChoice {
   object: string
   reason: string
@@ -28,7 +25,7 @@ interface Parts {
   choices: OpenChoice[]
 }
 
-/** What a difference is settled with. */
+/** What is needed to resolve a difference. */
 export interface Desk {
   sql: Db
   actual: Objects
@@ -36,11 +33,11 @@ export interface Desk {
   parts: Parts
   rows(table: string): Promise<TableRows>
   enumerations: ReadonlySet<string>
-  /** Tables of which a column gets another type. */
+  /** Tables with a column whose type changes. */
   retyped: Set<string>
 }
 
-/** What something was, above the statement that replaces it. */
+/** A statement, with the definition that it replaces as a comment above. */
 export const replacing = (has: MadeObject, statement: string): string =>
   `${commented(`was: ${has.kind === 'policy' ? policySql(has) : has.definition}`)}\n${statement}`
 

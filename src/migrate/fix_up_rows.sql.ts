@@ -2,16 +2,16 @@ import { isRefused } from '../database/faults.js'
 import type { Db } from '../database/types.js'
 import type { MadeConstraint } from './made_objects.sql.js'
 
-/** Number of rows above which an index is built beside writers. */
+/** Above this number of rows an index is built concurrently. */
 const manyRows = 10_000
 
-/** What the fix-up has to know of a table's rows. */
+/** What the fix-up needs to know about a table's rows. */
 export interface TableRows {
   some: boolean
   many: boolean
 }
 
-/** Whether a table that is there has rows, and many. */
+/** Whether an existing table has rows, and many of them. */
 export async function tableRows(sql: Db, table: string): Promise<TableRows> {
   const [row] = await sql.unsafe<TableRows[]>(`
     select exists (select from ${table}) as some,
@@ -19,11 +19,11 @@ export async function tableRows(sql: Db, table: string): Promise<TableRows> {
   return row!
 }
 
-/** How many rows have no value in a column. */
+/** How many rows have NULL in a column. */
 export const nulls = (sql: Db, table: string, column: string): Promise<number> =>
   countFrom(sql, `from ${table} where ${column} is null`)
 
-/** How many rows a key or check would refuse, and the query that shows them; null where that is not known. */
+/** How many rows violate a key or check, and the query that shows them. Null if unknown. */
 export async function rowsAgainst(
   sql: Db,
   table: string,
@@ -34,7 +34,7 @@ export async function rowsAgainst(
   try {
     return { rows: await countFrom(sql, from), query: `select * ${from}` }
   } catch (error) {
-    // a column of another type, or a table that is not there yet: the statement itself will say so
+    // a column of another type, or a table that does not exist yet: the statement itself will report it
     if (!isRefused(error)) throw error
     return null
   }
@@ -54,7 +54,7 @@ async function countFrom(sql: Db, from: string): Promise<number> {
   return row!.rows
 }
 
-/** Those of the types that are enumerations. */
+/** Of these types: the enums. */
 export async function enumerations(sql: Db, types: string[]): Promise<ReadonlySet<string>> {
   const rows = await sql<{ type: string }[]>`
     select w.type from unnest(${types}::text[]) as w (type)
@@ -62,7 +62,7 @@ export async function enumerations(sql: Db, types: string[]): Promise<ReadonlySe
   return new Set(rows.map(r => r.type))
 }
 
-/** Names of a table's indexes, those of its keys included. */
+/** Names of a table's indexes, including those of its keys. */
 export async function indexNames(sql: Db, table: string): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`
     select c.relname::text as name from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid

@@ -1,6 +1,6 @@
 import type { Db } from '../database/types.js'
 
-/** The bodies of the functions with these names, `schema.name` each; an overloaded one has several. */
+/** The bodies of the functions with these names (`schema.name`). An overloaded function has several. */
 export async function functionBodies(sql: Db, names: string[]): Promise<{ name: string; body: string }[]> {
   return sql<{ name: string; body: string }[]>`
     select w.name, p.prosrc as body

@@ -9,21 +9,21 @@ import { describe } from '../plan/describe_steps.js'
 import { withOutlookHazards } from '../verify/outlook_hazards.js'
 import { withVisibility } from '../verify/visibility_hazards.js'
 
-/** A plan to judge, and what was found before. */
+/** A plan to judge, with what is already known. */
 interface JudgedPlan {
   plan: Plan
   /** Objects that others have changed since the newest finished step. */
   changed: string[]
   /** What the database lacks for the plan. */
   obstacles: Finding[]
-  /** Whether to say who will see which rows, and of whom that is not known. */
+  /** Whether to report who will see which rows, and for whom that is unknown. */
   preview?: boolean | undefined
 }
 
 /**
- * A plan with everything that wants a decision: the hazards of its statements and of the database, and the
- * rows that it takes out. The findings say which triggers fire, and which rows can't be taken out; the
- * tables, which roles read what before and afterwards.
+ * Adds to a plan everything that needs a decision: the hazards of its statements and of the database, and the
+ * number of rows that it removes. Findings name the triggers that fire and the rows that cannot be removed.
+ * Tables show which roles read what before and afterwards.
  */
 export async function judgePlan(
   ctx: Context,
@@ -34,7 +34,7 @@ export async function judgePlan(
   const described = await describe(plan, connection.sql)
   const { plan: decided, findings } = await addDecisions(ctx, connection.sql, track, described, changed)
   const kept = await referencedRows(connection, track, decided)
-  // outlooks ask what the track expects to be there
+  // outlooks only run if the objects that the track requires exist
   const fits = !obstacles.some(f => f.level === 'refused')
   const foreseen = fits ? await withOutlookHazards(ctx, connection, track, decided) : decided
   const counted = await withLeavingRows(connection, track, foreseen)

@@ -8,7 +8,7 @@ import type { Run } from '../run/run.js'
 import type { Ran } from '../run/run_steps.js'
 import { trialsOf } from '../run/try_triggers.js'
 
-/** After a step that failed: what of the track is in place, and the one command that takes it away. */
+/** After a step that failed: which parts of the track are applied, and the command that undoes them. */
 export async function leftInPlace(run: Run, track: Track, plan: Plan, ran: Ran): Promise<Finding[]> {
   const failed = ran.steps.find(s => s.outcome === 'failed')
   const applied = [...plan.applied, ...ran.done.map(s => s.migration)]
@@ -21,7 +21,7 @@ export async function leftInPlace(run: Run, track: Track, plan: Plan, ran: Ran):
   return [finding('LEFT_IN_PLACE', track.name, { failed: failed.migration, migrations, triggers, command })]
 }
 
-/** Triggers that migrations put on tables that were there before, and that none of them takes away. */
+/** Triggers that migrations have added to existing tables and not dropped. */
 async function triggersLeft(applied: Migration[]): Promise<string[]> {
   const statements = (await Promise.all(applied.map(m => parseStatements(m.file.text)))).flat()
   return trialsOf(statements).flatMap(t => t.triggers.map(name => `${name} on ${t.table}`))

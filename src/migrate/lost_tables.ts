@@ -9,7 +9,7 @@ import { madeBy } from '../plan/twin_statements.js'
 import { createRequired, fixUpText, renameTableSql, tableAside } from './fix_up.sql.js'
 import { indexNames } from './fix_up_rows.sql.js'
 
-/** A table that a track starts from and that is not there, and the way on. */
+/** A table that a track requires and that is missing, and how to continue. */
 export interface Lost {
   finding: Finding | null
   fixUp: string | null
@@ -19,7 +19,7 @@ export interface Lost {
 interface RequiredColumn {
   table: string
   name: string
-  /** The first of the types that will do; null where any will. */
+  /** The first of the accepted types; null if any type is accepted. */
   type: string | null
 }
 
@@ -120,7 +120,7 @@ const headOf = (track: Track, table: string, renamed: string | null): string[] =
 const nameInArchive = (table: string): string =>
   tableText({ schema: 'rethread_archive', name: nameAt(table)!.parts.at(-1)! })
 
-/** A requirement that is a column outside of the users' schema. */
+/** The column of a requirement, unless it is in the users' schema. */
 function requiredColumn(required: string): RequiredColumn[] {
   if (!required.startsWith('column ')) return []
   const found = nameAt(required.slice('column '.length))

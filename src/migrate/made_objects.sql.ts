@@ -1,35 +1,35 @@
 import type { Db } from '../database/types.js'
 import type { QualifiedName } from '../files/moved_names.js'
 
-/** A relation or a function that is looked at, and the schema under which it is shown. */
+/** A relation or function to read, and the schema under which it is shown. */
 export interface LookedAt extends QualifiedName {
   shown: string
 }
 
-/** What a column is made of. */
+/** The definition of a column. */
 export interface MadeColumn {
   type: string
   notNull: boolean
   default: string | null
-  /** The letters of pg_attribute; empty for neither. */
+  /** The letters in pg_attribute; empty for a column that is neither. */
   identity: string
   generated: string
 }
 
-/** What a key or check is about; names as SQL. */
+/** The definition of a key or check. Names are SQL. */
 export interface MadeConstraint {
-  /** Letter of pg_constraint. */
+  /** The letter in pg_constraint. */
   type: string
   valid: boolean
   columns: string[]
-  /** Expression of a check. */
+  /** The expression of a check. */
   expression: string | null
-  /** Referenced table and its columns. */
+  /** The referenced table and columns. */
   references: string | null
   referenced: string[]
 }
 
-/** One object that files make, as the server writes it down. */
+/** An object that files create, with the server's definition. */
 export interface MadeObject {
   kind:
     | 'table'
@@ -43,22 +43,25 @@ export interface MadeObject {
     | 'policy'
     | 'function'
     | 'privilege'
-  /** Table or view, as SQL; of a function its signature. */
+  /** The table or view as SQL; for a function, its signature. */
   relation: string
-  /** Within the relation: column, constraint, trigger ... or the role of a privilege; else empty. */
+  /**
+   * The name within the relation: column, constraint, trigger and so on, or the role of a privilege. Else
+   * empty.
+   */
   name: string
   definition: string
   column: MadeColumn | null
   constraint: MadeConstraint | null
-  /** A policy that lets in. */
+  /** True for a permissive policy. */
   permissive: boolean
-  /** Of a function: result and names of arguments, which can't be replaced. */
+  /** For a function, its result type and argument names, which CREATE OR REPLACE cannot change. */
   signature: string | null
 }
 
 /**
- * The relations and functions that are looked at, with everything on them, as the server writes them down
- * under an empty search path. Privileges of the roles named, `public` being everybody.
+ * The given relations and functions with everything on them, with the server's definitions for an empty
+ * search_path. Privileges are those of the named roles; `public` is everybody.
  */
 export async function madeObjects(
   sql: Db,
@@ -157,7 +160,7 @@ export async function madeObjects(
   return found
 }
 
-/** Schemas among these in which a role lacks USAGE, as `schema role`. */
+/** The pairs of schema and role in which the role lacks USAGE, as `schema role`. */
 export async function lackingUsage(sql: Db, wanted: { schema: string; role: string }[]): Promise<string[]> {
   const rows = await sql<{ lacks: string }[]>`
     select w.schema || ' ' || w.role as lacks
@@ -168,7 +171,7 @@ export async function lackingUsage(sql: Db, wanted: { schema: string; role: stri
   return rows.map(r => r.lacks)
 }
 
-/** Takes from an empty copy what files would make on it, as they have done on the original. */
+/** Drops from an empty copy what the files would create on it and have already created on the original. */
 export async function takeFromTwin(
   sql: Db,
   twin: string,
@@ -182,7 +185,7 @@ export async function takeFromTwin(
   if (parts.length > 0) await sql.unsafe(`alter table ${twin} ${parts.join(', ')}`)
 }
 
-/** Bodies of functions are not looked into while they are made. */
+/** Creates functions without a check of their bodies. */
 export async function withoutBodies(sql: Db): Promise<void> {
   await sql`select set_config('check_function_bodies', 'off', true)`
 }

@@ -13,8 +13,8 @@ import type { PreparedRun, Seen } from './prepare_run.js'
 import { readPlan } from './read_plan.js'
 
 /**
- * Applies what is pending, in order, up to where the wish says. Guards come first: a
- * refused run has changed nothing.
+ * Applies pending migrations in order, as far as the options say. Guards come first: a run that is refused
+ * has changed nothing.
  */
 export async function migrate(ctx: Context, track: Track, options: MigrateOptions): Promise<Report> {
   const report = emptyReport('migrate')
@@ -28,7 +28,7 @@ export async function migrate(ctx: Context, track: Track, options: MigrateOption
   return proceeding(await executePrepared(ctx, track, prepared, options, report), track, options)
 }
 
-/** Names the command that goes on, where only consent is missing. */
+/** Adds the command that continues, if only consent is missing. */
 function proceeding(report: Report, track: Track, options: MigrateOptions): Report {
   const { findings } = report
   if (!findings.some(f => f.code === 'CONSENT_NEEDED')) return report
@@ -36,8 +36,8 @@ function proceeding(report: Report, track: Track, options: MigrateOptions): Repo
 }
 
 /**
- * Everything that can be said without writing; null when nothing is to run or a guard said no, 'outrun' when
- * a run beside this one has taken the steps meanwhile.
+ * Everything that is done without writing. Returns null if nothing is to run or a guard refused, and 'outrun'
+ * if another run has applied the steps meanwhile.
  */
 async function prepare(
   ctx: Context,
@@ -53,7 +53,7 @@ async function prepare(
   const { plan, hasLedger } = read
   report.findings.push(...plan.findings, ...read.reopened)
   if (report.findings.some(f => f.level === 'error' || isElsewhere(f))) return null
-  // one look at the schema serves the gate, and a later rollback to before the first step
+  // the schema is read once, for the check of drift and for a later rollback to before the first step
   const schema = hasLedger || plan.steps.length > 0 ? await objects(connection.sql) : null
   const drift = hasLedger && schema ? await drifted(connection, target.major, schema) : noDrift
   if (plan.steps.length === 0) {
@@ -69,18 +69,17 @@ async function prepare(
     )
     return null
   }
-  // what parses, judges and applies is loaded only where something is pending: a deploy that
-  // changes nothing is the usual one
+  // code that parses, judges and applies is loaded only if something is pending; usually nothing is
   const { prepareRun } = await import('./prepare_run.js')
   const seen: Seen = { ...read, target, schema, drift }
   return await prepareRun(ctx, connection, track, seen, options, report)
 }
 
-/** Whether another tool has applied what the ledger does not have: it would be applied twice. */
+/** True for findings about migrations that another tool has applied: they would be applied twice. */
 const isElsewhere = ({ code }: Finding): boolean =>
   code === 'APPLIED_ELSEWHERE' || code === 'ELSEWHERE_FAILED' || code === 'ELSEWHERE_CHANGED'
 
-/** Whether others have changed objects of the track, which nobody has accepted by name. */
+/** Whether others have changed objects of the track and this was not allowed by name. */
 export async function isDriftOfTrack(track: Track, { changed }: Drift, consent: Consent): Promise<boolean> {
   if (changed.length === 0 || consent.allow.has('IGNORES_DRIFT')) return false
   const { driftHazards } = await import('../plan/drift.js')

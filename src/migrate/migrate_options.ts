@@ -2,7 +2,7 @@ import type { Pin } from '../model/pin.js'
 import type { Consent } from '../model/plan.js'
 import { barePlanOptions, type PlanOptions } from '../plan/make_plan.js'
 
-/** What a person asked `migrate` for. */
+/** Options of `migrate`. */
 export interface MigrateOptions extends PlanOptions {
   consent: Consent
   /** How long to wait for another run, in milliseconds. */
@@ -10,11 +10,11 @@ export interface MigrateOptions extends PlanOptions {
   workers: number
   nice: number
   throttleQuery: string | null
-  /** The plan that a reviewer saw; null where nobody pinned one. */
+  /** The plan that was reviewed; null if none was pinned. */
   pin?: Pin | null
 }
 
-/** What bare `migrate` wants: all that the old application survives, with one worker at full speed. */
+/** The defaults of `migrate`: everything that the old application survives, with one worker at full speed. */
 export const bareMigrateOptions = {
   ...barePlanOptions,
   workers: 1,

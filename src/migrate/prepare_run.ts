@@ -21,27 +21,27 @@ import { stepResult } from '../run/step_result.js'
 import { judgePlan } from './judge_plan.js'
 import type { MigrateOptions } from './migrate_options.js'
 
-/** A plan that may be executed, and what was looked at to say so. */
+/** A plan that may be executed, and the state that it was judged by. */
 export interface PreparedRun {
   plan: Plan
-  /** How the schema looked before the first step; null where another run has been at work since. */
+  /** The schema before the first step; null if another run has been active since. */
   schema: ObjectRow[] | null
-  /** Newest row of the ledger at that time. */
+  /** Time of the newest ledger row at that moment. */
   newest: string | null
 }
 
-/** What was read before anything is judged. */
+/** What was read before the plan is judged. */
 export interface Seen extends HistoryAndPlan {
   target: Target
-  /** How the schema looks; null only where there is neither a ledger nor a step. */
+  /** The schema. Null only if there is neither a ledger nor a step. */
   schema: ObjectRow[] | null
-  /** Objects that are not as the newest finished step left them. */
+  /** Objects that differ from the state after the newest finished step. */
   drift: Drift
 }
 
 /**
- * Judges a plan that has steps, without writing: null where a guard said no, 'outrun' where another run has
- * applied some of it since the ledger was read.
+ * Judges a plan that has steps, without writing. Returns null if a guard refused, and 'outrun' if another run
+ * has applied some of it since the ledger was read.
  */
 export async function prepareRun(
   ctx: Context,
@@ -73,7 +73,7 @@ export async function prepareRun(
     aheadOf(plan, history, { major: target.major, obstacles }),
   )
   if ([...obstacles, ...ahead].some(f => f.code === 'ALREADY_EXISTS' || f.code === 'NAME_TAKEN')) {
-    // a run beside this one may have made it since the ledger was read: its row came in the same commit
+    // another run may have created it since the ledger was read; its ledger row was committed with it
     const now = await readHistory(connection, track, options)
     if (now.history.applied.size !== history.applied.size) return 'outrun'
   }

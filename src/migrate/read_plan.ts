@@ -6,8 +6,8 @@ import { type HistoryAndPlan, readHistory } from '../plan/history.js'
 import type { PlanOptions } from '../plan/make_plan.js'
 
 /**
- * The plan from ledger and files, with the finished backfills among its steps that have rows to do again; the
- * findings name those, and say of the others which could not be asked.
+ * The plan from ledger and files. Its steps include finished backfills with pending rows. The findings name
+ * these, and the backfills that could not be checked.
  */
 export async function readPlan(
   connection: Connection,

@@ -16,22 +16,22 @@ import { storeFingerprint } from '../run/schema_snapshot.js'
 import { stepResult } from '../run/step_result.js'
 import { type CatalogEvidence, catalogEvidence } from './catalog_evidence.js'
 
-/** What `repair` is asked for. */
+/** Options of `repair`. */
 export interface RepairOptions {
   migration: string
-  /** What the ledger is to say. */
+  /** The new state in the ledger. */
   as: 'applied' | 'not applied'
   consent: Consent
 }
 
-/** Evidence that a finding names. */
+/** Most pieces of evidence that a finding names. */
 const mostEvidence = 20
 
 /**
- * Makes the ledger say that a migration is applied, or is not, after work that was done by hand. Compares
- * with the catalog first, and wants RECORDS_UNPROVEN by name where that does not show it. The row carries the
- * evidence and the run the reason; nothing but the ledger, and another tool's history where it is kept, is
- * changed. Never waits for a run: it refuses beside one. Throws USAGE without a reason.
+ * Records in the ledger that a migration is applied, or is not, after manual work. It first compares with the
+ * catalog. What the catalog does not show needs RECORDS_UNPROVEN. The row has the evidence, and the run has
+ * the reason. It only writes the ledger, and another tool's history if that is written. It never waits for a
+ * run: it refuses beside one. Throws USAGE without a reason.
  */
 export async function repair(ctx: Context, track: Track, options: RepairOptions): Promise<Report> {
   const { as } = options
@@ -67,7 +67,7 @@ export async function repair(ctx: Context, track: Track, options: RepairOptions)
         why,
       }),
     )
-    // what the catalog does not show is nothing that was looked at and found right
+    // what the catalog does not show was not verified, so the verdict is not clean
     if (evidence.unproven.length > 0) report.verdict = 'attention'
   })
 }
@@ -76,7 +76,7 @@ export async function repair(ctx: Context, track: Track, options: RepairOptions)
 const isAlready = (applied: boolean, begun: boolean, as: RepairOptions['as']): boolean =>
   !begun && applied === (as === 'applied')
 
-/** Looks at the ledger and the catalog; null where nothing is to be written, and the report says why. */
+/** Reads the ledger and the catalog. Returns null if there is nothing to write; the report says why. */
 async function judgeRepair(
   ctx: Context,
   track: Track,

@@ -7,10 +7,10 @@ import type { Migration, Track } from '../model/project.js'
 import { finding, type Report } from '../model/report.js'
 import type { Run } from '../run/run.js'
 
-/** Longest look for the cost line, in milliseconds. */
+/** Time limit of the query for the cost line, in milliseconds. */
 const costTimeoutMs = 500
 
-/** At the end of the run: the exact way back, and what it would cost now. */
+/** At the end of a run: the exact rollback command, and what it would cost now. */
 export async function reportCost(
   run: Run,
   track: Track,
@@ -18,7 +18,7 @@ export async function reportCost(
   done: Step[],
   report: Report,
 ): Promise<void> {
-  // no way back is no price
+  // without a rollback there is no cost
   if (done.some(s => isOneWay(s.migration))) return
   const applied = [...plan.applied, ...done.map(s => s.migration)]
   const command = await rollbackCommand(track, plan.applied.at(-1) ?? null, applied, run.target.info.database)
@@ -32,8 +32,8 @@ export async function reportCost(
 }
 
 /**
- * On a connection of its own: what the look costs, or fails by, is not the writer's. Null
- * where the server is gone.
+ * Counts rows at risk on a connection of its own, so that a failure does not affect the writer. Null if the
+ * server is gone.
  */
 async function rowsAtRisk(run: Run, track: Track, migrations: Migration[]): Promise<number | null> {
   try {

@@ -22,37 +22,37 @@ import {
   withoutBodies,
 } from './made_objects.sql.js'
 
-/** Longest statement on the copies, in milliseconds: they are empty. */
+/** Time limit of a statement on the copies, in milliseconds. They are empty. */
 const playedStatementMs = 10_000
-/** How long a copy waits for a lock on its original. */
+/** Lock timeout for making a copy of a table, in milliseconds. */
 const playedLockMs = 2000
 
 /** Objects by kind, relation and name. */
 export type Objects = ReadonlyMap<string, MadeObject>
 
-/** How a database is after one migration of a track. */
+/** The state of a database after one migration of a track. */
 interface State {
   migration: Migration
   objects: Objects
-  /** Constraints that the files leave NOT VALID so far, by their keys. */
+  /** Keys of constraints that the files have left NOT VALID so far. */
   unproven: ReadonlySet<string>
 }
 
-/** What the files of a track make, step by step, and what of it the database has. */
+/** What the files of a track create, step by step, and what of it exists in the database. */
 export interface TrackStates {
-  /** The application's tables without anything that the files make. */
+  /** The application's tables without the objects that the files create. */
   base: Objects
-  /** After each migration, in order. */
+  /** The states after each migration, in order. */
   states: State[]
-  /** The database as it is. */
+  /** The current database. */
   actual: Objects
-  /** Statements that could not be played, and make or change something. */
+  /** Statements that could not be run on the copies, although they create or change something. */
   notPlayed: { migration: Migration; statement: Statement }[]
-  /** Tables and views that the files make, as SQL. */
+  /** Tables and views that the files create, as SQL. */
   made: ReadonlySet<string>
 }
 
-/** The identity of an object. */
+/** The key of an object. */
 export const keyOfObject = (o: Pick<MadeObject, 'kind' | 'relation' | 'name'>): string =>
   `${o.kind}\0${o.relation}\0${o.name}`
 
@@ -60,10 +60,10 @@ export const keyOfObject = (o: Pick<MadeObject, 'kind' | 'relation' | 'name'>): 
 export const nameOnly = (o: MadeObject): string => o.relation.replace(/\([^()]*\)$/, '')
 
 /**
- * Plays a track's files on empty copies of the application's tables, from which everything that the files
- * make has been taken, in one transaction that is rolled back; and reads the catalog after each file. The
- * tables themselves are only looked at (ACCESS SHARE). What the server writes down of the copies and of the
- * database can be compared word by word.
+ * Runs a track's files on empty copies of the application's tables, without what the files have already
+ * created there, in one transaction that is rolled back. Reads the catalog after each file. The tables
+ * themselves are only locked in ACCESS SHARE mode. The server's definitions of the copies and of the database
+ * can then be compared word by word.
  */
 export async function trackStates(ctx: Context, track: Track): Promise<TrackStates> {
   const files = await filesOfTrack(track)
@@ -167,7 +167,7 @@ async function playFiles(
   return { states, notPlayed }
 }
 
-/** False where the copies refuse a statement: what it makes is then not compared. */
+/** Runs a statement. Returns false if it fails on the copies; what it creates is then not compared. */
 async function isPlayed(tx: Db, text: string): Promise<boolean> {
   try {
     await savepoint(tx)(inner => sendText(inner, text))
@@ -178,7 +178,7 @@ async function isPlayed(tx: Db, text: string): Promise<boolean> {
   }
 }
 
-/** A statement for the copies, privileges included; null where it means nothing there. */
+/** A statement for the copies, including privileges; null if it has no effect there. */
 async function playable(
   s: Statement,
   schemaFor: (schema: string, name: string) => string | null,
@@ -188,13 +188,16 @@ async function playable(
   return text === s.text ? null : text
 }
 
-/** The functions that a block makes. */
+/** The functions that a DO block creates. */
 export const functionsInside = ({ text }: Statement): QualifiedName[] =>
   [...text.matchAll(functionWords)].map(([, schema, name]) => ({ schema: schema!, name: name! }))
 
 const functionWords = /\bfunction\s+([\w$]+)\.([\w$]+)\s*\(/gi
 
-/** The tables, views and functions that statements make; those too that a block makes as settings want it. */
+/**
+ * The tables, views and functions that statements create, including functions that a DO block creates from
+ * settings.
+ */
 function namesMade(statements: Statement[]): { relations: QualifiedName[]; functions: QualifiedName[] } {
   const relations: QualifiedName[] = []
   const functions: QualifiedName[] = []
@@ -223,7 +226,7 @@ function addedTo(statements: Statement[]): Map<string, { columns: string[]; cons
   return added
 }
 
-/** Notes the constraints that a statement adds unproven, and takes out those that it proves. */
+/** Notes the constraints that a statement adds NOT VALID, and removes those that it validates. */
 function noteProof({ kind, node }: Statement, unproven: Set<string>): void {
   if (kind !== 'AlterTableStmt') return
   const relation = tableText(rangeTable(node.relation))
@@ -236,7 +239,7 @@ function noteProof({ kind, node }: Statement, unproven: Set<string>): void {
   }
 }
 
-/** Every role that statements grant something to or take something from; `public` is everybody. */
+/** All roles in GRANT and REVOKE statements; `public` is everybody. */
 function rolesIn(statements: Statement[]): string[] {
   const roles = new Set<string>()
   for (const { kind, node } of statements)
@@ -246,7 +249,7 @@ function rolesIn(statements: Statement[]): string[] {
   return [...roles].filter(Boolean)
 }
 
-/** An object of the copies under the names of the originals. */
+/** An object of the copies with the names of the originals. */
 function shownHere(o: MadeObject, schemas: ReadonlyMap<string, string>): MadeObject {
   const back = (text: string): string => {
     let shown = text

@@ -2,12 +2,12 @@ import { fleetCodes } from './codes_of_fleet.js'
 import { sessionCodes } from './codes_of_sessions.js'
 import { toolCodes } from './codes_of_tools.js'
 
-/** How loud a finding is. `refused` is a guard that said no: exit code 3. */
+/** The level of a finding. `refused` means that a guard stopped the command: exit code 3. */
 export type Level = 'info' | 'warn' | 'error' | 'refused'
 
 /**
- * Every finding that rethread can report, with its usual level. Its facts are typed in `facts.ts`, its
- * sentence is in `render/words/`, and the compiler holds both to this set of names.
+ * Every finding that rethread can report, with its usual level. `facts.ts` has the types of its facts and
+ * `render/words/` its sentence. The compiler checks that both have exactly these names.
  */
 export const codes = {
   // files
@@ -254,14 +254,17 @@ export const codes = {
 /** The name of a finding. */
 export type Code = keyof typeof codes
 
-/** How bad a hazard is: the application feels it, stops or must be replaced, or data may be lost. */
+/**
+ * The severity of a hazard. `felt`: the application notices it. `outage`: it stops or must be replaced.
+ * `loss`: data may be lost.
+ */
 export const hazardLevels = ['felt', 'outage', 'loss'] as const
 /** A level of hazards. */
 export type HazardLevel = (typeof hazardLevels)[number]
 
 /**
  * What a statement can do to a running application or to data. Codes are stable; `--allow` names them. A run
- * refuses without the name for every hazard of the configured level (`consentFrom`) and above.
+ * refuses to start unless every hazard of the configured level (`consentFrom`) or above is named.
  */
 export const hazards = {
   LOCKS_TABLE: 'felt',
@@ -288,7 +291,7 @@ export const hazards = {
 /** The name of a hazard. */
 export type HazardCode = keyof typeof hazards
 
-/** True when a hazard must be allowed by name where consent is wanted from a level on. */
+/** True if a hazard must be allowed by name, given the lowest level that needs consent. */
 export const needsConsent = (code: HazardCode, from: HazardLevel): boolean =>
   hazardLevels.indexOf(hazards[code]) >= hazardLevels.indexOf(from)
 

@@ -1,13 +1,13 @@
 import type { Verdict } from './report.js'
 
 /**
- * What happens on the way; goes to stderr through the side door, never into the report. `target` is the name
- * of the database where several are at work.
+ * Progress of a command. It is shown on stderr and is not part of the report. `target` is the name of the
+ * database if a command works on several.
  */
 export type Event = OneEvent & { target?: string }
 
 type OneEvent =
-  /** The run has a number in the ledger; the sessions carry it in their name. */
+  /** The run got a number in the ledger. Its sessions have the number in their application_name. */
   | { type: 'run'; run: number }
   | {
       type: 'step-start'
@@ -24,7 +24,7 @@ type OneEvent =
   | {
       type: 'wait'
       on: 'lock' | 'lease' | 'server'
-      /** What is waited for; of a server that lacks something, what it says. */
+      /** What the run waits for; if the server lacks a resource, its message. */
       subject: string
       attempt: number
       nextMs: number
@@ -51,12 +51,15 @@ type OneEvent =
       target: string
       verdict: Verdict
       seconds: number
-      /** How many databases have ended, this one included, and how many there are. */
+      /** How many databases are finished, this one included, and how many there are. */
       index: number
       of: number
     }
 
-/** Who holds up a lock; the statement has its literals removed, which may be people's data. */
+/**
+ * A transaction that holds a lock which is needed. Literals are removed from its statement, because they may
+ * be personal data.
+ */
 export interface Blocker {
   pid: number
   application: string
@@ -66,5 +69,5 @@ export interface Blocker {
   query: string
 }
 
-/** The side door. */
+/** Receives the events of a command. */
 export type Emit = (event: Event) => void

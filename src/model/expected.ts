@@ -1,8 +1,8 @@
-/** A column: type and default as `format_type` and `pg_get_expr` print them under an empty search_path. */
+/** A column. Type and default are as `format_type` and `pg_get_expr` print them with an empty search_path. */
 interface ExpectedColumn {
   type: string
   nullable: boolean
-  /** Left out for a column that must have none. */
+  /** Omitted for a column without a default. */
   default?: string
 }
 
@@ -13,10 +13,13 @@ interface ExpectedIndex {
   unique?: boolean
 }
 
-/** What a policy may be for. */
+/** The commands that a policy can be for. */
 export const policyCommands = ['all', 'select', 'insert', 'update', 'delete'] as const
 
-/** A policy. `using` and `check` are LIKE patterns of its expressions; without one there must be none. */
+/**
+ * A policy. `using` and `check` are LIKE patterns for its expressions. If one is omitted, the policy must not
+ * have it.
+ */
 interface ExpectedPolicy {
   command: (typeof policyCommands)[number]
   roles: string[]
@@ -30,38 +33,41 @@ interface ExpectedPolicy {
 export const tablePrivileges = ['select', 'insert', 'update', 'delete'] as const
 type TablePrivilege = (typeof tablePrivileges)[number]
 
-/** What is expected of one table. What is not named is not looked at. */
+/** What is expected of one table. A part that is omitted is not checked. */
 interface ExpectedTable {
   columns?: Record<string, ExpectedColumn>
   indexes?: Record<string, ExpectedIndex>
-  /** LIKE patterns of what `pg_get_constraintdef` prints, by the constraint's name. */
+  /** By constraint name, a LIKE pattern for the output of `pg_get_constraintdef`. */
   constraints?: Record<string, string>
-  /** With policies, row level security must be on. */
+  /** If policies are given, row level security must be on. */
   policies?: Record<string, ExpectedPolicy>
-  /** True where permissive policies beside those named are no fault, as on a table of the application. */
+  /** True if other permissive policies are allowed, for example on a table of the application. */
   otherPolicies?: boolean
-  /** Names of triggers that must be there and switched on. */
+  /** Triggers that must exist and be enabled. */
   triggers?: string[]
-  /** Exactly these privileges by role, some on some columns; an empty list for a role that must have none. */
+  /** The exact privileges of each role; some may be on columns only. An empty list means none. */
   grants?: Record<string, (TablePrivilege | Partial<Record<TablePrivilege, string[]>>)[]>
 }
 
-/** A function that must be there, not open to everybody, its search_path `pg_catalog, pg_temp` or empty. */
+/**
+ * A function that must exist. PUBLIC may not execute it, and its search_path is `pg_catalog, pg_temp` or
+ * empty.
+ */
 interface ExpectedFunction {
   security: 'definer' | 'invoker'
 }
 
-/** One entry of `verify/<track>/expected.json`: what holds once `after` is applied, until `until` is. */
+/** One entry of `verify/<track>/expected.json`. It applies once `after` is applied and until `until` is. */
 export interface Expectation {
   after: string
   until?: string
   /** By name with schema. */
   tables?: Record<string, ExpectedTable>
-  /** By name with schema, without arguments: every function of that name is meant. */
+  /** By name with schema and without arguments. The entry is for all functions with the name. */
   functions?: Record<string, ExpectedFunction>
 }
 
-/** What a shared check can read: its header `expects` names one of them. */
+/** The parts of an expectation. The header `expects` of a shared check names one. */
 export const expectedKinds = [
   'columns',
   'indexes',
@@ -74,17 +80,17 @@ export const expectedKinds = [
 /** One of them. */
 export type ExpectedKind = (typeof expectedKinds)[number]
 
-/** The entries that hold at what is applied, in their order. */
+/** The entries that apply with these migrations applied, in order. */
 export const expectedNow = (expected: Expectation[], applied: ReadonlySet<string>): Expectation[] =>
   expected.filter(e => applied.has(e.after) && !(e.until && applied.has(e.until)))
 
-/** True where an entry says anything of a kind. */
+/** True if an entry has a part of this kind. */
 const speaksOf = (entry: Expectation, kind: ExpectedKind): boolean =>
   kind === 'functions'
     ? entry.functions !== undefined
     : Object.values(entry.tables ?? {}).some(table => table[kind] !== undefined)
 
-/** Why a shared check has nothing to compare with, else null: it would pass without having looked. */
+/** Why a shared check has nothing to compare, else null. Without this it would pass without a look. */
 export function whyNothingExpected(
   expected: Expectation[],
   kind: ExpectedKind,
@@ -96,13 +102,13 @@ export function whyNothingExpected(
   return { reason: `expected.json of the track names ${kind} from ${some[0]!.after} on`, applies: 'not yet' }
 }
 
-/** Why a check means nothing at what is applied, and whether it will or did. */
+/** Why a check does not apply now, and whether it will or did. */
 export interface NotOfUse {
   reason: string
   applies: 'not yet' | 'no longer' | 'never'
 }
 
-/** Why a check means nothing at what is applied, else null. */
+/** Why a check does not apply with these migrations applied, else null. */
 export const whyNotRun = (
   check: { after: string | null; until: string | null },
   applied: ReadonlySet<string>,

@@ -2,8 +2,8 @@
 export interface Explanation {
   /** What has happened, or what the statement would do. */
   means: string
-  /** What follows from it for the data, the application or the run. */
+  /** The consequence for the data, the application or the run. */
   matters: string
-  /** What the reader does next. */
+  /** What the reader should do next. */
   action: string
 }

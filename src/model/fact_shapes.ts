@@ -1,9 +1,9 @@
-/** The facts of a code that needs none: its subject says it all. */
+/** The facts of a code that has none besides its subject. */
 export type NoFacts = Record<string, never>
 
 /** Codes that a comment in the SQL can excuse: `-- allow <code>: <reason>`. */
 export type Excusable = {
-  /** The reason that the comment gives; null where nobody excused it. */
+  /** The reason that the comment gives; null if there is no such comment. */
   excused: string | null
 }
 
@@ -17,37 +17,37 @@ export type WithSql = {
   sql: string
 }
 
-/** Why a file has no statement, such as `only comments`; null where it is empty. */
+/** Why a file has no statement, such as `only comments`; null if it is empty. */
 export type Emptiness = {
   reason: string | null
 }
 
-/** Objects that a report shows, each with `+` (new), `-` (gone) or `~` (defined otherwise) in front. */
+/** Objects of a report, each with a prefix: `+` new, `-` removed, `~` changed. */
 export type Differences = {
   objects: string[]
 }
 
-/** A list that is never empty. */
+/** A list with at least one entry. */
 export type Some = [string, ...string[]]
 
-/** Rows that a finding counts. */
+/** A number of rows. */
 export type Rows = {
   rows: number
 }
 
-/** What to paste to go on. */
+/** The next command to run, ready to paste. */
 export type Next = {
   command: string
 }
 
-/** Where a rehearsal ran: on the target, in a transaction that was rolled back, or on a copy. */
+/** Where a rehearsal ran: on the target in a transaction that was rolled back, or on a copy. */
 export type RehearsedOn = 'target' | 'copy'
 
 /** What `prune` would do or did. */
 export type Pruning = {
   count: number
-  /** What is counted: `session`, or `archive`. */
+  /** What is counted: `session` or `archive`. */
   what: string
-  /** What becomes of it, as `deleted with their messages`. */
+  /** What happens to it, such as `deleted with their messages`. */
   how: string
 }

@@ -29,7 +29,7 @@ type Unlisted = Exclude<
   | keyof FactsOfUsage
 >
 
-/** The one error of who adds a code and forgets its facts: what is missing, and where it goes. */
+/** A compile error that names the codes without facts, and the file to add them to. */
 type Complete<C> = [C] extends [never]
   ? true
   : `${C & string} has no facts: add them to src/model/facts_of_files.ts or src/model/facts_of_runs.ts`
@@ -37,9 +37,9 @@ type Complete<C> = [C] extends [never]
 true satisfies Complete<Unlisted>
 
 /**
- * The facts of every finding, by its code. `finding()` and `Failure` take them, the sentences in
- * `render/words/` are made from them, and a reader of a report narrows on `code` to get at them. None is ever
- * left out: what may be unknown is null.
+ * The facts of every finding, by code. `finding()` and `Failure` take them, and `render/words/` makes
+ * sentences from them. Narrow on `code` to read those of a finding. No fact is ever omitted: an unknown one
+ * is null.
  */
 export interface Facts
   extends FactsOfChecks,
@@ -67,19 +67,19 @@ export interface OfFleet {
   list: string
 }
 
-/** How commands are typed where a report is read. */
+/** How to type a command in the place where a report is read. */
 export interface TypedAs {
-  /** What starts rethread, such as `npx rethread`. */
+  /** The command that starts rethread, such as `npx rethread`. */
   program: string
-  /** Flags by which a command means the same files, with a space before each. */
+  /** Flags that select the same files, each with a space in front. */
   flags: string
-  /** Names of the commands that there are. */
+  /** Names of all commands. */
   commands: string[]
 }
 
 /**
- * A fact worth a sentence: what (`code`), how loud (`level`), on what (`subject`), with which values
- * (`serverFacts`); of a command over many databases also in which.
+ * Something that a command reports: its kind (`code`), severity (`level`), the object that it is about
+ * (`subject`) and its values (`facts`). For a command over many databases also `targets`.
  */
 export type FindingOf<C extends Code> = {
   [K in C]: {
@@ -92,16 +92,16 @@ export type FindingOf<C extends Code> = {
   }
 }[C]
 
-/** Any finding; narrowing on `code` types its facts. */
+/** Any finding. Narrowing on `code` gives the type of its facts. */
 export type Finding = FindingOf<Code>
 
-/** Where a code is known only as one of several, the facts must suit all of them. */
+/** If a code is one of several, its facts must suit all of them. */
 type FactsOf<C extends Code> = (C extends Code ? (facts: Facts[C]) => void : never) extends (
   facts: infer F,
 ) => void
   ? F
   : never
 
-/** Arguments after code and subject: facts may be left out only where the code has none. */
+/** The arguments after code and subject. Facts may be omitted only if the code has none. */
 export type WithFacts<C extends Code, More extends unknown[]> =
   FactsOf<C> extends NoFacts ? [facts?: NoFacts, ...more: More] : [facts: FactsOf<C>, ...more: More]

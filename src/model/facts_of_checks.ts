@@ -3,9 +3,7 @@ import type { NoFacts, Reason, Rows, Some, WithSql } from './fact_shapes.js'
 /** Facts of the findings about checks, sampled persons and proofs, by code. */
 export interface FactsOfChecks {
   CHECK_FAILED: Reason
-  /**
-   * `roles` are those that `role`, which is ours, may not become; none where something else was in the way.
-   */
+  /** `roles` are the roles that `role`, the current role, may not SET. Empty if there was another reason. */
   PROBE_SKIPPED: Reason & ({ roles: Some; role: string } | { roles: []; role: null })
   POLICY_PER_ROW: {
     filter: string
@@ -13,7 +11,7 @@ export interface FactsOfChecks {
     node: string
   }
   POLICY_SCANS: {
-    /** What the scan filters by, else null. */
+    /** The filter of the scan; null if it has none. */
     filter: string | null
   } & Rows
   ACCEPTANCE_OVER: {
@@ -28,7 +26,7 @@ export interface FactsOfChecks {
   NO_ACCESS_FILE: NoFacts
   RECOUNTED: {
     units: number
-    /** How many of them are not as the backfill left them. */
+    /** How many units differ from what the backfill recorded. */
     differ: number
   }
   NOT_ACCOUNTED: Rows
@@ -37,9 +35,9 @@ export interface FactsOfChecks {
   SEES_LESS: Rows
   SAW_EVERYTHING: NoFacts
   SIGHTS_SAMPLED: {
-    /** How many rows each person was asked about. */
+    /** How many rows were checked for each person. */
     rows: number
-    /** How many rows the table has, about. */
+    /** The estimated number of rows of the table. */
     of: number
   }
   NO_SIGHTS: NoFacts
@@ -50,14 +48,14 @@ export interface FactsOfChecks {
   NO_CHECKS_RUN: NoFacts
   ISOLATION_UNVERIFIED: {
     why: 'no-file' | 'later' | 'in-part' | 'skipped' | 'not-asked'
-    /** The check that tries who may do what, where there is one and it did not run. */
+    /** The access check that did not run; null if there is none. */
     check: string | null
-    /** The migration after which all of it can be tried; else null. */
+    /** The migration after which all of it can be checked; else null. */
     after: string | null
   }
   PRE_EXISTING: Rows
   BAD_PROOF: Reason
-  /** When it was made, as PostgreSQL writes it. */
+  /** When the proof was made, as PostgreSQL writes it. */
   PROOF_HOLDS: { at: string }
   PROOF_DIFFERS: { at: string; changes: string[] }
 }

@@ -28,14 +28,14 @@ export interface FactsOfFiles {
   BAD_EXPECTED: Reason
   BAD_SETTING: {
     reason: string
-    /** Names or values that would be right; empty where there is no list of them. */
+    /** Valid names or values; empty if there is no list of them. */
     known: string[]
   }
   NO_TRACK_INFO: NoFacts
   FILE_EXISTS: NoFacts
   SEEN: { track: string }
   COPIED: {
-    /** Folder, seen from where the command ran. */
+    /** The folder, relative to the working directory. */
     to: string
     files: number
     /** How many names were replaced. */
@@ -67,7 +67,7 @@ export interface FactsOfFiles {
     file: string
   }
   PSQL_META_COMMAND: {
-    /** The line, or the statement's first one. */
+    /** The line, or the first line of the statement. */
     excerpt: string
   }
   SYNTAX: {
@@ -79,7 +79,7 @@ export interface FactsOfFiles {
   TRANSACTION_CONTROL: WithSql
   UNPROVABLE_STATEMENT: {
     sql: string
-    /** True where it drops a column, whose values are archived in the transaction that drops it. */
+    /** True if it drops a column. The values are archived in the same transaction. */
     drops: boolean
   }
   NEEDS_NO_TRANSACTION: WithSql
@@ -101,7 +101,7 @@ export interface FactsOfFiles {
   UNKNOWN_REFERENCE: {
     /** Key of the header. */
     key: string
-    /** What it names. */
+    /** The name that the key's value refers to. */
     names: string
   }
   BAD_CONFIG: Reason
@@ -119,14 +119,14 @@ export interface FactsOfFiles {
   UNFINISHED: {
     outcome: string
     direction: 'up' | 'down' | 'baseline'
-    /** Statements that were finished. */
+    /** How many of its statements were finished. */
     reached: number
-    /** When it was begun, UTC. */
+    /** When it began, in UTC. */
     at: string
-    /** True where this run has gone on with it to its end. */
+    /** True if this run has completed it. */
     goneOn: boolean
   }
-  /** Versions of our own schema: the one in the database, the newest that this release knows. */
+  /** Versions of rethread's schema: in the database, and the newest that this release knows. */
   NEWER_LEDGER: { found: number; known: number }
   LEDGER_ABSENT: NoFacts
   NOT_SAMPLED: Reason
@@ -138,9 +138,9 @@ export interface FactsOfFiles {
     on: RehearsedOn
   }
   OLD_APP_CHANGES: {
-    /** Moment, as `after 003_fill`. */
+    /** The point in the migration, such as `after 003_fill`. */
     after: string
-    /** What the statement came to before the migration and at that moment: rows, or the server's fault. */
+    /** The result of the statement before the migration and at that point: rows, or the server's error. */
     before: string
     now: string
   }
@@ -149,13 +149,13 @@ export interface FactsOfFiles {
     line: number
     sqlstate: string
     reason: string
-    /** Moment, as `after 003_fill`. */
+    /** The point in the migration, such as `after 003_fill`. */
     after: string
   }
-  /** Steps that were not rehearsed, whose schema the statements did not meet. */
+  /** Steps that were not rehearsed, so the statements ran without their changes. */
   NEW_APP_EARLY: { steps: string[] }
   REHEARSED_HERE: NoFacts
-  /** Numbers of migrations that are applied: on the copy, on the target. */
+  /** How many migrations are applied on the copy and on the target. */
   REHEARSED_ELSEWHERE: { applied: number; target: number }
   REHEARSAL_STUCK: Reason
   REHEARSAL_DIFFERS: { on: RehearsedOn } & Differences
@@ -167,7 +167,7 @@ export interface FactsOfFiles {
     code: string | null
   } & Reason
   TLS_FAILED: {
-    /** The sslmode that was asked for. */
+    /** The requested sslmode. */
     mode: string
   } & Reason
   WRONG_PASSWORD: Reason
@@ -184,33 +184,33 @@ export interface FactsOfFiles {
   SERVER_UNTESTED: NoFacts
   READ_ONLY_SERVER: {
     why: string
-    /** Where it began to refuse writes during the run. */
+    /** `run` if it began to refuse writes during the run. */
     since?: 'run'
   }
   TRANSACTION_POOLER: NoFacts
-  /** `most`: sessions that the tool could get at least one of less than it needs. */
+  /** `most`: the highest number of sessions that the tool could open. It is less than the tool needs. */
   POOL_USED_UP: { most: number }
-  /** `instead`: the role that would do; `statements`: SQL that gives it what it lacks. */
+  /** `instead`: the role to use; `statements`: SQL that grants it what it lacks. */
   RUNS_AS_SUPERUSER: { track: string; instead: string; statements: string[] }
-  /** `grants`: what others may do with it, as `PRIVILEGE to role`. */
+  /** `grants`: the rights of other roles on it, as `PRIVILEGE to role`. */
   FOREIGN_OBJECT: { kind: string; name: string; owner: string; role: string; grants: string[] }
-  /** A table of another role or its ledger, or a database where we may create no schema; `role` is ours. */
+  /** It is another role's table or ledger, or a database without CREATE. `role` is the current role. */
   MISSING_PRIVILEGE: { role: string } & (
     | { wants: 'OWNERSHIP' | 'SELECT' | 'REFERENCES' | 'USAGE' | 'LEDGER'; owner: string }
     | { wants: 'CREATE'; owner: null }
   )
   ROWS_HIDDEN: {
     owner: string
-    /** True when row security holds for the owner too. */
+    /** True if row security applies to the owner too. */
     forced: boolean
-    /** The role that we are. */
+    /** The current role. */
     role: string
   }
   MISSING_PREREQUISITE: NoFacts
-  /** The type that a column has, and the types of which one is needed. */
+  /** The type of the column, and the types of which it needs one. */
   WRONG_TYPE: { found: string; wanted: Some }
   ALREADY_EXISTS: {
-    /** Path of the file that would make it. */
+    /** Path of the file that would create it. */
     migration: string
     track: string
     /** Name of the migration. */
@@ -221,7 +221,7 @@ export interface FactsOfFiles {
     missing: string[]
   }
   ANOTHER_RUN: {
-    /** Its backend; null when it has none any more. */
+    /** Its backend; null if it has none any more. */
     pid: number | null
     waitedSeconds: number
   }
@@ -229,7 +229,7 @@ export interface FactsOfFiles {
     reason: string
     /** Candidates. */
     tracks: string[]
-    /** The command that copies the nearest one, where none fits; null where none is near. */
+    /** The command that copies the nearest track, if none fits; null if none is near. */
     command: string | null
   }
   OTHER_TRACK: {
@@ -243,54 +243,54 @@ export interface FactsOfFiles {
     /** Statement that frees it. */
     rename: string
   }
-  /** Publications of a table whose rows they can't tell apart, and the file that changes rows. */
+  /** A published table without usable replica identity, and the file that changes its rows. */
   NO_REPLICA_IDENTITY: {
     publications: string[]
-    /** True where it has one, which a column list or a row filter of the publications does not fit. */
+    /** True if it has an identity that a column list or row filter of a publication does not fit. */
     clashes: boolean
     migration: string
   }
-  /** A constraint that was never validated, as the server prints it. */
+  /** A NOT VALID constraint, as the server prints it. */
   ROWS_VIOLATE: { constraint: string; definition: string; migration: string }
-  /** Why nobody knows yet whether rows violate the constraint. */
+  /** Why it is unknown whether rows violate the constraint. */
   ROWS_NOT_LOOKED_AT: { constraint: string; definition: string; migration: string; reason: string }
-  /** What the file does that the server does not do with a partitioned table. */
+  /** The statement that PostgreSQL does not support on a partitioned table. */
   PARTITIONED_TABLE: { migration: string; sql: string; reason: string }
-  /** Tables that would get the file's column too. */
+  /** Child tables that would get the column too. */
   INHERITED_TABLE: { children: string[]; migration: string }
-  /** Columns that a table has, has had, and would get, and how many numbers PostgreSQL gives out for them. */
+  /** Current, dropped and new columns of a table, and PostgreSQL's limit. */
   COLUMNS_USED_UP: { columns: number; dropped: number; added: number; most: number; migration: string }
   REWRITTEN_BY_RULE: {
     rule: string
     event: 'INSERT' | 'UPDATE' | 'DELETE'
-    /** False where it only adds to the statement, which the server refuses for its WITH or ON CONFLICT. */
+    /** False if the rule adds to the statement. The server then refuses WITH and ON CONFLICT. */
     instead: boolean
     migration: string
   }
-  /** A statement of a function that works with the columns of the table as they are; the file adds one. */
+  /** A statement of a function that depends on the number of columns, and the file that adds one. */
   COUNTS_COLUMNS: { table: string; sql: string; migration: string }
-  /** The statement at which an event trigger raised. */
+  /** The statement for which an event trigger raised an error. */
   EVENT_TRIGGER_RAISES: { sql: string; sqlstate: string; reason: string }
   WOULD_FAIL: { sql: string; sqlstate: string; reason: string }
-  /** A statement that could not be tried, and another one before it that it may need, which was left out. */
+  /** A statement that could not be tried, and an earlier one that was left out and may be needed. */
   NOT_TRIED: { sql: string; sqlstate: string; reason: string; leftOut: string }
   NOT_REHEARSED: Reason
-  /** The migration after which nobody knows who sees which rows; null where it is not known now either. */
+  /** The migration after which visibility is unknown; null if it is unknown already now. */
   VISIBILITY_UNKNOWN: { migration: string | null; reason: string }
   SAME_VISIBILITY: NoFacts
   PUBLISHED_TABLE: { publications: Some }
-  /** `code`: what the table runs, with its function and whose it is; `role` is ours. */
+  /** `code`: what the table runs, with its function and owner; `role`: the current role. */
   FOREIGN_CODE: { code: string[]; role: string }
-  /** A trigger of the application with its function, and what that names without a schema. */
+  /** A trigger of the application with its function, and the unqualified names that it uses. */
   TRIGGER_NEEDS_PATH: { trigger: string; function: string; names: string[] }
-  /** The first line of a text whose table shows only when it runs. */
+  /** The first line of a statement whose table is only known when it runs. */
   CHANGES_UNKNOWN_ROWS: { sql: string }
   FIRING_TRIGGERS: {
     /** Each with its function. */
     triggers: string[]
-    /** Rows of the table, about; null where nobody has counted. */
+    /** Estimated rows of the table; null if it was never analyzed. */
     rows: number | null
-    /** True where the backfill holds them off. */
+    /** True if the backfill holds them off. */
     held: boolean
     migration: string
   }

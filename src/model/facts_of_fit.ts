@@ -1,18 +1,20 @@
 import type { NoFacts, Some } from './fact_shapes.js'
 
-/** Facts of the findings about how a track fits a database, and what of it is there already, by code. */
+/** Facts of the findings about how a track fits a database, and about what exists already, by code. */
 export interface FactsOfFit {
   ELEMENTS_SET_ASIDE: {
-    /** How many of those that were looked at, and how many these are. */
+    /** The number of these elements, and of all that were read. */
     elements: number
     of: number
-    /** The shapes of those that are set aside; `unknown` is one. */
+    /** The shapes of these elements; one may be `unknown`. */
     shapes: Some
   }
   DISTRIBUTED_TABLE: {
-    /** The column that says on which server a row is; null for a table that every server has as a whole. */
+    /**
+     * The column that decides on which server a row is; null for a table that every server has as a whole.
+     */
     column: string | null
-    /** What the files would have to say otherwise, a line each. */
+    /** What the files would have to change, one line each. */
     needs: string[]
     migration: string
   }
@@ -22,31 +24,31 @@ export interface FactsOfFit {
     of: string
     migration: string
   }
-  /** A column that the server computes, and the file that writes it. */
+  /** A generated column, and the file that writes it. */
   GENERATED_COLUMN: { table: string; column: string; migration: string }
   NEAREST_TRACK: {
-    /** Roles of the track: tables, columns and who asks; and for how many of them something was found. */
+    /** The number of the track's roles (tables, columns, the current user), and how many were found. */
     roles: number
     found: number
-    /** What differs from the database that the track is written for, a line each. */
+    /** The differences from what the track expects, one line each. */
     differs: string[]
     /** The command that copies the track under the names of the database. */
     command: string
   }
   WITHOUT_API: {
-    /** Roles of the application, as SQL, that get what they have on messages. */
+    /** Roles of the application, as SQL, that get the rights that they have on messages. */
     roles: string[]
-    /** True where the tables have row security, which the copy's own tables have too. */
+    /** True if the tables have row security. The tables of the copy have it too, then. */
     secured: boolean
   }
   GRANTED_IN_PART: {
-    /** The role, as SQL, and the privilege that it has on some columns. */
+    /** The role, as SQL, and a privilege that it has on some columns. */
     role: string
     privilege: string
-    /** The table of the messages, and its columns that the role has it on. */
+    /** The table of messages, and its columns with that privilege. */
     messages: string
     on: string[]
-    /** Columns of the new table that it gets it on. */
+    /** Columns of the new table that get the privilege. */
     gets: string[]
   }
   MAPPING_UNUSED: {
@@ -54,16 +56,16 @@ export interface FactsOfFit {
     roles: string[]
   }
   MAPPING_OPEN: {
-    /** Roles that a person must name, and for each the most likely name; empty where there is none. */
+    /** Roles that a person must name. For each the most likely name, empty if there is none. */
     roles: string[]
     names: string[]
-    /** What there is to choose from and why, a line for each role. */
+    /** The candidates and the reasons, one line for each role. */
     questions: string[]
-    /** The command with everything that was found. */
+    /** The command with all names that were found. */
     command: string
   }
   MAPPING_DIFFERS: {
-    /** The binding that the track was written with, and that of today, as JSON; null where there is none. */
+    /** The binding that the track was written with and the current one, as JSON; null if there is none. */
     written: string | null
     now: string | null
     /** Files of the track that it would change. */
@@ -71,25 +73,25 @@ export interface FactsOfFit {
   }
   MAPPING_HOLDS: { names: number }
   ADOPT_DIFFERS: {
-    /** Numbers of differences, and of those that are not in the fix-up. */
+    /** The number of differences, and of those that the fix-up does not include. */
     differences: number
     choices: number
     track: string
-    /** The migration that was asked for; null for as far as its work is done. */
+    /** The requested migration; null for the last one whose work is done. */
     to: string | null
   }
   ADOPT_CHOICE: {
     reason: string
-    /** SQL that would settle it. */
+    /** SQL that would resolve it. */
     choice: string
   }
   ADOPT_LOST_TABLE: {
     track: string
-    /** The table that has all of its columns; null where none has. */
+    /** A table that has all of its columns; null if there is none. */
     renamed: string | null
-    /** SQL that gives that table its name back. */
+    /** SQL that renames that table. */
     rename: string | null
-    /** SQL of an empty table of that name. */
+    /** SQL that creates an empty table with the name. */
     empty: string
   }
   /** Objects on the track's own tables that the files do not make. */

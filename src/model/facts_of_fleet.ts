@@ -8,18 +8,18 @@ export interface FactsOfFleet {
     mode: string
   }
   TARGET_TWICE: {
-    /** Name under which the same database is in the list already. */
+    /** Another name of the same database in the list. */
     other: string
   }
   TARGET_LATE: {
-    /** Seconds that it had. */
+    /** The time limit of the database, in seconds. */
     deadline: number
-    /** Seconds after which it had not ended although it was stopped; null where it did end. */
+    /** Seconds after which it had still not stopped; null if it did stop. */
     waited: number | null
   }
   NOT_STARTED: {
     because: 'canary' | 'failures' | 'interrupted'
-    /** Names of the databases that stopped the rest; none where somebody did. */
+    /** Databases whose failure stopped the rest. Empty if a person stopped it. */
     failed: string[]
   }
   MORE_FINDINGS: {

@@ -5,19 +5,19 @@ export interface FactsOfLayouts {
   LAYOUT: {
     /** The tool whose files they are. */
     tool: string
-    /** Folder of the files, seen from the folder that was named. */
+    /** Folder of the files, relative to the named folder. */
     folder: string
     migrations: number
-    /** How many of them have a way back. */
+    /** How many of them have a rollback. */
     reversible: number
   }
   LAYOUT_UNCLEAR: {
-    /** Folders that both have it; none where nothing has it. */
+    /** Folders that both contain it. Empty if none does. */
     folders: string[]
   }
   BAD_LAYOUT: Reason
   UNNUMBERED_FILE: {
-    /** The shape that the tool wants the name to have. */
+    /** The pattern that the tool requires of the name. */
     wanted: string
   }
   NOT_IN_JOURNAL: {
@@ -25,7 +25,7 @@ export interface FactsOfLayouts {
     journal: string
   }
   MIXED_DIGITS: {
-    /** Path of the file that comes before it. */
+    /** Path of the file before it. */
     before: string
     compares: 'text' | 'numbers' | 'times'
   }
@@ -44,10 +44,10 @@ export interface FactsOfLayouts {
     statement: number
   } & WithSql
   PARTLY_APPLIED: {
-    /** How many statements are done and stay done. */
+    /** How many statements are finished and remain. */
     done: number
     of: number
-    /** First lines of those, in their order. */
+    /** First lines of these statements, in order. */
     statements: string[]
   }
 }

@@ -9,38 +9,41 @@ export interface FactsOfRuns {
   }
   PENDING: {
     count: number
-    /** Name of the first one. */
+    /** Name of the first migration. */
     first: string
   }
   STOPPED_BEFORE: {
     why: 'ends-old-app' | 'target' | 'phase' | 'no-backfill'
-    /** What ends the old application, in the words of the file; null where it was stopped as asked. */
+    /**
+     * Why the old application does not survive, in the words of the file; null if the run stopped as
+     * requested.
+     */
     because: string | null
-    /** Migrations that are left. */
+    /** How many migrations are left. */
     left: number
-    /** Rows that they take out of their tables, as far as they can be counted now. */
+    /** How many rows they remove from their tables, if they can be counted now. */
     takesOut?: number
     database: string
   } & Next
   CONSENT_NEEDED: {
-    /** All hazards that `--allow` must name, given or not. */
+    /** All hazards that `--allow` must name. */
     allow: string[]
-    /** Those that were not given. */
+    /** Those that are missing. */
     missing: string[]
-    /** Name of the database, where `--confirm` must give it. */
+    /** Name of the database if `--confirm` must give it; else null. */
     confirm: string | null
     because: string[]
-    /** Rows that QUARANTINES_ROWS would be for, where they are more than the consent was for. */
+    /** How many rows QUARANTINES_ROWS would be for, if more than the consent allows. */
     rows?: number
   }
   LOCK_TIMEOUT: {
     attempts: number
-    /** How long it was tried. */
+    /** How long it was tried, in seconds. */
     seconds: number
     sqlstate: string
-    /** Transactions that were in the way, in words; empty where nobody could be named. */
+    /** Descriptions of the transactions in the way. Empty if they are unknown. */
     blockers: string[]
-    /** Their backends. */
+    /** The process ids of their backends. */
     pids: string[]
   }
   SQL_ERROR: {
@@ -48,18 +51,18 @@ export interface FactsOfRuns {
     reason: string
     detail: string | null
     hint: string | null
-    /** Column of the line, from 1, in characters; null with `excerpt` where the server gave no position. */
+    /** Column in the line, from 1, in characters. Null, as is `excerpt`, if the server gave no position. */
     column: number | null
     excerpt: string | null
-    /** The server's CONTEXT. */
+    /** The CONTEXT of the server's error. */
     context: string | null
   }
   TRIGGERS_RAISE: {
-    /** What the application would have sent. */
+    /** The statement that the application would send. */
     statement: 'INSERT' | 'UPDATE' | 'DELETE'
     sqlstate: string
     reason: string
-    /** First line of the server's CONTEXT. */
+    /** First line of the CONTEXT of the server's error. */
     context: string | null
     triggers: string[]
   }
@@ -68,59 +71,59 @@ export interface FactsOfRuns {
     failed: string
     /** Migrations that are applied. */
     migrations: string[]
-    /** Triggers of theirs on tables that were there before, such as `fill on public.chats`. */
+    /** Their triggers on tables that existed before, such as `fill on public.chats`. */
     triggers: string[]
-    /** Takes all of it away; null where no way back is written. */
+    /** The command that undoes all of it; null if a rollback is missing. */
     command: string | null
   }
-  /** Roles at the beginning and at the end of the file. */
+  /** The current role at the beginning and at the end of the file. */
   ROLE_CHANGED: { before: string; after: string }
   SETTINGS_LEAKED: { settings: string[] }
   FOREIGN_INVALID_INDEX: {
-    /** Backend that is building it, else null. */
+    /** The backend that is building it, else null. */
     builder: number | null
   }
   DIFFERENT_DEFINITION: { found: string }
   FENCED: NoFacts
   GATE: { check: string } & Rows
-  /** What the server says of the query of `--throttle-query`. */
+  /** The server's error for the query of `--throttle-query`. */
   THROTTLE_FAILED: { reason: string; sqlstate: string }
   INTERRUPTED: {
-    /** What goes on; null for the same command again. */
+    /** The command that continues; null for the same command again. */
     command: string | null
   }
   ROLLBACK_COST: {
-    /** Rows that would be at risk; null where they could not be counted in passing. */
+    /** How many rows would be at risk; null if counting them would take too long. */
     atRisk: number | null
   } & Next
   QUARANTINED: {
     migration: string
-    /** True when the rows are no longer in their table. */
+    /** True if the rows have been removed from their table. */
     takenOut: boolean
-    /** True where the file copies parts of rows by itself: their number, not that of rows. */
+    /** True if the file itself copies parts of rows. Then it is the number of parts. */
     parts: boolean
   } & Rows
   ROWS_FAILED: {
     migration: string
-    /** Null where the statement raised no error and left the rows to do. */
+    /** Null if the statement raised no error but left the rows pending. */
     sqlstate: string | null
-    /** Keys of the first of them. */
+    /** Keys of the first of these rows. */
     keys: string[]
-    /** True when the run stopped because too many rows failed. */
+    /** True if the run stopped because too many rows failed. */
     stoppedEarly: boolean
   } & Rows &
     Reason
   ROWS_REFERENCED: {
     migration: string
-    /** Foreign keys, each with its table. */
+    /** The foreign keys, each with its table. */
     by: Some
   } & Rows
   BACKFILL_REOPENED: {
-    /** True where the run stops for it; otherwise the backfill is one of its steps. */
+    /** True if the run stops for it. False if the backfill is one of the run's steps. */
     stops: boolean
   }
   NOT_RECHECKED: {
-    /** How long it was looked for. */
+    /** The time limit of the search, in milliseconds. */
     ms: number
   }
   RECHECK_FAILED: {
@@ -129,12 +132,12 @@ export interface FactsOfRuns {
   RELEASED: Rows
   QUARANTINE_EMPTY: NoFacts
   ASSIGNED: {
-    /** The workspace that the rows were given. */
+    /** The workspace that the rows were assigned to. */
     unit: string
   } & Rows
   NO_SUCH_ROW: Reason
   WORK_LEFT: {
-    /** How often the closing sweep went over the table. */
+    /** How many times the closing sweep read the table. */
     sweeps: number
   } & Rows
   HELPED: Rows
@@ -143,11 +146,11 @@ export interface FactsOfRuns {
   TARGET_NEEDED: { applied: string[] }
   UNKNOWN_MIGRATION: {
     track: string
-    /** Migrations of the track. */
+    /** Names of the track's migrations. */
     names: string[]
   }
   AMBIGUOUS_MIGRATION: {
-    /** Migrations that it could be. */
+    /** The candidates. */
     names: string[]
   }
   DESTROYS_UNARCHIVED: {
@@ -155,7 +158,7 @@ export interface FactsOfRuns {
     at: string
     /** First line of the statement. */
     sql: string
-    /** What it takes away, each with the reason. */
+    /** What it deletes, each with the reason. */
     takes: string[]
     /** What is missing: an archive, or consent by name. */
     wanted: 'archive' | 'consent'
@@ -166,11 +169,11 @@ export interface FactsOfRuns {
     reason: string
     /** Migration that is undone together with it, else null. */
     undoneBy: string | null
-    /** The rollback that goes as far as it must, or no further than it can. */
+    /** The rollback command that goes as far as necessary, or as far as possible. */
     command: string
   }
   NO_WAY_BACK: {
-    /** File and line of the statement that puts rows back. */
+    /** File and line of the statement that restores rows. */
     at: string
     sqlstate: string
   } & Reason
@@ -181,13 +184,13 @@ export interface FactsOfRuns {
   } & Rows
   LOSS: {
     /**
-     * Rows that would be lost without the archive: `edited` and `users` together, of a table; null with the
-     * others where a statement deletes rows, which nobody counts before it runs.
+     * Rows of a table that would be lost without the archive: the sum of `edited` and `users`. All are null
+     * for a statement that deletes rows, which are not counted before it runs.
      */
     atRisk: number | null
-    /** Made by the migration and written since. */
+    /** Rows that the migration made and that were changed since. */
     edited: number | null
-    /** Made by users. */
+    /** Rows that users made. */
     users: number | null
     rows: number | null
   }
@@ -198,13 +201,13 @@ export interface FactsOfRuns {
   ROLLBACK_DIFFERS: Differences
   UNTESTED_ROLLBACK: {
     result: 'drifted' | 'failed' | 'untried'
-    /** What differs, what was in the way, or which migrations are applied and so were not tried. */
+    /** What differs, what prevented the test, or the applied migrations, which were not tested. */
     objects: string[]
   }
   PRUNABLE: Pruning & Next
   PRUNED: Pruning
   ARCHIVE_CHANGED: {
-    /** Rows that it was sealed with. */
+    /** How many rows the archive was sealed with. */
     sealed: number
   } & Rows
   RESTORE_CONFLICT: {
@@ -213,13 +216,13 @@ export interface FactsOfRuns {
   } & Rows
   RESTORED: Rows
   RESTORE_UNPROVEN: {
-    /** Checks that found something, or could not look. */
+    /** Checks that found something or could not run. */
     checks: string[]
   }
   DRIFT: Differences
   DRIFT_UNKNOWN: Reason
   BLOCKER_NOW: {
-    /** Mode of its lock, as PostgreSQL names it. */
+    /** The mode of its lock, as PostgreSQL names it. */
     mode: string
     who: string
   }

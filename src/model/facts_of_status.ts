@@ -7,40 +7,40 @@ export interface FactsOfStatus {
     files: number
   }
   FAIL_ON: {
-    /** Codes of findings, hazards, or names of migrations: what counts. */
+    /** The codes of findings, hazards or names of migrations that count. */
     names: Some
   }
   AT_WORK: {
-    /** Number of the run; null where its session does not say it. */
+    /** Number of the run; null if its session does not show it. */
     run: number | null
     pid: number | null
-    /** When it began, in UTC; null where that is not known. */
+    /** When it began, in UTC; null if unknown. */
     since: string | null
-    /** Seconds since it last said that it lives. */
+    /** Seconds since its last heartbeat; null if unknown. */
     heartbeatSeconds: number | null
   }
   RUN_KILLED: {
     run: number | null
-    /** Seconds since it last said that it lived; null where it never did. */
+    /** Seconds since its last heartbeat; null if it never had one. */
     silentSeconds: number | null
   }
   NOBODY_AT_WORK: NoFacts
   HOW_FAR: {
     applied: number
-    /** Migrations of the track. */
+    /** How many migrations the track has. */
     of: number
-    /** The backfill that is under way or was begun; null where there is none. */
+    /** The backfill that runs or was begun; null if there is none. */
     backfill: string | null
-    /** Of that backfill. */
+    /** Progress of that backfill. */
     percent: number | null
     rowsPerSecond: number | null
     etaSeconds: number | null
   }
   NOT_DRIFTED: NoFacts
   ARCHIVE_WAITING: {
-    /** Rows that people had made or changed; null where that is not known. */
+    /** Rows that users had made or changed; null if unknown. */
     made: number | null
-    /** When the rollback was, in UTC. */
+    /** When the rollback ran, in UTC. */
     at: string
   } & Rows &
     Next

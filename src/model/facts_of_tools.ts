@@ -5,29 +5,29 @@ export interface FactsOfTools {
   EXPORTED: {
     /** Folder of the files. */
     to: string
-    /** Files that are new, and those that were there already. */
+    /** How many files were written, and how many existed already. */
     written: number
     kept: number
   }
   EXPORT_HELD: {
-    /** Migrations that were not exported, this one included. */
+    /** How many migrations were not exported, this one included. */
     left: number
-    /** Why the old application does not survive it; null where a phase was asked for. */
+    /** Why the old application does not survive it; null if a phase was requested. */
     because: string | null
     track: string
   }
   EXPORT_CONFLICT: Reason
   APPLIED_ELSEWHERE: {
-    /** The tool whose history says so. */
+    /** The tool with that history. */
     tool: string
-    /** Migrations that the ledger does not know. */
+    /** Migrations that the ledger does not contain. */
     migrations: string[]
   }
   HISTORY_BEHIND: {
     tool: string
-    /** Migrations that are applied here and that the tool's history does not have. */
+    /** Migrations that are applied here and missing in the tool's history. */
     applied: string[]
-    /** How many of those that this run applies it will not have either. */
+    /** How many migrations of this run will be missing there too. */
     next: number
     /** Whether rethread can write the history of this tool. */
     keeps: boolean
@@ -35,21 +35,21 @@ export interface FactsOfTools {
   FOLDER_NOT_READ: NoFacts
   ELSEWHERE_FAILED: {
     tool: string
-    /** The row, as the tool names it, and when it was written. */
+    /** The row as the tool names it, and when it was written. */
     row: string
     at: string | null
-    /** The command that settles it in that tool. */
+    /** The tool's command that settles it. */
     settle: string
     track: string
   }
   ELSEWHERE_CHANGED: { tool: string; file: string; track: string }
   HISTORY_NOT_KEPT: Reason
   REPAIRED: {
-    /** What the ledger says now. */
+    /** The new state in the ledger. */
     as: 'applied' | 'not applied'
-    /** How many objects and rows of the catalog show it. */
+    /** How many objects and rows the catalog proves. */
     shown: number
-    /** What the catalog does not show, and was allowed by name. */
+    /** What the catalog does not prove and `--allow` permitted. */
     unproven: string[]
     why: string
   }

@@ -3,29 +3,29 @@ import type { Reason } from './fact_shapes.js'
 /** Facts of the findings about usage, the demo, the embedded server and unexpected errors, by code. */
 export interface FactsOfUsage {
   DEMO_NEXT: {
-    /** Whether the rollback left the database as it was before. */
+    /** Whether the rollback restored the database exactly. */
     identical: boolean
   }
   DEMO_KEPT: {
     url: string
-    /** Where its data is. */
+    /** The folder of its data. */
     folder: string
   }
   USAGE: {
     reason: string
-    /** What would be right; empty where there is no list of it. */
+    /** Valid names or values; empty if there is no list of them. */
     known: string[]
-    /** What was probably meant, ready to type; else null. */
+    /** The likely intention, ready to type; else null. */
     meant: string | null
-    /** The command that was typed; null where it is none, or a program asked. */
+    /** The command that was typed. Null if it was none, or if a program made the request. */
     command: string | null
   }
   NO_EMBEDDED: { platform: string }
   EMBEDDED_FAILED: Reason
   UNEXPECTED: {
-    /** Whose refusal it is: the operating system's, the server's; else a fault of ours. */
+    /** Where the error comes from. `rethread` means a bug of this tool. */
     by: 'rethread' | 'system' | 'server'
-    /** Code of the system, SQLSTATE of the server; null where there is none. */
+    /** Error code of the system or SQLSTATE of the server; null if there is none. */
     code: string | null
   } & Reason
 }

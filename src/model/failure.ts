@@ -2,7 +2,7 @@ import type { Code } from './codes.js'
 import type { Facts, Finding, WithFacts } from './facts.js'
 import { finding } from './report.js'
 
-/** Where in a file something went wrong; line and column count from 1, in characters. */
+/** A position in a file. Line and column count from 1, in characters. */
 export interface Where {
   file: string
   line: number
@@ -12,13 +12,13 @@ export interface Where {
 }
 
 /**
- * The only thing thrown on purpose. Carries the finding that says what is wrong; the cause for `--verbose`.
- * What had already happened is in the steps of the report that the command returns.
+ * The only error that is thrown on purpose. It carries the finding; `cause` is the original error, for
+ * `--verbose`. The report of the command lists the steps that were done before.
  */
 export class Failure<C extends Code = Code> extends Error {
   readonly finding: Finding
   constructor(code: C, subject: string, ...[facts, cause]: WithFacts<C, [cause?: unknown]>) {
-    // the reason too: what the library throws is read in a stack trace, not in a report
+    // include the reason: users of the library see it in a stack trace
     const { reason } = (facts ?? {}) as { reason?: unknown }
     super([code, subject, reason].filter(Boolean).join(': '), { cause })
     this.name = 'Failure'
@@ -27,23 +27,23 @@ export class Failure<C extends Code = Code> extends Error {
 }
 
 /**
- * A command line that asks for what there is not. `subject` is what was typed, such as `--phase later`;
- * `known` lists what would be right, `meant` is what was probably meant, ready to type.
+ * A wrong command line or request. `subject` is what was typed, such as `--phase later`. `known` lists valid
+ * values; `meant` is the likely intention, ready to type.
  */
 export class UsageError extends Failure<'USAGE'> {
   constructor(subject: string, reason: string, right: { known?: string[]; meant?: string | null } = {}) {
     const { known = [], meant = null } = right
-    // which command it was the command line knows
+    // the command line fills in the command
     super('USAGE', subject, { reason, known, meant, command: null })
     this.name = 'UsageError'
   }
 }
 
-/** The failure that a finding describes, whatever its code. */
+/** A failure that carries the finding. */
 export const failureOf = ({ code, subject, facts }: Finding): Failure =>
   new Failure(code, subject, ...([facts] as unknown as WithFacts<Code, []>))
 
-/** Several findings at once: every fault of the files is gathered before failing. */
+/** Several findings at once. All faults of the files are collected before the command fails. */
 export class Failures extends Error {
   readonly findings: Finding[]
   constructor(findings: Finding[]) {
@@ -53,39 +53,39 @@ export class Failures extends Error {
   }
 }
 
-/** Codes of driver, system and server that say that the connection is gone. */
+/** Error codes of the driver, system and server for a lost connection. */
 const lost = /^(CONNECTION_|CONNECT_TIMEOUT|ECONN|EPIPE|ENOTFOUND|57P0|08|25P0[34])/
 
-/** SQLSTATE of a server that takes no writes. */
+/** SQLSTATE of a server that refuses writes. */
 const readOnly = '25006'
 
-/** SQLSTATEs of a server that lacks something: disk space, memory, connections, a disk that answers. */
+/** SQLSTATEs of a server that lacks disk space, memory or connections, or cannot read its disk. */
 const outOfResources = /^(53|58030)/
 
-/** True for a code that says that the server lacks something. */
+/** True for a code of a server that lacks a resource. */
 export const isShortCode = (code: string): boolean => outOfResources.test(code)
 
-/** True for a code that says that the connection is gone. */
+/** True for a code of a lost connection. */
 export const isLostCode = (code: string): boolean => lost.test(code)
 
-/** The code that an error of the driver, the server, the system or Node carries; empty where it has none. */
+/** The code of an error of the driver, the server, the system or Node; empty if it has none. */
 export function codeOf(error: unknown): string {
   const { code } = (error ?? {}) as { code?: unknown }
   return typeof code === 'string' ? code : ''
 }
 
-/** True for an error of the operating system, such as a file that may not be read. */
+/** True for an error of the operating system, for example a missing permission. */
 export const isSystemError = (error: unknown): error is Error =>
   error instanceof Error && 'syscall' in error && codeOf(error) !== ''
 
-/** Why there is nothing to read. */
+/** The reason for a missing file, as the end of a sentence. */
 export const noSuchFile = 'there is no such file'
 
 /** Why a file could not be read, as the end of a sentence. */
 export const whyNotRead = (error: Error): string =>
   codeOf(error) === 'ENOENT' ? noSuchFile : `it can't be read: ${error.message}`
 
-/** True where a package or a file of it is not there. */
+/** True if a package, or a file of it, is not installed. */
 export const isNotInstalled = (error: unknown): boolean =>
   ['MODULE_NOT_FOUND', 'ERR_PACKAGE_PATH_NOT_EXPORTED'].includes(codeOf(error))
 
@@ -93,9 +93,8 @@ const unexpected = (name: string, reason: string, by: Facts['UNEXPECTED']['by'],
   finding('UNEXPECTED', name, { reason, by, code })
 
 /**
- * The findings that report an error. A lost connection is nobody's fault, a refusal of the system or the
- * server is reported as one; any other error that is not ours, such as a stack overflow, is a fault of
- * rethread and never one of usage.
+ * The findings that report an error. A lost connection and an error of the system or server have codes of
+ * their own. Any other unknown error, such as a stack overflow, is reported as a bug of rethread.
  */
 export function findingsOf(error: unknown): Finding[] {
   if (error instanceof Failure) return [error.finding]

@@ -1,50 +1,50 @@
 import type { Finding } from './report.js'
 
 /**
- * How a file is executed. `one`: in one transaction; `none`: each statement alone, provable from the catalog.
- * Files of other tools: `as-needed`, until its statements have decided between `one` and `parts` (as many
- * transactions as it takes), or `each`, a transaction for each statement that can be in one.
+ * How a file is executed. `one`: in one transaction. `none`: each statement alone, with a proof in the
+ * catalog. Files of other tools: `each`, one transaction for each statement that allows it; `as-needed`,
+ * until its statements decide between `one` and `parts` (several transactions).
  */
 export type Transaction = 'one' | 'none' | 'as-needed' | 'parts' | 'each'
 
-/** What another tool knows about a migration of its layout, for its history. */
+/** A migration in the layout of another tool, with what that tool's history records. */
 export interface ForeignFile {
-  /** As the tool writes it; empty where it has none. */
+  /** As the tool writes it; empty if it has none. */
   version: string
   /** As the tool writes it. */
   description: string
-  /** File or folder by which the tool knows it, below the folder of its layout. */
+  /** The file or folder that identifies it in the tool, below the folder of its layout. */
   script: string
-  /** The whole file as it is on disk: tools take checksums of it. */
+  /** The complete file as it is on disk. Tools take checksums of it. */
   source: string
-  /** True when it runs again whenever its text has changed. */
+  /** True if it runs again whenever its text changes. */
   repeatable: boolean
-  /** When it was made, in milliseconds since 1970, where the tool orders by that; else null. */
+  /** Its time of creation, in milliseconds since 1970, if the tool orders by it; else null. */
   at: number | null
-  /** What is wrong with it: it matters as long as the migration is not applied. */
+  /** Faults of the file. They matter as long as the migration is not applied. */
   faults: Finding[]
 }
 
-/** A file that runs once, in the order of its name or version. */
+/** Makes a file that runs once, in the order of its name or version. */
 export const foreignFile = (
   file: Pick<ForeignFile, 'version' | 'description' | 'script' | 'source'>,
 ): Omit<ForeignFile, 'faults'> => ({ ...file, repeatable: false, at: null })
 
-/** True for a file of another tool that nothing takes back. */
+/** True for a file of another tool that has no rollback. */
 export const isOneWay = (m: {
   foreign: object | null
   rollback: object | null
   undoneBy: string | null
 }): boolean => m.foreign !== null && m.rollback === null && m.undoneBy === null
 
-/** Whose layout a track has, where it is not our own. */
+/** The layout of another tool. */
 export interface ForeignLayout {
   /** Name for `--layout`. */
   name: string
   /** The tool, as a sentence names it. */
   title: string
-  /** Folder of the files, below the track's root; `.` for the root itself. */
+  /** Folder of the files, below the track's root. `.` is the root itself. */
   folder: string
-  /** What is wrong with the files side by side. */
+  /** Faults of the files as a group, such as duplicate versions. */
   faults: Finding[]
 }

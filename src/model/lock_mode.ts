@@ -14,8 +14,8 @@ export const lockModes = [
 export type LockMode = (typeof lockModes)[number]
 
 /**
- * Which of an application's statements wait while a mode is held. Source: the same chapter's table of
- * conflicts.
+ * Which of the application's statements wait while a lock is held. Source: the table of conflicts in the same
+ * chapter.
  */
 export const blocks = (mode: LockMode): 'reads and writes' | 'writes' | 'nothing' =>
   mode === 'ACCESS EXCLUSIVE'
@@ -27,13 +27,13 @@ export const blocks = (mode: LockMode): 'reads and writes' | 'writes' | 'nothing
 /** True when the first mode is stronger than the second. */
 export const isStronger = (a: LockMode, b: LockMode): boolean => lockModes.indexOf(a) > lockModes.indexOf(b)
 
-/** A lock on one table, and what takes it, in words. */
+/** A lock on one table. `by` is the cause, in words. */
 export interface Taken {
   table: string
   mode: LockMode
   by?: string
 }
 
-/** The same mode on several tables. */
+/** Locks in the same mode on several tables. */
 export const lockAll = (tables: string[], mode: LockMode, by?: string): Taken[] =>
   tables.map(table => ({ table, mode, ...(by === undefined ? {} : { by }) }))

@@ -1,75 +1,75 @@
 /**
- * What a track needs, by role, and what one database has for it. A role is an entity (`message`) bound to a
- * table, or one of its attributes (`message.author`) bound to a column of that table.
+ * An entity that a track needs. Mappings use two kinds of role: an entity (`message`) is bound to a table,
+ * and an attribute (`message.author`) to a column of that table.
  */
 interface Entity {
-  /** The table as the track's files name it, as SQL. */
+  /** The name of the table in the track's files, as SQL. */
   table: string
-  /** True for a table that the track makes; its name can be chosen. */
+  /** True for a table that the track creates. Its name can be chosen. */
   new?: boolean
-  /** attribute -> column as the track's files name it. */
+  /** By attribute, the name of the column in the track's files. */
   columns: Record<string, string>
-  /** Attributes that only probes write: a database may do without. */
+  /** Attributes that only probes write. A database may lack them. */
   optional?: string[]
 }
 
 /** Entities of a track by name. */
 export type Roles = Record<string, Entity>
 
-/** The column that a database has for an attribute. */
+/** The column of a database for an attribute. */
 export interface ColumnBinding {
-  /** Its name as the catalog has it. */
+  /** Its name in the catalog. */
   column: string
-  /** Its type as SQL, where it is another than the track's files say. */
+  /** Its type as SQL, if it differs from the track's files. */
   type?: string | undefined
-  /** SQL that makes the value that the track reads, with `{}` for the column. */
+  /** SQL that converts the column to the value that the track reads. `{}` is the column. */
   reads?: string | undefined
-  /** SQL that makes the value to write from the one that the track has, with `{}` for that. */
+  /** SQL that converts a value of the track to the value to write. `{}` is the value. */
   writes?: string | undefined
-  /** What a person said of its values: `ms`, or `0:user,1:assistant`. */
+  /** The declared meaning of its values: `ms`, or `0:user,1:assistant`. */
   values?: string | undefined
-  /** For ids: SQL that makes one, for the tables of the track whose ids are of the same kind. */
+  /** For ids: SQL that generates one, for the track's tables with ids of the same kind. */
   makes?: string | undefined
-  /** True for ids that are numbers, so that the ids of probes are. */
+  /** True for ids that are numbers. Probes then use numbers. */
   number?: boolean | undefined
-  /** True for ids that are texts too short for a uuid, so that the ids of probes are. */
+  /** True for ids that are texts too short for a uuid. Probes then use short texts. */
   short?: boolean | undefined
-  /** True for GENERATED ALWAYS AS IDENTITY: what writes a value says so. */
+  /** True for GENERATED ALWAYS AS IDENTITY: an INSERT with a value needs OVERRIDING SYSTEM VALUE. */
   always?: boolean | undefined
-  /** For a column that the track knows nothing of and a row needs: SQL of the value that probes write. */
+  /** For a required column that the track does not know: SQL of the value that probes write. */
   probe?: string | undefined
 }
 
 /**
- * The roles of a track bound to one database: an entity to a table as SQL, an attribute to a column,
- * `identity` to the expression that says who asks. Null for an optional attribute that the database has no
- * column for. A role that is left out keeps the track's own name.
+ * The roles of a track in one database. An entity has the name of a table as SQL, an attribute has a column,
+ * and `identity` has the expression for the current user. Null means that the database lacks an optional
+ * attribute. A role that is omitted keeps the track's own name.
  */
 export type Mapping = Record<string, string | ColumnBinding | null>
 
-/** The expression of the tracks that ship for who asks. */
+/** The expression for the current user in the shipped tracks. */
 export const shippedIdentity = 'auth.uid()'
 
-/** What applications call a table that a track needs, and its columns. */
+/** Hints to find a table and its columns in a database. */
 export interface RoleHint {
-  /** Usual names beside the track's own. */
+  /** Usual names besides the track's own. */
   called?: string[]
-  /** column -> the entity whose rows it names, and usual names. */
+  /** By column: the entity whose rows it references, and usual names. */
   columns: Record<string, { of?: string; called?: string[] }>
 }
 
-/** What the values of a track have the types of, as its description says. */
+/** The part of a track's description that is about types of values. */
 export interface TrackTypes {
-  /** entity -> how `init` recognizes it in a database. */
+  /** By entity, how `init` finds it in a database. */
   roles?: Record<string, RoleHint>
   /**
-   * For a column of the application's (`workspaces.id`), the parameters, variables, functions and columns
-   * of the track that have its type: `init` gives them the type that a database has. One that means
-   * something else elsewhere is named with its function or table: `new_session.id`.
+   * By column of the application (`workspaces.id`): the parameters, variables, functions and columns of the
+   * track that have its type. `init` gives them the type in the database. A name with several meanings is
+   * qualified by its function or table: `new_session.id`.
    */
   typed?: Record<string, string[]>
-  /** SQL that makes what a message holds, of a column that holds it otherwise, with `{}` for the column. */
+  /** SQL that converts columns of messages to what they mean. `{}` is the column. */
   reads?: { role?: string; content?: string; created?: string }
-  /** For the first letter of the ids that probes write, the column that they are of. */
+  /** By first letter of the ids that probes write: the column that the ids belong to. */
   probes?: Record<string, string>
 }

@@ -3,38 +3,38 @@ import type { Finding } from './report.js'
 import { nearest } from './similar.js'
 
 /**
- * What commander gives for a flag: its text, the texts of a repeated one, true or false for a flag without a
- * text, undefined where it is absent.
+ * The value that commander gives for a flag: a text, the texts of a repeated flag, a boolean for a flag
+ * without a value, undefined if it was not given.
  */
 export type Typed = string | boolean | string[] | undefined
 
-/** One option of a command: how it is written, its help, and how what was typed becomes a value. */
+/** An option of a command: its flag, its help, and how to read its value. */
 export interface Option<T> {
   /** In commander's notation, such as `--workers <n>`. */
   readonly flags: string
   readonly help: string
   /** True for an option that may be given more than once. */
   readonly repeated?: boolean
-  /** Throws UsageError, which names the flag and what it wants. */
+  /** Throws UsageError with the flag and what it accepts. */
   readonly read: (typed: Typed) => T
 }
 
-/** Options by the names that the code has for them. */
+/** Options by their names in the code. */
 export type Options = Record<string, Option<unknown>>
 
 /** The values of some options. */
 export type Values<O extends Options> = { [K in keyof O]: O[K] extends Option<infer T> ? T : never }
 
-/** The long name of a flag, without its short one and the name of its value. */
+/** The long form of a flag, without its short form and value. */
 export const flagOf = (flags: string): string => /--[\w-]+/.exec(flags)![0]
 
-/** Name by which commander keeps a flag: `--lock-wait` is `lockWait`, `--no-color` is `color`. */
+/** The name under which commander stores a flag: `--lock-wait` is `lockWait`, `--no-color` is `color`. */
 export const attributeOf = (flags: string): string =>
   flagOf(flags)
     .replace(/^--(no-)?/, '')
     .replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
 
-/** An option whose value is read from a text; `otherwise` is its value where it is absent. */
+/** An option with a text value. `otherwise` is the value if it is not given. */
 const valued = <T, D>(
   flags: string,
   help: string,
@@ -49,25 +49,25 @@ const valued = <T, D>(
 const wrong = (flags: string, text: string, wants: string): UsageError =>
   new UsageError(`${flagOf(flags)} ${text}`, `it wants ${wants}`)
 
-/** A number within bounds. Throws UsageError with `wants` where the text is none. */
+/** Reads a number within bounds. Throws UsageError with `wants` if the text is none. */
 function numberOf(flags: string, text: string, wants: string, fits: (n: number) => boolean): number {
   const n = text.trim() === '' ? Number.NaN : Number(text)
   if (!fits(n)) throw wrong(flags, text, wants)
   return n
 }
 
-/** A switch: true where it is given. One that is written `--no-...` is true where it is not given. */
+/** A switch, true if it is given. A flag `--no-...` is true if it is not given. */
 export const flag = (flags: string, help: string): Option<boolean> => ({
   flags,
   help,
   read: typed => typed === true,
 })
 
-/** Any text; null where it is absent. */
+/** Any text; null if it is not given. */
 export const text = (flags: string, help: string): Option<string | null> =>
   valued(flags, help, null, typed => typed)
 
-/** A text that `parse` makes a value of; null where it is absent. */
+/** A text that `parse` converts; null if it is not given. */
 export const optionOfText = <T>(flags: string, help: string, parse: (text: string) => T): Option<T | null> =>
   valued(flags, help, null, parse)
 
@@ -101,7 +101,7 @@ export const choice = <const V extends string, const D extends V | null = null>(
   otherwise: D = null as D,
 ): Option<V | D> => valued(flags, help, otherwise, typed => oneOf(flagOf(flags), typed, known))
 
-/** Several of some words, separated by commas; none where it is absent. */
+/** Several of some words, separated by commas. Empty if it is not given. */
 export const choices = <const V extends string>(
   flags: string,
   help: string,
@@ -109,11 +109,11 @@ export const choices = <const V extends string>(
 ): Option<V[]> =>
   valued(flags, help, [] as V[], typed => splitAtCommas(typed).map(part => oneOf(flagOf(flags), part, known)))
 
-/** Several texts, separated by commas; empty where it is absent. */
+/** Several texts, separated by commas. Empty if it is not given. */
 export const list = (flags: string, help: string): Option<string[]> =>
   valued(flags, help, [] as string[], splitAtCommas)
 
-/** Any texts, one for each time that it is given. */
+/** Any text. The flag can be repeated. */
 export const repeated = (flags: string, help: string): Option<string[]> => ({
   flags,
   help,
@@ -121,7 +121,7 @@ export const repeated = (flags: string, help: string): Option<string[]> => ({
   read: typed => (Array.isArray(typed) ? typed : []),
 })
 
-/** Several of some words, one of which may say how many it is for, as `WORD=9`. */
+/** Several of some words. One of them may have a number, as `WORD=9`. */
 export const counted = <const V extends string>(
   flags: string,
   help: string,
@@ -139,14 +139,14 @@ export const counted = <const V extends string>(
     return { words, most }
   })
 
-/** The parts of a text between commas, blanks around them cut off, empty ones left out. */
+/** Splits a text at commas. Removes blanks around the parts, and empty parts. */
 export const splitAtCommas = (typed: string): string[] =>
   typed
     .split(',')
     .map(part => part.trim())
     .filter(Boolean)
 
-/** The word as one of those that a flag takes. Throws UsageError with what was probably meant. */
+/** The word, if it is one of the known ones. Throws UsageError with the likely intention. */
 export function oneOf<V extends string>(flag: string, word: string, known: readonly V[]): V {
   const found = known.find(k => k === word)
   if (found !== undefined) return found
@@ -157,7 +157,7 @@ export function oneOf<V extends string>(flag: string, word: string, known: reado
   })
 }
 
-/** The values of what was typed. Throws Failures with every option that is wrong, not only with the first. */
+/** Reads the values of the options. Throws Failures with all options that are wrong. */
 export function readOptions<O extends Options>(options: O, typed: Record<string, Typed>): Values<O> {
   const faults: Finding[] = []
   const values: Record<string, unknown> = {}

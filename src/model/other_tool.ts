@@ -1,7 +1,7 @@
 import type { Finding } from './facts.js'
 import type { ForeignFile } from './foreign.js'
 
-/** The migration tools whose histories are read, by the names of their layouts. */
+/** The migration tools whose histories rethread reads, by the names of their layouts. */
 export const historyTools = [
   'supabase',
   'dbmate',
@@ -20,33 +20,35 @@ export const historyTools = [
 /** The name of one. */
 export type HistoryTool = (typeof historyTools)[number]
 
-/** Another tool that keeps a history of what a track holds. */
+/** Another tool with a history of the same migrations. */
 export interface OtherTool {
   name: HistoryTool
-  /** The files of a migration, by its name, as that tool knows them; none where it has none. */
+  /** The files of a migration in that tool. Empty if it has none. */
   filesOf(migration: string): readonly ForeignFile[]
-  /** Whether its table is written as steps are applied; rows of a step that is undone go in any case. */
+  /**
+   * Whether its history is written when steps are applied. Rows of an undone step are deleted in any case.
+   */
   writes: boolean
 }
 
-/** What another tool's history says of one migration. */
+/** What another tool's history records about one migration. */
 export interface Elsewhere {
   tool: HistoryTool
   /**
-   * `applied`: all of its files; `partly`: some of them; `failed`: a row says that one of them did not end;
-   * `changed`: a file differs from what the row was written for.
+   * `applied`: all of its files. `partly`: some of them. `failed`: a row says that one did not finish.
+   * `changed`: a file differs from what was recorded.
    */
   state: 'applied' | 'partly' | 'failed' | 'changed'
   /** Keys of the rows, as the tool writes them. */
   rows: string[]
-  /** When the last of them was written, as the table has it; null where it does not say. */
+  /** When the last row was written, as the table has it; null if it has no time. */
   at: string | null
 }
 
-/** What a track has to do with another tool. */
+/** The relation of a track to another tool. */
 export interface BesideTrack {
-  /** Another tool that keeps a history of the same files; left out where there is none. */
+  /** Another tool with a history of the same files. Omitted if there is none. */
   otherTool?: OtherTool
-  /** Why the history that is wanted beside the ledger can't be written; left out where it can. */
+  /** Why that history cannot be written. Omitted if it can. */
   unkept?: Finding
 }

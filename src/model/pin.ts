@@ -1,24 +1,24 @@
-/** Which database a file speaks of; `system` is null where the role may not ask. */
+/** Identifies a database. `system` is null if the role may not read it. */
 export interface DatabaseIdentity {
   name: string
-  /** System identifier of the server: a copy made by pg_dump is another, a promoted standby is the same. */
+  /** System identifier of the server. A copy by pg_dump has another one; a promoted standby has the same. */
   system: string | null
 }
 
-/** A plan as a reviewer saw it: `migrate --plan` refuses when anything of it has changed since. */
+/** A plan that was reviewed. `migrate --plan` refuses if anything in it has changed since. */
 export interface Pin {
   format: 1
   track: string
-  /** A plan for one database is no plan for another, whatever their files. */
+  /** A plan is only valid for its database, even if another one has the same files. */
   database: DatabaseIdentity
   wish: { to: string | null; phase: 'expand' | 'backfill' | 'contract' | null; backfills: boolean }
   /** Steps in order, each with the checksum of its file. */
   steps: { migration: string; checksum: string }[]
-  /** What the ledger had applied, in order, with the checksums of then. */
+  /** The applied migrations in the ledger, in order, with their checksums at that time. */
   applied: { migration: string; checksum: string }[]
-  /** Hazards that the steps carry, by name. */
+  /** Codes of the hazards of the steps. */
   hazards: string[]
-  /** Major version of the server; its catalog is compared only within it. */
+  /** Major version of the server. The catalog is only compared between equal versions. */
   major: number
   /** Each object of the schema and a short hash of its definition. */
   catalog: Record<string, string>

@@ -2,17 +2,17 @@ import type { HazardCode, HazardLevel } from './codes.js'
 import type { Migration } from './project.js'
 import type { Finding, Lock } from './report.js'
 
-/** What the ledger says of one migration: its newest row. */
+/** The newest ledger row of a migration. */
 export interface LedgerRow {
   track: string
   migration: string
   direction: 'up' | 'down' | 'baseline'
   outcome: 'started' | 'done' | 'failed' | 'interrupted'
-  /** sha256 of the file as it was applied (line ends normalised). */
+  /** sha256 of the applied file, with normalised line ends. */
   checksum: string
-  /** sha256 of its tokens: comments and white space do not count. */
+  /** sha256 of its tokens, without comments and white space. */
   tokens: string
-  /** Statements that were finished, of a file without a transaction. */
+  /** For a file without a transaction: how many statements were finished. */
   reached: number
   at: string
   run: number
@@ -25,17 +25,17 @@ export interface Hazard {
   detail: string
 }
 
-/** A table lock that a statement takes, and whom it makes wait while it is held or waited for. */
+/** A table lock of a statement, and which statements of others wait for it. */
 export interface StatementLock {
   table: string
   /** Name of the mode in capitals, such as `ACCESS EXCLUSIVE`. */
   mode: string
   blocks: 'reads and writes' | 'writes' | 'nothing'
-  /** What takes it, in words. */
+  /** The cause, in words. */
   by: string
 }
 
-/** A foreign key as the catalog has it; names with their schema. */
+/** A foreign key from the catalog. Names have their schema. */
 export interface ForeignKey {
   name: string
   table: string
@@ -50,9 +50,9 @@ export interface Step {
   direction: 'up' | 'down'
   statements: string[]
   hazards: Hazard[]
-  /** The locks that the statements take, as far as they are known before they run. */
+  /** The locks of the statements, as far as they are known before they run. */
   locks: Lock[]
-  /** The ledger's unfinished row of this step, when it is to be resumed. */
+  /** The unfinished ledger row that this step resumes, else null. */
   resumes: LedgerRow | null
 }
 
@@ -71,19 +71,21 @@ export const bareStep = (
 export interface Held {
   migration: Migration
   why: 'ends-old-app' | 'target' | 'phase' | 'no-backfill'
-  /** What it can do, as far as the catalog shows now. */
+  /** Its hazards, as far as the catalog shows them now. */
   hazards: Hazard[]
 }
 
-/** What will run, in order, and what was found on the way; the very object that `migrate` executes. */
+/** The steps to run, in order, and the findings of planning. `migrate` executes this value. */
 export interface Plan {
   track: string
   steps: Step[]
-  /** Pending migrations after the steps, with the reason for stopping there. */
+  /** Pending migrations after the steps, with the reason that the plan stops before them. */
   held: Held[]
-  /** Applied migrations, in order; those among the steps are finished backfills with rows to do again. */
+  /**
+   * Applied migrations, in order. One that is also a step is a finished backfill with new rows to process.
+   */
   applied: Migration[]
-  /** Rows that a step, or one after the plan, takes out of a table now, by migration; counted by who asks. */
+  /** By migration, how many rows it would remove from a table now. The caller counts them. */
   leaving?: ReadonlyMap<string, number>
   findings: Finding[]
 }
@@ -94,10 +96,10 @@ export const pendingIn = ({ steps, held }: Plan): Migration[] => [...steps, ...h
 /** What a person allowed by name. A value: commands return `refused` with the consent they need. */
 export interface Consent {
   allow: ReadonlySet<string>
-  /** Database name typed by the person, else null. */
+  /** The database name that the person typed, else null. */
   confirm: string | null
-  /** Most rows that QUARANTINES_ROWS is for; without it, as many as the last report named. */
+  /** The highest number of rows for QUARANTINES_ROWS. Without it, the number in the last report. */
   rows?: number | null
-  /** The mildest level of hazards that must be named; `outage` where it is not configured. */
+  /** The lowest level of hazards that needs consent. `outage` if it is not configured. */
   from?: HazardLevel | undefined
 }

@@ -13,55 +13,53 @@ export const phases: readonly Phase[] = ['expand', 'backfill', 'contract']
 
 /** A file as read from disk. */
 export interface SqlFile {
-  /** Path as shown to people, relative to the folder that holds the three folders. */
+  /** The path as shown to people, relative to the folder with migrations/, rollbacks/ and verify/. */
   path: string
-  /** Text with a BOM and CRs as they are on disk. */
+  /** The text as it is on disk, with BOM and CRs. */
   text: string
-  /** sha256 of the text with line ends normalised and a BOM dropped; hex. */
+  /** sha256 in hex of the text without BOM and with normalised line ends. */
   checksum: string
 }
 
-/**
- * What a backfill file says about itself; all SQL fragments refer to the batched table
- * by its alias in the body.
- */
+/** The header of a backfill. All SQL fragments refer to the table by its alias in the body. */
 export interface BackfillSpec {
-  /** schema.table whose pages are walked. */
+  /** The table whose pages are processed, with its schema. */
   table: string
-  /** Predicate: what is left to do. */
+  /** A predicate for the rows that are left to process. */
   pending: string
-  /** Expression: why a row that is left can't be done; null when it should have been. */
+  /** An expression: why a row cannot be processed; null if it can. */
   reason: string | null
-  /** Column that `--workspace` filters by. */
+  /** The column that `--workspace` filters by. */
   unit: string | null
   /**
-   * Columns that tell rows apart and order them, for a table without pages of its own;
-   * empty for its primary key.
+   * Columns that identify and order rows, for a table without pages of its own. Empty for its primary key.
    */
   key: string[]
-  /** The migration that makes a later pending row impossible, by a constraint; else null. */
+  /** The migration whose constraint prevents new pending rows; else null. */
   until: string | null
 }
 
 /** One file of migrations/<track>/, or one of another tool. */
 export interface Migration {
   track: string
-  /** Basename without `.sql`; with the track it is the identity in the ledger. */
+  /** File name without `.sql`. The track and this name identify the migration in the ledger. */
   name: string
-  /** Digits of the version, leading zeros dropped, so that it compares as a number of any length. */
+  /**
+   * The digits of the version without leading zeros, so that it can be compared as a number of any length.
+   */
   version: string
   title: string
   file: SqlFile
   phase: Phase
   transaction: Transaction
-  /** Objects that must be there before: `table x`, `function y()`, `column t.c`, `schema s` and so on. */
+  /** Objects that must exist before: `table x`, `function y()`, `column t.c`, `schema s` and so on. */
   requires: string[]
   /** Why the old application does not survive this, else null. */
   endsOldApp: string | null
-  /** Hazards that the header names beside those seen in the statements. */
+  /** Hazards that the header declares, in addition to those of the statements. */
   hazards: HazardCode[]
   backfill: BackfillSpec | null
-  /** Why there is no way back, else null. */
+  /** Why there is no rollback, else null. */
   irreversible: string | null
   /** The migration whose rollback covers this one, else null. */
   undoneBy: string | null
@@ -74,35 +72,32 @@ export interface Rollback {
   file: SqlFile
   transaction: Transaction
   title: string
-  /**
-   * Which rows a repeated `migrate` would make again: for each `schema.table[.column]`, as SQL, a predicate.
-   */
+  /** By `schema.table[.column]`: a predicate for the rows that a repeated `migrate` makes again. */
   ours: { object: string; predicate: string }[]
   /**
-   * Rows that are in a table which the rollback leaves, edits included: restore leaves them to the repeated
-   * `migrate`, whatever the archive says of them.
+   * Rows that a table which stays also holds, edits included. A restore leaves them to the repeated
+   * `migrate`, whatever the archive has.
    */
   mirrored: { object: string; predicate: string }[]
   /**
-   * For a table of `mirrored`, the columns (as SQL) that the other table holds too: a row that a `migrate`
-   * made again and in which they are as in the archive gets its other archived values back.
+   * By `mirrored` table: the columns, as SQL, that the other table also holds. If a row that a `migrate` made
+   * again is equal in them, a restore writes its other archived values back.
    */
   alike: { object: string; predicate: string }[]
-  /** Line of the header's `ours`; 0 without one. */
+  /** Line number of `ours` in the header; 0 if there is none. */
   oursLine: number
-  /** Of a table, the expression that brings what a row derives into step, at a restore's end. */
+  /** By table: an expression that updates what its rows derive from others. A restore ends with it. */
   catchUp: { object: string; predicate: string }[]
   /**
-   * Predicate on rows of `ours`: those that a restore takes away again, because the archive's rows
-   * do their work; else null.
+   * A predicate for rows of `ours` that a restore deletes, because archived rows take their place; else null.
    */
   superseded: string | null
 }
 
-/** What `track.json` says of a track: its tables, columns and settings. Names are plain identifiers. */
+/** The contents of `track.json`: tables, columns and settings. Names are plain identifiers. */
 export interface TrackInfo extends TrackTypes {
   title: string
-  /** What kind of database it is for. */
+  /** The kind of database that it is for. */
   for: string
   sessions: {
     table: string
@@ -111,24 +106,24 @@ export interface TrackInfo extends TrackTypes {
     active: string
     started?: string
     title?: string
-    /** Column with the workspace of a session. A message never belongs to a session of another workspace. */
+    /** Column with the workspace of a session. All messages of a session belong to its workspace. */
     workspace?: string
-    /** Column with the state, for `prune`. */
+    /** Column with the status, for `prune`. */
     status?: string
-    /** State of sessions that `prune` has archived. */
+    /** The status of sessions that `prune` has archived. */
     archivedStatus?: string
     /** Column with the time of the end. */
     ended?: string
     /** Column with the time at which a session was marked as deleted, for `prune --soft`. */
     deleted?: string
-    /** JSON column that holds the messages, where there is no table of them. */
+    /** JSON column with the messages, if they have no table. */
     history?: string
-    /** Tables shown with a session: `table.id` is the session's column `on`. */
+    /** Tables shown with a session. `table.id` references the session's column `on`. */
     with?: { table: string; on: string; as: string; columns: string[] }[]
   }
   /**
-   * `session` of a message is the session's `to` (its id by default). `role`: its column, or several of which
-   * a table has the one or the other.
+   * `session` of a message is the session's `to`, by default its id. `role` is a column; of several names,
+   * the table has one.
    */
   messages?: {
     table: string
@@ -138,34 +133,31 @@ export interface TrackInfo extends TrackTypes {
     content: string
     created: string
   }
-  /** What `sessions list` can be asked for, by name. */
+  /** The filters of `sessions list`, by name. */
   filters?: Record<string, SessionFilter>
-  /** Settings that the configuration may have. */
+  /** The track's settings in the configuration. */
   settings?: Record<string, { help: string; default: string | null; values?: string[]; pattern?: string }>
-  /**
-   * What the rows of a database of this kind look like: a predicate over a row, and what it means,
-   * after "rows" or "none of".
-   */
+  /** What rows of such a database look like: a predicate and its meaning, after "rows" or "none of". */
   shapes?: { table: string; what: string; is: string }[]
-  /** Messages that are in a JSON column, for `doctor` and `plan` to look at before they are migrated. */
+  /** Messages in a JSON column, which `doctor` and `plan` examine before they are migrated. */
   elements?: ElementReaders
-  /** How somebody is impersonated: the claim of the token, and the column whose values it takes. */
+  /** How to act as a user: the claim of the token, and the column with its values. */
   persona: { claim: string; of: string }
-  /** Whose sight is recorded before the first step, and which rows of then are which rows of now. */
+  /** Whose visible rows are recorded before the first step, and which rows correspond afterwards. */
   sight?: { persons: string; rows: { before: VisibleRows; after: VisibleRows }[] }
 }
 
-/** A column of the sessions that a list is filtered by, and shows under the filter's name. */
+/** A column of the sessions that a list can filter by. It is shown under the filter's name. */
 interface SessionFilter {
   column: string
   help: string
-  /** The only values that there are; left out where any value may come. */
+  /** The possible values. Omitted if any value is possible. */
   values?: string[]
-  /** What a list shows when it is not asked for others. */
+  /** The values that a list shows by default. */
   default?: string[]
 }
 
-/** Rows that somebody sees, distinguished by an id. */
+/** Rows that a user sees, identified by an id. */
 export interface VisibleRows {
   table: string
   id: string
@@ -178,87 +170,89 @@ export interface Check {
   title: string
   file: SqlFile
   level: 'info' | 'warn' | 'error'
-  /** Migration that must be applied for the check to mean anything, else null. */
+  /** The migration that must be applied before the check applies, else null. */
   after: string | null
-  /** Basename of the migration from which on it means nothing any more; else null. */
+  /** The migration after which the check no longer applies, else null. */
   until: string | null
-  /** Migration before which the check must pass, else null. */
+  /** The migration before which the check must pass, else null. */
   gate: string | null
   /**
-   * A check finds what is wrong; a listing shows rows; an account counts what came in, for `prove`; an
-   * outlook speaks before the migration, in `plan`; access seeds personas and says who may do what; a
-   * probe acts as one of them.
+   * check: finds what is wrong. listing: shows rows. account: counts what came in, for `prove`. outlook: runs
+   * before the migration, in `plan`. access: seeds personas and says who may do what. probe: acts as one of
+   * them.
    */
   kind: 'check' | 'listing' | 'account' | 'outlook' | 'access' | 'probe'
-  /** The hazard of migration `at` that an outlook finds, unless setting `unlessSet` is set; else null. */
+  /** The hazard that an outlook reports for migration `at`, unless setting `unlessSet` is set; else null. */
   hazard: { code: HazardCode; at: string; unlessSet: string | null } | null
-  /** True when it reads so much that it runs only where it is asked for, by `--deep` or by name. */
+  /** True for an expensive check, which only runs with `--deep` or by name. */
   deep: boolean
-  /** Statements that must wake this very check; for `verify --mutants`. Null where the general mutants do. */
+  /** For `verify --mutants`: statements that this check must notice. Null if the general mutants suffice. */
   mutant: string | null
-  /** True for the checks of verify/_every/, which every track has. */
+  /** True for the checks of verify/_every/, which apply to every track. */
   shared: boolean
-  /** Columns and the like without which it would look at nothing, as `missingObjects` names them. */
+  /** Objects without which the check would examine nothing, as `missingObjects` names them. */
   requires: string[]
-  /** What to do about what it finds, in words; null where the file does not say. */
+  /** How to fix what it finds, in words; null if the file does not say. */
   fix: string | null
-  /** What it compares the database with: a part of the track's expected.json, else null. */
+  /** The part of the track's expected.json that it compares with the database, else null. */
   expects: ExpectedKind | null
-  /** Persona of the track's access file that a probe starts as, else null. */
+  /** The persona that a probe starts as, else null. */
   as: string | null
 }
 
-/** What the last row of an access file says; see docs/verification.md. */
+/** The last row of an access file; see docs/verification.md. */
 export interface Access {
   personas: Record<string, Persona>
   tables: AccessTable[]
   calls: AccessCall[]
 }
 
-/** The objects that a track makes, by the names that its files give them. */
+/** The objects that a track creates, by their names in its files. */
 export interface TrackObjects {
   tables: string[]
-  /** Tables that the files alter or update, the application's own among them. */
+  /** Tables that the files alter or update, including the application's. */
   touched: string[]
   indexes: string[]
   policies: { table: string; name: string }[]
   triggers: { table: string; name: string }[]
   constraints: { table: string; name: string }[]
-  /** Functions outside of the tool's own schemas, without their arguments. */
+  /** Functions outside of the tool's own schemas, without arguments. */
   functions: string[]
-  /** Tables and functions in the schemas that users never reach, functions without their arguments. */
+  /** Tables, and functions without arguments, in schemas that users never reach. */
   internal: string[]
 }
 
-/** Somebody as the API presents them: role, claims, settings that have `sub` too (else `app.user_id`). */
+/**
+ * A user as the API presents it: role, claims, and settings with the value of `sub` (default `app.user_id`).
+ */
 export interface Persona {
   role: string
   claims: Record<string, unknown>
   settings?: string[]
 }
 
-/** What is tried on a table. A move gives a row to somebody else's tenant. */
+/** What is tried on a table. `move` gives a row to another tenant. */
 export const operations = ['select', 'insert', 'update', 'delete', 'move'] as const
 /** One of them. */
 export type Operation = (typeof operations)[number]
 
-/** Who may do what with the owner's row of one table. */
+/** Which personas may do what with the owner's row of one table. */
 export interface AccessTable {
   table: string
-  /** Columns and values that identify the seeded row of the owner. */
+  /** Columns and values that identify the owner's row. */
   row: Record<string, string>
-  /** Column that an update touches. */
+  /** The column that an update sets. */
   touch: string
-  /** Columns by which a row would change hands, each with the outsider's value. */
+  /** Columns that decide whose a row is, each with the outsider's value. */
   move: Record<string, string>
   may: Record<Operation, string[]>
-  /** A query as the application sends it, for the cost of the policies. */
+  /** A query of the application, to measure the cost of the policies. */
   reads: string | null
-  /** Predicate with full sight: rows that the person of the setting `rethread.persona` may see. */
+  /** A predicate, evaluated without row security: rows that the persona in `rethread.persona` may see. */
   sees: string | null
 }
 
-/** A statement and who may run it with effect. */
+/** A statement, and the personas that may run it with effect. */
 interface AccessCall {
   name: string
   sql: string
@@ -267,27 +261,27 @@ interface AccessCall {
   personas: string[] | null
 }
 
-/** A named set of migrations, in the order in which they are applied, for one kind of source schema. */
+/** A named set of migrations in order of application, for one kind of source schema. */
 export interface Track extends BesideTrack {
   name: string
-  /** Folder that holds migrations/, rollbacks/ and verify/. */
+  /** The folder with migrations/, rollbacks/ and verify/. */
   root: string
   layout: ForeignLayout | null
   migrations: Migration[]
   checks: Check[]
 }
 
-/** Everything that was found on disk, and every fault of it. */
+/** All files that were found, with all of their faults. */
 export interface Project {
   root: string
   tracks: Track[]
   faults: Finding[]
 }
 
-/** True for checks that write, if only to be rolled back: they act as somebody. */
+/** True for checks that act as a user. They write, and are rolled back. */
 export const acts = (check: Pick<Check, 'kind'>): boolean => check.kind === 'access' || check.kind === 'probe'
 
-/** The stable name of what a check finds on an object: to be accepted by in the configuration. */
+/** The stable name of a check's finding on an object. The configuration accepts findings by it. */
 export const findingKey = (check: { track: string; name: string }, object: string): string =>
   `${check.track}/${check.name}/${object}`
 

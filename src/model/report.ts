@@ -17,49 +17,47 @@ import type {
 
 export type { Facts, Finding, FindingOf, WithFacts } from './facts.js'
 
-/**
- * One planned step and what became of it; every planned step is in the report, also those that did not run.
- */
+/** One planned step and its result. The report has every planned step, also those that did not run. */
 export type StepResult = z.infer<typeof stepSchema>
 /** A table lock that a statement takes or took. */
 export type Lock = StepResult['locks'][number]
 /** What one statement did in a rehearsal. */
 export type StatementTrace = StepResult['traces'][number]
-/** One check and what it saw. */
+/** One check and its result. */
 export type CheckResult = z.infer<typeof checkSchema>
-/** The state of one backfill. Rows are rows really written, not estimates. */
+/** The state of one backfill. Rows are counted, not estimated. */
 export type BackfillResult = z.infer<typeof backfillSchema>
-/** What we are talking to. Never holds a secret. */
+/** The server and database. It never holds a secret. */
 export type TargetInfo = z.infer<typeof targetSchema>
-/** Generic part of a report: rows under a title. */
+/** Rows under a title, for what has no part of its own. */
 export type Table = z.infer<typeof tableSchema>
-/** What a report comes to, for whoever reads nothing else of it. */
+/** A summary of the whole report. */
 export type Summary = z.infer<typeof summarySchema>
-/** A table as a drawing of the schema has it. */
+/** A table in a picture of the schema. */
 export type TablePicture = z.infer<typeof tablePictureSchema>
-/** A report as one JSON document: with `message` and `fix` of its findings, and its summary. */
+/** A report as one JSON document, with its summary and with `message` and `fix` of its findings. */
 export type ReportDocument = z.infer<typeof reportSchema>
 /**
- * What every command returns and every renderer takes. `message` and `fix` of findings
- * are added by the renderer.
+ * The result of every command and the input of every renderer. The renderer adds `message` and `fix` to
+ * findings.
  */
 export type Report = Omit<z.infer<typeof reportSchema>, 'findings' | 'summary' | 'targets' | 'session'> & {
   findings: Finding[]
   targets?: TargetReport[]
-  /** A whole session as JSON text, with every digit and key as they are; the JSON format alone shows it. */
+  /** A session as JSON text that keeps every digit and key. Only the JSON format shows it. */
   session?: string
-  /** What `--out` of `plan` and of `prove` writes; no renderer shows it. */
+  /** What `--out` of `plan` and `prove` writes. No renderer shows it. */
   pin?: Pin
   proof?: KeptProof
-  /** What `--fix-up` writes: SQL that takes the database to where the files leave it. */
+  /** What `--fix-up` writes: SQL that changes the database to match the files. */
   fixUp?: string
 }
-/** One database of a list, and what the command came to there. */
+/** One database of a list, with the report of the command on it. */
 export type TargetReport = Omit<z.infer<typeof targetReportSchema>, 'report'> & { report: Report | null }
 /** How a command ended. */
 export type Verdict = Report['verdict']
 
-/** Verdict -> exit code of the process; README.md lists them. */
+/** The exit code for each verdict. README.md lists them. */
 export const exitCodes: Record<Verdict, number> = {
   clean: 0,
   attention: 1,
@@ -68,7 +66,7 @@ export const exitCodes: Record<Verdict, number> = {
   interrupted: 130,
 }
 
-/** Makes a finding, with the level that its code usually has. */
+/** Makes a finding with the usual level of its code. */
 export function finding<C extends Code>(
   code: C,
   subject: string,
@@ -91,9 +89,8 @@ export const emptyReport = (command: string, target: TargetInfo | null = null): 
 })
 
 /**
- * The verdict that the parts of a report add up to: refused before failed before interrupted before
- * attention. Findings of level `info` and `warn` do not fail a run; `attention` is raised by the
- * checks and by the caller.
+ * The verdict of a report from its parts: refused before failed before interrupted before attention. Findings
+ * of level `info` and `warn` do not fail a run; checks and callers raise `attention`.
  */
 export function verdictOf(report: Report): Verdict {
   if (report.findings.some(f => f.level === 'refused')) return 'refused'
@@ -105,14 +102,14 @@ export function verdictOf(report: Report): Verdict {
   return report.verdict === 'clean' && leavesUnseen(report.findings) ? 'attention' : report.verdict
 }
 
-/** Verdicts by the order in which `verdictOf` looks for them: the worst first. */
+/** Verdicts in the order in which `verdictOf` considers them, worst first. */
 export const worstFirst: Verdict[] = ['refused', 'failed', 'interrupted', 'attention', 'clean']
 
-/** The worst of some verdicts; clean where there is none. */
+/** The worst of some verdicts; clean if there is none. */
 export const worstVerdict = (verdicts: Verdict[]): Verdict =>
   worstFirst.find(verdict => verdicts.includes(verdict)) ?? 'clean'
 
-/** Codes of findings that say that something was not looked at. */
+/** Codes of findings that report something as not examined. */
 const unseenCodes: ReadonlySet<Code> = new Set<Code>([
   'DRIFT_UNKNOWN',
   'RECHECK_FAILED',
@@ -123,28 +120,25 @@ const unseenCodes: ReadonlySet<Code> = new Set<Code>([
   'CHANGES_UNKNOWN_ROWS',
 ])
 
-/** Whether findings say that something was not looked at: clean means that everything was. */
+/** Whether findings report something as not examined. `clean` means that everything was. */
 export const leavesUnseen = (findings: Finding[]): boolean => findings.some(f => unseenCodes.has(f.code))
 
-/**
- * A report whose command was stopped before it had looked at everything: what was found
- * so far, and never `clean`.
- */
+/** The report of a command that was stopped early: what was found so far, and never `clean`. */
 export const interrupted = (report: Report, subject: string): Report => ({
   ...report,
   findings: [...report.findings, finding('INTERRUPTED', subject, { command: null })],
   verdict: report.verdict === 'clean' || report.verdict === 'attention' ? 'interrupted' : report.verdict,
 })
 
-/** True where a check has found a row that is neither accepted nor as it was before the first step. */
+/** True if a check has found a row that is neither accepted nor older than the first step. */
 export const counts = (check: CheckResult): boolean =>
   check.more || check.found.some(f => f.accepted === null && !f.preExisting)
 
-/** True for a check that could not run, or that has found an error which counts. */
+/** True for a check that could not run, or that found an error that counts. */
 export const isFault = (check: CheckResult): boolean =>
   check.outcome === 'failed' || (check.outcome === 'found' && check.level === 'error' && counts(check))
 
-/** What a check that acts came to. */
+/** The result of a check that acts as a user. */
 export interface Probed {
   found: { object: string; detail: string; about?: string[] }[]
   tables: Table[]
@@ -153,13 +147,13 @@ export interface Probed {
   skipped: string | null
 }
 
-/** A row as it is shown: values as text, number, boolean or null. */
+/** A row to show: values as text, number, boolean or null. */
 export type Cells = Record<string, string | number | boolean | null>
 
-/** Title of the table of locks that make somebody wait; a renderer may draw it in its own way. */
+/** Title of the table of locks that others wait for. A renderer may draw it in a special way. */
 export const waitsTitle = 'Who waits'
 
-/** Rows of one kind as a table of the report. */
+/** Makes a table of the report from rows of one kind. */
 export const tableOfCells = (title: string, rows: Cells[]): Table => ({
   title,
   columns: Object.keys(rows[0] ?? {}),

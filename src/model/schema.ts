@@ -1,6 +1,6 @@
 /**
- * The shape of a report, for the JSON Schema that ships with the package and for the types of the whole
- * house. Nothing at run time imports this file but the build (zod costs start-up time).
+ * The shape of a report: the source of the published JSON Schema and of the types in this project. At run
+ * time nothing imports this file except the build, because loading zod takes time.
  */
 import { z } from 'zod'
 
@@ -29,7 +29,7 @@ export const targetSchema = z.object({
   why: z.string().describe('why it does, or does not'),
 })
 
-/** Of a table that was there before; null for a statement whose table is known only when it runs. */
+/** A lock on a table that existed before. The table is null if it is known only when the statement runs. */
 const lockSchema = z.object({
   statement: z.number().describe('which statement of the file, from 1'),
   table: z.string().nullable(),
@@ -38,7 +38,7 @@ const lockSchema = z.object({
   heldMs: z.number().nullable().describe('measured, from its statement to the end of its transaction'),
 })
 
-/** What a backfill of a plan is expected to cost. */
+/** The expected cost of a backfill. */
 const estimateSchema = z.object({
   rows: z.number().describe('rows that it writes, as the planner of the server expects'),
   secondsLow: z.number(),
@@ -145,14 +145,14 @@ export const tableSchema = z.object({
   rows: z.array(z.array(scalar)),
 })
 
-/** A table as a drawing of the schema has it. */
+/** A table in a picture of the schema. */
 export const tablePictureSchema = z.object({
   table: z.string(),
   columns: z.array(z.object({ name: z.string(), type: z.string(), nullable: z.boolean(), key: z.boolean() })),
   references: z.array(z.object({ columns: z.array(z.string()), to: z.string() })),
 })
 
-/** What a report comes to, for whoever reads nothing else of it; made from its other parts. */
+/** A summary of the whole report, made from its other parts. */
 export const summarySchema = z.object({
   state: z.enum([
     'ready',

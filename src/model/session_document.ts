@@ -1,9 +1,9 @@
-/** A session as a file holds it: its rows, and those that go with it, each value as the server writes it. */
+/** A session in a file: its rows and those that belong to it, with each value as the server writes it. */
 export interface SessionDocument {
   track: string
   /** The id of the session, as text. */
   id: string
-  /** The table of sessions first; rows that others point at come before those. */
+  /** The table of sessions first. Rows that others reference come before those. */
   tables: SessionDocumentTable[]
 }
 
@@ -12,15 +12,15 @@ export interface SessionDocumentTable {
   /** The name as SQL, such as `public.chats`. */
   table: string
   columns: DocumentColumn[]
-  /** Text of each value in the order of the columns; null where there is none. */
+  /** The text of each value, in the order of the columns; null for NULL. */
   rows: (string | null)[][]
 }
 
-/** A column, and its type with length or precision. */
+/** A column and its type, with length or precision. */
 export interface DocumentColumn {
   name: string
   type: string
 }
 
-/** The most bytes that the file of a session may have. */
+/** The largest size of a session's file, in bytes. */
 export const mostSessionBytes = 256 * 2 ** 20

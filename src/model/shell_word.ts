@@ -1,5 +1,5 @@
-/** Text in single quotes, as the shells of POSIX read it. */
+/** Text in single quotes for a POSIX shell. */
 export const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
-/** A word of a command line to paste, in quotes where a shell would take it apart. */
+/** A word of a command line to paste, quoted if a shell would split or change it. */
 export const shellWord = (text: string): string => (/^[\w./:@%+=,-]+$/.test(text) ? text : shellQuoted(text))

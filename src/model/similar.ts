@@ -1,6 +1,4 @@
-/**
- * Edits that turn one word into another: a letter more, less or other, or two neighbours the wrong way round.
- */
+/** The number of edits between two words: a letter added, removed or replaced, or two neighbours swapped. */
 function edits(a: string, b: string): number {
   let last: number[] = []
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
@@ -19,10 +17,7 @@ function edits(a: string, b: string): number {
   return row[b.length]!
 }
 
-/**
- * The known word that was probably meant: the nearest one, where no more than a third of it is wrong; else
- * null.
- */
+/** The known word that is most similar, if at most a third of it differs; else null. */
 export function nearest(word: string, known: readonly string[]): string | null {
   const lower = word.toLowerCase()
   const by = known

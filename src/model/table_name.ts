@@ -1,13 +1,13 @@
-/** A table's name in its parts, as the catalog stores them: neither folded nor quoted. */
+/** The parts of a table's name as the catalog stores them, without quotes. */
 export interface TableName {
-  /** Null where a statement leaves it to the search path. */
+  /** Null if a statement leaves it to the search path. */
   schema: string | null
   name: string
 }
 
 /**
- * Words that PostgreSQL 18 does not take everywhere as a name: all keywords but the unreserved ones of its
- * `src/include/parser/kwlist.h`. `quote_ident` puts them in quotes.
+ * Words that PostgreSQL 18 does not accept everywhere as a name: all keywords except the unreserved ones in
+ * `src/include/parser/kwlist.h`. `quote_ident` quotes them.
  */
 const keywords: ReadonlySet<string> = new Set(
   `
@@ -31,32 +31,32 @@ const keywords: ReadonlySet<string> = new Set(
     .split(/\s+/),
 )
 
-/** Keywords since PostgreSQL 16: an earlier server does not quote them by itself. */
+/** Keywords since PostgreSQL 16, which an earlier server does not quote. */
 export const newKeywords: readonly string[] =
   'json json_array json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize json_table json_value merge_action system_user'.split(
     ' ',
   )
 
-/** A text in single quotes, as SQL writes it where a backslash is itself. */
+/** Text in single quotes as an SQL literal. A backslash has no special meaning. */
 export const quotedText = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
-/** One part of a name in quotes: the same for any server, whatever its keywords are. */
+/** One part of a name, always in double quotes. It does not depend on the server's keywords. */
 export const quotedPart = (part: string): string => `"${part.replaceAll('"', '""')}"`
 
 /**
- * One part of a name as SQL, as `quote_ident` of PostgreSQL 18 writes it: in quotes where the server would
- * fold it, stop reading or take it for a keyword.
+ * One part of a name as SQL, as `quote_ident` of PostgreSQL 18 writes it: quoted if it has capitals, special
+ * characters or is a keyword.
  */
 export const partText = (part: string): string =>
   /^[a-z_][a-z0-9_]*$/.test(part) && !keywords.has(part) ? part : quotedPart(part)
 
-/** The parts of a name as SQL. */
+/** The parts of a name as SQL, joined by points. */
 export const dottedText = (parts: string[]): string => parts.map(partText).join('.')
 
 /**
- * A table's name as SQL, the same for the same table: `public.chats`, `public."My.Chats"`. Reports
- * and the archive use it. A table without a schema is shown in `public`; only the server knows
- * where the search path leads.
+ * A table's name as SQL, in one form for each table: `public.chats`, `public."My.Chats"`. Reports and the
+ * archive use it. A table without a schema is shown in `public`, because only the server knows the search
+ * path.
  */
 export const tableText = ({ schema, name }: TableName): string =>
   `${partText(schema ?? 'public')}.${partText(name)}`
@@ -66,8 +66,8 @@ export const columnText = (table: TableName, column: string): string =>
   `${tableText(table)}.${partText(column)}`
 
 /**
- * The parts of the dotted name that a text begins with, as a person writes it in SQL and folded like there,
- * and what follows it; null where it begins with none.
+ * Reads the dotted name at the beginning of a text, as SQL would: unquoted parts in lower case. Returns its
+ * parts and the rest of the text; null if there is none.
  */
 export function nameAt(text: string): { parts: string[]; rest: string } | null {
   const part = /"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)/y
@@ -81,7 +81,7 @@ export function nameAt(text: string): { parts: string[]; rest: string } | null {
   }
 }
 
-/** The parts of a dotted name that is all of a text; null where it is no such name. */
+/** The parts of a text that is a dotted name; null if it is none. */
 export function namesIn(text: string): string[] | null {
   const found = nameAt(text)
   return found?.rest === '' ? found.parts : null

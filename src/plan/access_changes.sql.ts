@@ -1,11 +1,16 @@
 import { type Node, strings } from '../files/statements.js'
 import { quotedPart } from '../model/table_name.js'
 
-/** A policy of this name that nobody is asked about who reads, on a table of another name. */
+/**
+ * Creates a policy with this name on another table. It is for INSERT only, so reading does not depend on
+ * it.
+ */
 export const stubOfPolicy = (name: string, table: string): string =>
   `create policy ${quotedPart(name)} on ${table} for insert with check (true)`
 
-/** Commands of ALTER TABLE that switch row security: what is written, and what it is then. */
+/**
+ * The ALTER TABLE commands that switch row security: the text of the command, and the state that it sets.
+ */
 export const rowSecuritySwitches: Record<
   string,
   { text: string; sets: { rowSecurity: boolean } | { forced: boolean } }
@@ -16,15 +21,15 @@ export const rowSecuritySwitches: Record<
   AT_NoForceRowSecurity: { text: 'no force row level security', sets: { forced: false } },
 }
 
-/** A command of `rowSecuritySwitches` for a table. */
+/** ALTER TABLE with a command of `rowSecuritySwitches`. */
 export const switchText = (table: string, command: string): string =>
   `alter table ${table} ${rowSecuritySwitches[command]!.text}`
 
-/** A new owner for a table; `role` is as the parser gives it. */
+/** ALTER TABLE ... OWNER TO. `role` is a node of the parse tree. */
 export const ownerText = (table: string, role: Node): string =>
   `alter table ${table} owner to ${granteeOf(role)}`
 
-/** What GRANT and REVOKE of these privileges say of reading; empty where nothing. */
+/** The SELECT rights among the privileges of a GRANT or REVOKE, as SQL. Empty if it names none. */
 export const readRights = (privileges: Node[] | undefined): string[] =>
   (privileges ?? [{ AccessPriv: {} }]).flatMap(({ AccessPriv: p }: Node) => {
     if (p.priv_name && p.priv_name.toLowerCase() !== 'select') return []
@@ -32,7 +37,7 @@ export const readRights = (privileges: Node[] | undefined): string[] =>
     return [columns ? `select (${columns})` : 'select']
   })
 
-/** GRANT or REVOKE, as the parser gives it, of rights on a table. */
+/** GRANT or REVOKE of rights on a table. `node` is the statement's node of the parse tree. */
 export function rightsText(table: string, rights: string[], node: Node): string {
   const roles = node.grantees.map((r: Node) => granteeOf(r.RoleSpec)).join(', ')
   return node.is_grant

@@ -13,7 +13,7 @@ import { type AccessChange, onTable, server, unknownOf } from './access_types.js
 import { accessOfBlock } from './block_access.js'
 import { nameOfRole } from './widens_access.js'
 
-/** Pure: everything that a statement changes about who sees which rows. */
+/** Pure: what a statement changes about which rows each role sees. */
 export function accessChanges(statement: Statement): AccessChange[] {
   const { kind, node } = statement
   switch (kind) {
@@ -77,7 +77,7 @@ export function accessChanges(statement: Statement): AccessChange[] {
 const functionsOf = (object: Node | undefined): string[] =>
   object?.ObjectWithArgs ? [pathName(strings(object.ObjectWithArgs.objname))] : []
 
-/** A policy for writers alone has nothing to say of what is seen: on a twin it is only there. */
+/** A policy that is only for writes does not decide what is seen: a twin needs nothing but its name. */
 function accessOfNewPolicy(node: Node): AccessChange {
   const name: string = node.policy_name
   const reads = node.cmd_name === 'all' || node.cmd_name === 'select'
@@ -156,7 +156,7 @@ function accessOfRename(node: Node): AccessChange[] {
   }
 }
 
-/** Only the right to read decides what is seen. */
+/** Only SELECT decides what is seen. */
 function accessOfGrant(node: Node): AccessChange[] {
   if (!['OBJECT_TABLE', 'OBJECT_COLUMN'].includes(node.objtype)) {
     const names = (node.objects ?? []).flatMap(functionsOf)
@@ -164,7 +164,7 @@ function accessOfGrant(node: Node): AccessChange[] {
     return /^OBJECT_(FUNCTION|PROCEDURE|ROUTINE|TYPE)$/.test(node.objtype) ? [server(names)] : []
   }
   const rights = readRights(node.privileges)
-  // taking back the right to grant takes no right to read
+  // REVOKE GRANT OPTION FOR takes away no right to read
   if (rights.length === 0 || (node.grant_option && !node.is_grant)) return []
   const sql = (twin: string) => rightsText(twin, rights, node)
   if (node.targtype !== 'ACL_TARGET_OBJECT')

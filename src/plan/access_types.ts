@@ -1,31 +1,31 @@
 /** A policy that a statement makes or changes. */
 export interface PolicyChange {
   name: string
-  /** The name that it has afterwards; null where it is dropped. */
+  /** The policy's name afterwards; null if it is dropped. */
   becomes: string | null
-  /** Of a new one: whether it is asked when rows are read. Null where the policy was there before. */
+  /** For a new policy: whether it applies to reads. Null if the policy existed before. */
   reads: boolean | null
 }
 
-/** What a statement changes about who sees which rows, or about those rows. */
+/** What a statement changes about which rows a role sees, or about the rows. */
 export type AccessChange =
   /**
-   * Of one table: policies, row security, owner, rights. `sql` is the statement for a table of another name;
-   * null for the statement itself with that name in it.
+   * Policies, row security, owner or rights of one table. `sql` makes the statement for a table with
+   * another name; null if the statement can be used as it is, with that name in it.
    */
   | { on: 'table'; table: string; sql: ((twin: string) => string) | null; policy: PolicyChange | null }
   /**
-   * Of roles, functions, types and schemas; no table is locked by it. `functions` are those that it names,
-   * `schemas` those whose rights it changes.
+   * Roles, functions, types and schemas. It locks no table. `functions` are the functions that the
+   * statement names; `schemas` are the schemas whose rights it changes.
    */
   | { on: 'server'; roles: boolean; functions: string[]; schemas: string[] }
-  /** Rows of a table; `columns` are those that change, null for whole rows. */
+  /** Rows of a table. `columns` are the columns that change; null for whole rows. */
   | { on: 'rows'; table: string; columns: string[] | null }
-  /** It makes the relation, or moves it: what reads it cannot be asked yet. */
+  /** The statement creates, moves or drops the relation. What a query of it returns is not known before. */
   | { on: 'relation'; relation: string }
   /**
-   * Not known before it runs; `tables` are those that it may be about, null for all, and `functions`
-   * those that it makes or replaces.
+   * Not known before the statement runs. `tables` are the tables that may be affected, null for all.
+   * `functions` are the functions that it creates or replaces.
    */
   | { on: 'unknown'; tables: string[] | null; functions: string[] }
 

@@ -4,16 +4,18 @@ import { type LockMode, lockAll, type Taken } from '../model/lock_mode.js'
 import type { ForeignKey } from '../model/plan.js'
 import { attachLocks, detachLocks } from './partition_locks.js'
 
-/** What a command of ALTER TABLE takes. */
+/** The locks that one command of ALTER TABLE takes. */
 interface AlterRule {
   mode: LockMode | ((cmd: Node) => LockMode)
-  /** Whom it goes on to: nobody, everything that inherits, or the partitions of a partitioned table only. */
+  /**
+   * Which other tables are locked: none, all that inherit, or only the partitions of a partitioned table.
+   */
   reach: 'none' | 'family' | 'partitions'
-  /** What it takes of other tables. */
+  /** The locks that the command takes on other tables. */
   others?: (table: string, cmd: Node, known: Known) => Taken[]
 }
 
-/** Storage parameters whose change waits for everybody; all others wait for DDL only. */
+/** Storage parameters whose change takes ACCESS EXCLUSIVE. All others block only DDL. */
 const exclusiveOptions = new Set([
   'user_catalog_table',
   'security_barrier',
@@ -38,9 +40,9 @@ const mild = (reach: AlterRule['reach'], others?: AlterRule['others']): AlterRul
 const firingLock: AlterRule = { mode: 'SHARE ROW EXCLUSIVE', reach: 'partitions' }
 
 /**
- * What each command of ALTER TABLE takes. test/locks.test.ts holds every entry against real servers; a
- * command that is not here is one of which nothing is known. Where PostgreSQL 15 takes less than 18, the
- * entry says what 18 takes.
+ * The locks of each ALTER TABLE command. test/locks.test.ts checks every entry on real servers. The locks
+ * of a command that is not listed are unknown. Where PostgreSQL 15 takes fewer locks than 18, the entry has
+ * those of 18.
  */
 export const alterTableRules: Record<string, AlterRule> = {
   AT_AddColumn: exclusive('family', (_table, cmd, known) => keysOfColumn(cmd.def?.ColumnDef, known)),
@@ -118,8 +120,8 @@ export const alterTableRules: Record<string, AlterRule> = {
 }
 
 /**
- * The locks of an ALTER TABLE, also of a view, a sequence or an index; null where nothing is known of one
- * of its commands.
+ * The locks of an ALTER TABLE, also of a view, a sequence or an index. Null if one of its commands is
+ * unknown.
  */
 export function alterTableLocks(node: Node, known: Known): Taken[] | null {
   const name = relationName(node.relation)
@@ -141,7 +143,7 @@ export function alterTableLocks(node: Node, known: Known): Taken[] | null {
 }
 
 function tablesReached(table: string, node: Node, cmd: Node, rule: AlterRule, known: Known): string[] {
-  // a column that is there already is left alone, and its children with it
+  // with IF NOT EXISTS, a column that exists already is left alone, and no child is locked
   const idle = cmd.missing_ok && known.relations.get(table)?.columns[cmd.def?.ColumnDef?.colname]
   if (rule.reach === 'none' || idle) return [table]
   if (rule.reach === 'partitions' && !known.isPartitioned(table)) return [table]
@@ -153,8 +155,8 @@ function tablesReached(table: string, node: Node, cmd: Node, rule: AlterRule, kn
 }
 
 /**
- * Planning any query of a table locks all of its indexes: a lock on one of them is as good as one on the
- * table.
+ * Planning any query on a table locks all of its indexes. A lock on an index therefore counts as a lock on
+ * its table.
  */
 function locksOfIndexChange(name: string, node: Node, known: Known): Taken[] | null {
   const table = known.owners.get(name)
@@ -182,14 +184,14 @@ function locksOfIndexChange(name: string, node: Node, known: Known): Taken[] | n
   return found
 }
 
-/** A column or a constraint that goes with views, or with keys of tables that nobody has listed. */
+/** True if CASCADE would also drop views, or foreign keys of tables that are not in `known`. */
 function cascadesUnseen(table: string, cmd: Node, known: Known): boolean {
   if (cmd.behavior !== 'DROP_CASCADE') return false
   if (known.relations.get(table)?.viewed !== false) return true
   return cmd.subtype === 'AT_DropConstraint' && known.foreignKeys.some(k => k.references === table)
 }
 
-/** The command in words, as it is written in SQL. */
+/** The name of the command, as it is written in SQL. */
 export function commandLabel(cmd: Node): string {
   const constraint = cmd.def?.Constraint as Node | undefined
   switch (cmd.subtype) {
@@ -213,7 +215,7 @@ export function commandLabel(cmd: Node): string {
   }
 }
 
-/** Both sides of a foreign key are locked while it is made; of a partitioned table, all partitions. */
+/** Creating a foreign key locks both tables; of a partitioned table, all of its partitions. */
 export const keyLocks = (c: Node | undefined, known: Known): Taken[] =>
   c?.contype === 'CONSTR_FOREIGN'
     ? lockAll(known.withPartitions(relationName(c.pktable)), 'SHARE ROW EXCLUSIVE', 'a foreign key to it')
@@ -224,18 +226,18 @@ export const keysOfColumn = (column: Node | undefined, known: Known): Taken[] =>
   (column?.constraints ?? []).flatMap((c: Node) => keyLocks(c.Constraint, known))
 
 /**
- * True where a key points at the column; one that this plan has made may name no columns, and means the
- * primary key.
+ * True if a foreign key references the column. A key that this plan creates may name no referenced columns.
+ * It references the primary key then, and counts as referencing every column.
  */
 export const pointsAt = (key: ForeignKey, table: string, column: string): boolean =>
   key.references === table && (key.referenced.length === 0 || key.referenced.includes(column))
 
-/** A column goes with its foreign keys, and with those that point at it where it cascades. */
+/** Dropping a column drops its foreign keys; with CASCADE, also the keys that reference it. */
 function locksOfColumnDrop(table: string, cmd: Node, known: Known): Taken[] {
   return locksOfTypeChange(table, cmd, known, cmd.behavior === 'DROP_CASCADE')
 }
 
-/** A key is made again for the new type: both sides are locked as for a drop. */
+/** A change of type creates the foreign key again. Both tables are locked, as for a drop. */
 function locksOfTypeChange(table: string, cmd: Node, known: Known, both = true): Taken[] {
   return known.foreignKeys.flatMap(key => {
     if (key.table === table && key.columns.includes(cmd.name))
@@ -246,7 +248,7 @@ function locksOfTypeChange(table: string, cmd: Node, known: Known, both = true):
   })
 }
 
-/** A validation reads the other side, and keeps its rows from being deleted meanwhile. */
+/** VALIDATE CONSTRAINT reads the referenced table and prevents its rows from being deleted meanwhile. */
 function locksOfValidation(table: string, cmd: Node, known: Known): Taken[] {
   return known.foreignKeys
     .filter(k => k.table === table && k.name === cmd.name)

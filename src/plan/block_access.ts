@@ -4,17 +4,18 @@ import { type AccessChange, unknownOf } from './access_types.js'
 import { declaredLocks } from './statement_locks.js'
 
 /**
- * What a person has written above a statement whose text does not show it: `-- access: public.chats` for each
- * table whose policies, row security or rights it changes, `-- access: partitions of public.chats`, or
- * `-- access: none`.
+ * A comment above a statement whose text does not show what access it changes. `-- access: public.chats`
+ * names a table whose policies, row security or rights it changes; there may be several. The other forms
+ * are `-- access: partitions of public.chats` and `-- access: none`.
  */
 const accessDeclaration = /^--[ \t]*access:[ \t]*(?:(none)|(partitions of )?((?:"[^"]+"|[^\s"])+))[ \t]*$/gim
 
 const nameInText = /(?<![\w."])(?:"[^"]+"|[a-z_]\w*)\.(?:"[^"]+"|[a-z_]\w*)(?![\w."(])/gi
 
 /**
- * A block that says what it locks can change policies and row security of no other table; rights take no
- * lock, so where it speaks of them, each table that it names may be meant.
+ * The access changes of a DO block. Without an `-- access:` comment, the tables are those that its `--
+ * locks:` comment names: a change of policies or row security takes a lock. GRANT and REVOKE take none: if
+ * the block has one, every table that it names may be affected.
  */
 export function accessOfBlock(block: Statement): AccessChange[] {
   const { above, text } = block
@@ -43,7 +44,7 @@ export function accessOfBlock(block: Statement): AccessChange[] {
   return tables.length + functions.length === 0 ? [] : [unknownOf(tables, functions)]
 }
 
-/** The tables whose partitions a block changes, as it says itself. */
+/** The tables whose partitions a block changes, according to its `-- access:` comment. */
 export const partitionsIn = ({ kind, above }: Statement): string[] =>
   kind !== 'DoStmt'
     ? []

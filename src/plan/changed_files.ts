@@ -4,7 +4,7 @@ import type { History } from '../run/ledger_history.js'
 import type { Changed } from './make_plan.js'
 
 /**
- * Compares applied files with the disk: raw checksum first, tokens only on a
+ * Compares applied files with the files on disk. It compares raw checksums first and parses only on a
  * mismatch, because parsing is slow.
  */
 export async function changedFiles(track: Track, history: History): Promise<Changed> {

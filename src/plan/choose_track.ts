@@ -12,7 +12,7 @@ import { nearest } from '../model/similar.js'
 import { ledgerRows } from './history.js'
 import { nearestTrack, noneFits, severalFit } from './nearest_track.js'
 
-/** The track of that name. Throws UsageError with the names that there are. */
+/** The track with this name. Throws UsageError with the known names if there is none. */
 export function trackNamed(tracks: Track[], name: string): Track {
   const track = tracks.find(t => t.name === name)
   if (track) return track
@@ -23,8 +23,8 @@ export function trackNamed(tracks: Track[], name: string): Track {
 }
 
 /**
- * Which track, where nobody named one: the ledger's, else the only one whose first prerequisites are there.
- * Throws TRACK_UNCLEAR with the candidates.
+ * Chooses the track when none is named: the one in the ledger, else the only one whose first prerequisites
+ * exist. Throws TRACK_UNCLEAR with the candidates.
  */
 export async function chooseTrack(connection: Connection, project: Project): Promise<Track> {
   const rows = (await ledgerRows(connection)) ?? []
@@ -37,27 +37,27 @@ export async function chooseTrack(connection: Connection, project: Project): Pro
   )
 }
 
-/** Whether a track fits a database, and what speaks for or against it. */
+/** Whether a track fits a database, and the reasons. */
 export interface Fit {
   track: Track
   /**
-   * True when all that it requires is there, something of the application's own among it; always for files of
-   * another tool, which make what they need.
+   * True if everything that the track requires exists, and something of it belongs to the application.
+   * Always true for files of another tool: they create what they need.
    */
   fits: boolean
-  /** What it requires and is there; what is not. */
+  /** Required tables and columns that exist, and those that do not. */
   has: string[]
   lacks: string[]
-  /** Columns among them that are there with another type, with that. */
+  /** Required columns that exist with another type, and that type. */
   others: WrongType[]
   /**
-   * What its rows should look like and how many of some do; only where nothing is lacking
-   * and all rows can be seen.
+   * How many rows have the form that the track expects. Empty if something is lacking or if row security
+   * hides rows.
    */
   shapes: Shape[]
 }
 
-/** One look at the rows of a table: `matching` of `rows` are what the track means. */
+/** One sample of a table: `matching` of the `rows` satisfy the track's condition. */
 interface Shape {
   table: string
   what: string
@@ -66,8 +66,8 @@ interface Shape {
 }
 
 /**
- * Looks for the tables and columns that each track requires, and at some rows of theirs. A track that asks
- * for nothing but users fits by name only; a table without rows speaks against nothing.
+ * Looks for the tables and columns that each track requires, and samples their rows. A track that requires
+ * nothing but users is only chosen by name. An empty table is no reason against a track.
  */
 export async function fitsOf(connection: Connection, tracks: Track[]): Promise<Fit[]> {
   const found: Fit[] = []
@@ -98,7 +98,10 @@ export async function fitsOf(connection: Connection, tracks: Track[]): Promise<F
   return found
 }
 
-/** How many rows a predicate holds for; null where it is not known, such as of a value that can't be read. */
+/**
+ * How many rows satisfy a predicate. Null if it cannot be evaluated, for example because a value is not
+ * readable.
+ */
 async function shapeOf(connection: Connection, table: string, is: string) {
   try {
     return await readAside(connection.sql, tx => countShape(tx, table, is))
@@ -113,8 +116,8 @@ const tracksThatFit = async (connection: Connection, project: Project): Promise<
   (await fitsOf(connection, project.tracks)).filter(f => f.fits).map(f => f.track)
 
 /**
- * When a track lacks tables that it requires: the tracks that would fit this database instead, else what this
- * one would need to fit it.
+ * For a track whose required tables are missing: the tracks that fit this database instead, else what this
+ * track would need to fit.
  */
 export async function otherTracks(
   connection: Connection,

@@ -1,19 +1,22 @@
 import { familyOf } from '../database/family.sql.js'
 import type { Db } from '../database/types.js'
 
-/** A table with the numbers that PostgreSQL has given to its columns. */
+/** A table and how many column numbers PostgreSQL has used for it. */
 interface NumberedTable {
-  /** The table, or the one that inherits from it and has given the most. */
+  /** The table or the descendant of it that has used the most. */
   table: string
-  /** The table that was asked for. */
+  /** The table that was requested. */
   asked: string
-  /** Numbers that are given: those of dropped columns stay given. */
+  /** Column numbers that are used. The number of a dropped column stays used. */
   given: number
-  /** Names of the columns that it has. */
+  /** Names of its current columns. */
   columns: string[]
 }
 
-/** For each table the one of its family, itself included, that has given the most numbers to columns. */
+/**
+ * For each table: the member of its inheritance tree, itself included, that has used the most column
+ * numbers.
+ */
 export async function numberedTables(sql: Db, tables: string[]): Promise<NumberedTable[]> {
   if (tables.length === 0) return []
   return sql<NumberedTable[]>`

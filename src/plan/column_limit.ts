@@ -4,10 +4,10 @@ import { type Finding, finding } from '../model/report.js'
 import { numberedTables } from './column_limit.sql.js'
 import type { FileOfStatements } from './twin_script.js'
 
-/** So many columns can a table have in all its life: PostgreSQL uses the number of a dropped one no more. */
+/** PostgreSQL's limit of columns in a table. The number of a dropped column is never used again. */
 const mostColumns = 1600
 
-/** Tables that have used up the columns which PostgreSQL gives them, before the files have added theirs. */
+/** Tables that would exceed PostgreSQL's limit of columns when the files have added theirs. */
 export async function columnLimit(sql: Db, files: FileOfStatements[]): Promise<Finding[]> {
   const made = new Set<string>()
   const added = new Map<string, { columns: string[]; migration: string }>()
@@ -24,7 +24,7 @@ export async function columnLimit(sql: Db, files: FileOfStatements[]): Promise<F
     }
   return (await numberedTables(sql, [...added.keys()])).flatMap(({ table, asked, given, columns }) => {
     const { columns: wanted, migration } = added.get(asked)!
-    // a file that was broken off has added its own
+    // an interrupted file may have added its columns already
     const more = wanted.filter(name => !columns.includes(name)).length
     const facts = { columns: columns.length, dropped: given - columns.length, added: more, most: mostColumns }
     return more === 0 || given + more <= mostColumns

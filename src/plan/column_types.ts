@@ -3,17 +3,17 @@ import type { ColumnFacts } from '../database/known.sql.js'
 import { type Node, strings } from '../files/statements.js'
 import { dottedText, namesIn } from '../model/table_name.js'
 
-/** Text and varchar are indexed alike. */
+/** True for equal types, and for text and varchar, which are indexed alike. */
 export const sameFamily = (a: string, b: string): boolean =>
   a === b || [a, b].every(t => t === 'pg_catalog.text' || t === 'pg_catalog.varchar')
 
-/** A type, and what follows it in brackets. */
+/** A type and its modifiers, such as a length. */
 export interface Type {
   type: string
   args: number[]
 }
 
-/** The type that a column gets; null where it is not known, or checks its values. */
+/** The new type of a column. Null if it is unknown, or if the type checks its values. */
 export function targetOf(column: Node, known: Known): Type | null {
   const { names, typmods, arrayBounds } = column.typeName as Node
   const facts = known.types.get(askedName(names))
@@ -26,7 +26,7 @@ export function targetOf(column: Node, known: Known): Type | null {
   return { type: arrayBounds ? dottedText([schema!, `_${name}`]) : facts.type, args }
 }
 
-/** Without USING, or with one that only names the column or casts it to the very type. */
+/** True if there is no USING, or if USING only names the column or casts it to the same type. */
 export function keepsValue(cmd: Node): boolean {
   const using = cmd.def.ColumnDef.raw_default as Node | undefined
   if (!using) return true
@@ -40,14 +40,14 @@ export function keepsValue(cmd: Node): boolean {
   return !using.TypeCast || shape(using.TypeCast.typeName) === shape(cmd.def.ColumnDef.typeName)
 }
 
-/** Types whose length or precision may grow without a value being touched. */
+/** Types whose length or precision may grow without a rewrite of the values. */
 const growing = new Set(
   ['varchar', 'varbit', 'timestamp', 'timestamptz', 'time', 'timetz'].map(t => `pg_catalog.${t}`),
 )
 
 /**
- * Whether a stored value of the old type is one of the new type as it is. Source: PostgreSQL's ALTER TABLE
- * and its support functions of casts.
+ * Whether values of the old type are stored in the same way in the new type. Source: PostgreSQL's ALTER
+ * TABLE and the support functions of its casts.
  */
 export function isStoredAlike(old: ColumnFacts, to: Type, known: Known): boolean {
   if (old.type !== to.type) return to.args.length === 0 && known.alike.has(`${old.type}>${to.type}`)

@@ -4,8 +4,8 @@ import { type Finding, finding } from '../model/report.js'
 import { compareSteps } from './pinned_plan.js'
 
 /**
- * Pure: what a plan does that must be allowed by name and was not. One finding, with
- * the flags ready to paste.
+ * Pure: the hazards of a plan that need consent and have none. At most one finding, with the flags ready to
+ * paste.
  */
 export function guard(plan: Plan, consent: Consent, confirmDatabase: string | null = null): Finding[] {
   const needed = new Map<string, string[]>()
@@ -19,18 +19,19 @@ export function guard(plan: Plan, consent: Consent, confirmDatabase: string | nu
   return wants(plan.track, consent, { hazards: [...needed.keys()], database: confirmDatabase, because })
 }
 
-/** What a person has to name, and why. */
+/** What a person must allow or confirm, and why. */
 interface WantedConsent {
   hazards?: string[]
-  /** Name of the database; null where it need not be named. */
+  /** Name of the database to confirm; null if none is needed. */
   database: string | null
   because: string[]
-  /** Rows that QUARANTINES_ROWS is about. */
+  /** Number of rows that QUARANTINES_ROWS allows. */
   rows?: number
 }
 
 /**
- * Pure: the one finding that asks for hazards by name and for the database's; none where all of it was given.
+ * Pure: one finding that requests the missing consent and the name of the database. Empty if nothing is
+ * missing.
  */
 export function wants(
   subject: string,
@@ -52,7 +53,7 @@ export function wants(
   ]
 }
 
-/** Pure: `wants` for hazards of work that is no step of a plan. */
+/** Pure: as `wants`, for the hazards of work that is not a step of a plan. */
 export function wantsHazards(subject: string, consent: Consent, hazards: Hazard[]): Finding[] {
   const asked = hazards.filter(
     h => needsConsent(h.code, consent.from ?? 'outage') && !consent.allow.has(h.code),
@@ -62,18 +63,18 @@ export function wantsHazards(subject: string, consent: Consent, hazards: Hazard[
   return wants(subject, consent, { hazards: codes, database: null, because })
 }
 
-/** Changes that a finding names. */
+/** Most changes that a finding names. */
 const shown = 30
 
 /**
- * Pure: how the plan that was approved differs from the plan that the ledger leads to now; nothing
- * where it is the same. A hazard that is allowed by name may come or go: some depend on what the
+ * Pure: the differences between the approved plan and the plan that the ledger leads to now. Empty if there
+ * are none. A hazard that is allowed by name may appear or disappear, because some depend on what the
  * application writes at that moment.
  */
 export function outdated(approved: Plan, now: Plan, consent: Consent): Finding[] {
   const changes = compareSteps('step', stepsOf(approved), stepsOf(now))
   const known = new Set(hazardsOf(approved).map(h => h.key))
-  // a step that is new is named itself, whatever its hazards
+  // a new step is reported as a step; its hazards are not listed as well
   const steps = new Set(approved.steps.map(step => step.migration.name))
   for (const { key, code, text, migration } of hazardsOf(now))
     if (steps.has(migration) && !known.has(key) && !consent.allow.has(code))

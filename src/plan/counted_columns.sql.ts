@@ -6,19 +6,19 @@ export interface AppFunction {
   name: string
   language: 'sql' | 'plpgsql'
   source: string
-  /** The tables that were asked for: those that it is a trigger of, and those whose name is in its text. */
+  /** Of the requested tables: those that it is a trigger function of, and those that its text names. */
   triggerOf: string[]
   mentions: string[]
-  /** The table whose rows it returns; null where it says its columns itself, or returns no rows. */
+  /** The table whose rows it returns. Null if it declares its columns, or returns no rows. */
   rowsOf: string | null
-  /** Whether it says itself which columns the rows have that it returns. */
+  /** Whether it declares the columns of the rows that it returns. */
   namesColumns: boolean
 }
 
 /**
- * Functions of the application that are a trigger of one of these tables or have its name in their text.
- * Those of extensions and of this tool are left out, and bodies in the form of the SQL standard: their stars
- * were written out when they were made.
+ * Functions of the application that are trigger functions of one of these tables or name it in their text.
+ * Functions of extensions and of this tool are left out. So are SQL-standard bodies: PostgreSQL expands
+ * their `*` when the function is created.
  */
 export async function functionsAbout(sql: Db, tables: string[]): Promise<AppFunction[]> {
   if (tables.length === 0) return []

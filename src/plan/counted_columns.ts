@@ -13,10 +13,10 @@ import { type Finding, finding } from '../model/report.js'
 import { type AppFunction, functionsAbout } from './counted_columns.sql.js'
 
 /**
- * Functions of the application that work only as long as a table has the columns that it has: they put its
- * rows into another table or a list of columns without naming theirs. With one column more they raise,
- * and the application's statement with them. `widened` are the tables that get a column, each with the file
- * that adds it.
+ * Functions of the application that depend on the number of columns of a table: they insert its rows into
+ * another table, or return them as a list of columns, and name no columns. After a column is added they
+ * fail, and so does the statement of the application. `widened` are the tables that get a column, each with
+ * the file that adds it.
  */
 export async function countedColumns(sql: Db, widened: Map<string, Migration>): Promise<Finding[]> {
   const found: Finding[] = []
@@ -33,7 +33,7 @@ export async function countedColumns(sql: Db, widened: Map<string, Migration>): 
   return found
 }
 
-/** The first table whose columns a function counts, and by which of its statements. */
+/** The first table whose number of columns a function depends on, and the statement that depends on it. */
 async function countedBy(f: AppFunction): Promise<{ name: string; sql: string } | null> {
   for (const { text, returned } of statementsOf(f))
     for (const { kind, node } of await statementsOrNone(text))
@@ -55,7 +55,10 @@ async function countedBy(f: AppFunction): Promise<{ name: string; sql: string } 
   return null
 }
 
-/** The statements of a body that may count columns; `returned`: their rows are what the function returns. */
+/**
+ * The statements of a body that may depend on the number of columns. `returned`: the function returns their
+ * rows.
+ */
 function statementsOf({ language, source }: AppFunction): { text: string; returned: boolean }[] {
   if (language === 'sql') return [{ text: source, returned: true }]
   const plain = source.replace(/--[^\n]*/g, ' ').replace(/\/\*[\s\S]*?\*\//g, ' ')
@@ -63,7 +66,7 @@ function statementsOf({ language, source }: AppFunction): { text: string; return
     /\b(insert\s+into|return\s+query(?!\s+execute\b)|(?:return|:=|=)(?=[^;]*(?:::|\bcast\b)))([^;]*);/gi,
   )
   return [...found].map(([, head, rest]) => {
-    // what plpgsql adds to a statement is not SQL
+    // RETURNING may have INTO, which is PL/pgSQL and not SQL
     const body = rest!.replace(/\breturning\b[^;]*$/i, '')
     return /^insert/i.test(head!)
       ? { text: `insert into${body}`, returned: false }
@@ -73,7 +76,7 @@ function statementsOf({ language, source }: AppFunction): { text: string; return
   })
 }
 
-/** Whether `*`, `alias.*` and, in a trigger function, `new.*` are the rows of a table. */
+/** Functions that decide whether `*`, `alias.*` and, in a trigger function, `new.*` are rows of a table. */
 function starsOf(table: string, trigger: boolean) {
   const ofList = (list: Node[] | undefined, from: Node[] | undefined): boolean =>
     (list ?? []).some(item => {
@@ -93,7 +96,7 @@ function starsOf(table: string, trigger: boolean) {
       (select.valuesLists ?? []).some((l: Node) => ofList(l.List?.items, []))
     )
   }
-  /** One arm of UNION and the like has the rows of the table, and another has not. */
+  /** True if one side of a UNION, INTERSECT or EXCEPT is rows of the table and the other side is not. */
   const inSetOperation = (node: unknown): boolean =>
     someNode(node, ({ op, larg, rarg }) => {
       if (!op || op === 'SETOP_NONE' || !larg || !rarg) return false
@@ -102,13 +105,13 @@ function starsOf(table: string, trigger: boolean) {
   return { ofSelect, inSetOperation }
 }
 
-/** The names before a star, with it; null where the value is no star. */
+/** The name path of a `*`, including the star. Null if the value is no star. */
 function starPath(value: Node): string[] | null {
   const fields: Node[] | undefined = value.ColumnRef?.fields
   return fields?.at(-1)?.A_Star ? [...strings(fields.slice(0, -1)), '*'] : null
 }
 
-/** The tables of a FROM, with the names that the statement has for them. */
+/** The tables of a FROM clause with their aliases. */
 const tablesIn = (from: Node[] | undefined): { table: string; alias: string }[] =>
   (from ?? []).flatMap(item => {
     if (item.RangeVar)
@@ -121,7 +124,7 @@ const tablesIn = (from: Node[] | undefined): { table: string; alias: string }[] 
     return item.JoinExpr ? tablesIn([item.JoinExpr.larg, item.JoinExpr.rarg]) : []
   })
 
-/** Whether somewhere a list of values is made a row of the table: `row(...)::chats`. */
+/** Whether the statement casts a list of values to the row type of the table: `row(...)::chats`. */
 const isRowOf = (node: unknown, table: string): boolean =>
   someNode(
     node,

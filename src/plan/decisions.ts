@@ -8,10 +8,9 @@ import { firingTriggers, triggerHazards } from './firing_triggers.js'
 import { foreignCodeFindings, foreignCodeHazards, foreignCodeOf } from './foreign_code.js'
 
 /**
- * A described plan with the hazards that the database itself adds: objects of the track that have changed
- * (`changed`, what `drifted` found), triggers of the application that a backfill would fire, and functions of
- * others that its tables run. The findings say which triggers, and whether they are held off, and whose
- * functions they are.
+ * Adds the hazards that only the database shows: changed objects of the track (`changed`, from `drifted`),
+ * triggers of the application that a backfill would fire, and functions of other owners that the tables
+ * run. The findings name the triggers, whether they are held off, and the functions with their owners.
  */
 export async function addDecisions(
   ctx: Context,
@@ -39,14 +38,14 @@ export async function addDecisions(
   }
   const steps = []
   for (const step of plan.steps) steps.push(await decided(step))
-  // one place for what is said of the whole track: the first step
+  // a hazard of the whole track is reported once, at the first step
   if (steps[0]) steps[0] = withHazards(steps[0], await driftHazards(track, changed))
   const held = []
   for (const step of plan.held) held.push(await decided(step))
   return { plan: { ...plan, steps, held }, findings }
 }
 
-/** The same step, with hazards that its statements do not show. */
+/** The step with hazards added that its statements do not show. */
 export const withHazards = <S extends { hazards: Hazard[] }>(step: S, more: Hazard[]): S => ({
   ...step,
   hazards: [...step.hazards, ...more],

@@ -7,8 +7,8 @@ import { sparedBy } from '../run/refuse_destruction.js'
 import { judgeStatements } from './hazards.js'
 
 /**
- * Fills in statements, hazards and locks of every step, judged by the catalog: what `plan` prints is what
- * `migrate` executes. Of what is held, the hazards.
+ * Adds the statements, hazards and locks of every step, judged by the catalog. `plan` prints and `migrate`
+ * executes the same value. Steps that are held get their hazards only.
  */
 export async function describe(plan: Plan, sql: Db): Promise<Plan> {
   if (plan.steps.length + plan.held.length === 0) return plan
@@ -28,7 +28,7 @@ export async function describe(plan: Plan, sql: Db): Promise<Plan> {
     const statements = files[i]!
     const down = step.direction === 'down'
     const own = await sparedBy(migrations, statements.flatMap(droppedObjects))
-    // what a rollback takes from the quarantine, it puts back: looked at when it runs
+    // rows that a rollback deletes from the quarantine are put back; that is checked when it runs
     const spared = down ? new Set([...own, 'rethread_archive.quarantine']) : own
     const judged = judgeStatements(statements, down ? null : step.migration, known, spared)
     steps.push({ ...step, statements: statements.map(s => s.text), ...judged })

@@ -1,9 +1,9 @@
 import type { Db } from '../database/types.js'
 
-/** A table whose rows are on other servers, by the column that says on which. */
+/** A table whose rows are on other servers, and the column that decides on which. */
 interface DistributedTable {
   table: string
-  /** Null for a table that is on every server as a whole. */
+  /** Null for a table that every server has as a whole. */
   column: string | null
 }
 
@@ -13,7 +13,7 @@ export async function distributedTables(sql: Db, tables: string[]): Promise<Dist
   const [catalog] = await sql<{ there: boolean }[]>`
     select to_regclass('pg_catalog.pg_dist_partition') is not null as there`
   if (!catalog!.there) return []
-  // the column is kept as a node of a query, whose number of a column is what matters
+  // the column is stored as a Var node; its attribute number is in the text
   return sql<DistributedTable[]>`
     select t as table, a.attname::text as column
     from unnest(${tables}::text[]) as t

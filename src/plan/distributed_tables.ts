@@ -6,8 +6,8 @@ import { distributedTables } from './distributed_tables.sql.js'
 import type { FileOfStatements } from './twin_script.js'
 
 /**
- * Tables that Citus has distributed and that the files change. They have no pages here to walk, and the files
- * were not written for them: refused, with what a copy of the track would need.
+ * Tables that Citus has distributed and that the files change. rethread cannot walk their pages, and the
+ * files were not written for them. They are refused; the finding says what a copy of the track would need.
  */
 export async function distributed(
   sql: Db,
@@ -23,7 +23,7 @@ export async function distributed(
   )
 }
 
-/** What a file would have to say otherwise for a table that is distributed by a column. */
+/** What a file would have to change for a table that is distributed by a column. */
 function whatFileNeeds(
   { migration: m, statements }: FileOfStatements,
   table: string,
@@ -40,7 +40,7 @@ function whatFileNeeds(
   return needs
 }
 
-/** The keys of a table that a statement makes without a column. */
+/** The keys that a statement creates on a table without the given column. */
 function lacking({ kind, node }: Statement, table: string, column: string): string[] {
   if (!node.relation || relationName(node.relation) !== table) return []
   if (kind === 'IndexStmt') {

@@ -4,10 +4,10 @@ import type { Hazard } from '../model/plan.js'
 import type { Track } from '../model/project.js'
 
 /**
- * What of the objects that changed since the last step belongs to the track, as the hazard that must be
- * allowed by name: tables that it makes or alters and everything on them (the application's own triggers and
- * constraints excepted), functions that it makes, and what it has in `chat_private`. None where nothing of
- * the track has changed. `changed` is what `drifted` found.
+ * The objects of the track that changed since the last step, as a hazard that must be allowed by name. They
+ * are the tables that the track creates or alters with everything on them, its functions, and its objects
+ * in `chat_private`. The application's own triggers and constraints do not count. Empty if nothing has
+ * changed. `changed` is the result of `drifted`.
  */
 export async function driftHazards(track: Track, changed: string[]): Promise<Hazard[]> {
   if (changed.length === 0) return []
@@ -19,8 +19,8 @@ export async function driftHazards(track: Track, changed: string[]): Promise<Haz
     if (internal.some(r => name === r || name!.startsWith(`${r}.`))) return true
     // a table, or something that is on it: `public.chats.workspace_id`
     if (tables.some(r => name === r || name!.startsWith(`${r}.`))) return true
-    // triggers and constraints of the application, on its own tables: those that fire have a hazard of their
-    // own, and a cause of failed rows that somebody took away must not prevent the next try
+    // triggers and constraints of the application on its own tables do not count: triggers that fire have a
+    // hazard of their own, and a constraint may have been dropped to fix failed rows before the next try
     const own = kind === 'trigger' || (kind === 'constraint' && !change.startsWith('+'))
     return touched.some(
       r => name === r || (name!.startsWith(`${r}.`) && !(own && !named.has(name!.slice(r.length + 1)))),
@@ -31,7 +31,7 @@ export async function driftHazards(track: Track, changed: string[]): Promise<Haz
     : [{ code: 'IGNORES_DRIFT', subject: track.name, detail: ours.slice(0, mostNamed).join(', ') }]
 }
 
-/** Every name that a track's files mention, as the catalog has it. */
+/** Every name that the files of a track mention, as the catalog writes it. */
 async function namesOf(track: Track): Promise<ReadonlySet<string>> {
   const names = new Set<string>()
   for (const m of track.migrations)
@@ -43,5 +43,5 @@ async function namesOf(track: Track): Promise<ReadonlySet<string>> {
   return names
 }
 
-/** Objects that the hazard names. */
+/** Most objects that the hazard names. */
 const mostNamed = 30

@@ -2,25 +2,25 @@ import { seesAllRows } from '../database/catalog.sql.js'
 import { setLocal } from '../database/connection.sql.js'
 import type { Db } from '../database/types.js'
 
-/** The body of an SQL function, and what its parameters are called there. */
+/** The body of an SQL function and the names of its parameters. */
 export interface FunctionBody {
   body: string
   parameters: string[]
 }
 
-/** The functions of a track that read elements, by what they do. */
+/** The track's functions that read elements, by purpose. */
 export type ReaderBodies = Record<'unreadable' | 'place' | 'nested' | 'list' | 'read', FunctionBody>
 
-/** Rows of the table, and bytes of them, that are looked at at most. */
+/** Limits of the sample: rows and bytes. */
 const mostRows = 1000
 const mostBytes = 4_000_000
-/** Longest look, in milliseconds. */
+/** Time limit of the query, in milliseconds. */
 const lookMs = 10_000
 
-/** What becomes of an element: a message with text, one without, or the quarantine. */
+/** The result for an element: a message with text, a message without text, or quarantined. */
 export type Outcome = 'text' | 'no text' | 'set aside'
 
-/** Elements of one shape that become the same, and one of them. */
+/** The number of elements with the same shape and outcome, and one example. */
 interface ShapeCount {
   shape: string
   outcome: Outcome
@@ -28,14 +28,17 @@ interface ShapeCount {
   example: unknown
 }
 
-/** What was looked at: all rows, or the first ones. */
+/** How many rows were read, and whether these are all. */
 export interface SeenElements {
   rows: number
   all: boolean
   counts: ShapeCount[]
 }
 
-/** Where the elements are and how they are read. `textsHaveRoles`: a setting says who says a text alone. */
+/**
+ * The column with the elements and how to read it. `textsHaveRoles`: a setting gives the role for texts
+ * without one.
+ */
 export interface ElementSource {
   table: string
   column: string
@@ -43,16 +46,19 @@ export interface ElementSource {
   textsHaveRoles: boolean
 }
 
-/** A call of a function as a query: what it takes are columns of the names that its body uses. */
+/**
+ * A function call written as a subquery. Its arguments become columns with the parameter names that its
+ * body uses.
+ */
 const asQuery = ({ body, parameters }: FunctionBody, given: string[], columns: string): string =>
   `cross join lateral (
     select r.* from (select ${given.map((value, i) => `${value} as "${parameters[i]}"`).join(', ')} offset 0) given
     cross join lateral (${body.replace(/[\s;]+$/, '')}\n) r) ${columns}`
 
 /**
- * Reads elements as the migration would, with its own functions as parts of one query: they need not
- * exist, and nothing is written. Null where this role does not see all rows. Texts of users leave the
- * server only in `example`, and only where `withExamples`.
+ * Reads elements as the migration would. The bodies of its functions are parts of one query, so they need
+ * not exist and nothing is written. Null if this role does not see all rows. Texts of users are only
+ * returned in `example`, and only if `withExamples`.
  */
 export async function seeElements(
   sql: Db,
@@ -94,7 +100,7 @@ export async function seeElements(
       union all
       select 'unreadable', null, 'set aside' from readable s where s.unreadable is not null
       union all
-      -- such as a list as a text within JSON: none of it is a message
+      -- for example a list stored as a JSON string: it holds no message
       select 'no list of messages', s.document::jsonb, 'set aside'
       from readable s
       ${asQuery(bodies.place, ['s.document'], 'p (place)')}

@@ -18,24 +18,26 @@ import {
   seeElements,
 } from './element_shapes.sql.js'
 
-/** Elements that are shown by their structure. */
+/** Most elements whose structure is shown. */
 const mostExamples = 10
-/** Keys of an object, and levels, that a structure shows. */
+/** Most keys of an object, and levels, that a structure shows. */
 const mostKeys = 20
 const mostLevels = 5
-/** Keys that may be names of a format; what else is there may be an id or a word of a user. */
+/** Keys that may belong to a format. Other keys may be ids or words of a user and are not shown. */
 const formatKey = /^[A-Za-z_][A-Za-z_]{0,30}$/
 
-/** The shapes of a track's elements: how many there are of each, and how many would hold no text. */
+/**
+ * The shapes of a track's elements, with the number of elements of each and how many would have no text.
+ */
 export interface ElementShapes {
   table: Table
-  /** ELEMENTS_SET_ASIDE where some can't be messages. */
+  /** ELEMENTS_SET_ASIDE if some elements cannot be messages. */
   findings: Finding[]
 }
 
 /**
- * Counts the shapes of the messages that a track reads from a JSON column, as its migrations would read them.
- * Null for a track that reads none, or whose table is not there any more.
+ * Counts the shapes of the messages that a track reads from a JSON column, as its migrations would read
+ * them. Null if the track reads none or its table no longer exists.
  */
 export async function elementShapes(
   ctx: Context,
@@ -73,8 +75,8 @@ export async function elementShapes(
 }
 
 /**
- * Up to ten elements by their structure, those first that can't be messages or would hold no text. Shows
- * keys and types, and nothing that somebody wrote.
+ * The structure of up to ten elements. Those that cannot be messages, or would have no text, come first.
+ * Shows keys and types, never a value.
  */
 export async function elementStructures(
   ctx: Context,
@@ -108,7 +110,7 @@ const columnRead = ({ table, column }: ElementReaders): string =>
 const lookedAt = ({ rows, all }: SeenElements): string =>
   all ? `all ${rows} rows` : `the first ${rows} rows`
 
-/** The keys and types of a value: no value, and no key that may be one. */
+/** The keys and types of a value. It shows no value, and no key that may be data. */
 export function structureOf(value: unknown, level = 0): string {
   if (value === null) return 'null'
   if (typeof value !== 'object') return typeof value
@@ -120,10 +122,10 @@ export function structureOf(value: unknown, level = 0): string {
   return `{${[...parts, ...(known.length < entries.length ? ['...'] : [])].join(', ')}}`
 }
 
-/** Types whose values can be read as JSON; what is of another one is refused beside this. */
+/** Types whose values can be read as JSON. Other types are refused by another check. */
 const readable = 'jsonb|json|text|character varying'
 
-/** What is seen of a track's elements; null where a value can't be read, or the look takes too long. */
+/** Reads the track's elements. Null if a value cannot be read or the query takes too long. */
 async function look(
   ctx: Context,
   connection: Connection,
@@ -147,7 +149,7 @@ async function look(
   }
 }
 
-/** The bodies of the functions that read elements, from the migrations; null where one is missing. */
+/** The bodies of the functions that read elements, taken from the migrations. Null if one is missing. */
 async function bodiesOfReaders(track: Track, readers: ElementReaders): Promise<ReaderBodies | null> {
   const found = new Map<string, FunctionBody>()
   for (const m of track.migrations)

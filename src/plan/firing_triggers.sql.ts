@@ -3,26 +3,29 @@ import { isRefused } from '../database/faults.js'
 import { type Scope, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 
-/** The bits of `pg_trigger.tgtype`, which the parse tree has too. */
+/** The bits of `pg_trigger.tgtype`. The parse tree uses the same ones. */
 export const triggerBits = { INSERT: 4, DELETE: 8, UPDATE: 16 } as const
 
 /** A kind of statement that fires triggers. */
 export type TriggerEvent = keyof typeof triggerBits
 
-/** A trigger that a statement fires, as far as its kind and the columns that it sets show. */
+/** A trigger that a statement fires, judged by its events and columns. */
 export interface Trigger {
-  /** The table that it is on: the one that is written, or one of its partitions or children. */
+  /** The table that it is on: the written table, or one of its partitions or children. */
   table: string
   name: string
-  /** The function with its schema, as SQL. */
+  /** The schema-qualified function, as SQL. */
   function: string
-  /** `O` for the application, `A` always, `R` where session_replication_role is replica, `D` off. */
+  /**
+   * As in `pg_trigger.tgenabled`: `O` for the application, `A` always, `R` only in replica mode, `D`
+   * disabled.
+   */
   enabled: string
-  /** The statement that makes it. */
+  /** Its CREATE TRIGGER statement. */
   definition: string
 }
 
-/** The triggers of a table and of all that inherits from it that are for a statement of these kinds. */
+/** The triggers of a table and of its descendants that fire for these kinds of statement. */
 export async function triggersFiredBy(
   sql: Db,
   table: string,
@@ -48,7 +51,7 @@ export async function triggersFiredBy(
     order by 1, 2`
 }
 
-/** The rules of a table that do something beside a statement of these kinds, as if they were triggers. */
+/** The rules of a table that do more than a statement of these kinds, listed like triggers. */
 export async function rulesFiredBy(sql: Db, table: string, events: TriggerEvent[]): Promise<Trigger[]> {
   return sql<Trigger[]>`
     select ${table} as table, r.rulename::text as name, 'rule' as function, r.ev_enabled::text as enabled,
@@ -59,17 +62,17 @@ export async function rulesFiredBy(sql: Db, table: string, events: TriggerEvent[
     order by 2`
 }
 
-/** Whether row security of a table applies to this role; null where there is no such table. */
+/** Whether row security of a table applies to this role. Null if there is no such table. */
 export async function rowSecurityActive(sql: Db, table: string): Promise<boolean | null> {
   const [row] = await sql<{ active: boolean | null }[]>`
     select pg_catalog.row_security_active(to_regclass(${table})::oid) as active`
   return row!.active
 }
 
-/** What makes a session one in which the triggers of users do not fire, nor those of foreign keys. */
+/** Switches off the triggers of users, and with them foreign keys, for the session. */
 export const holdTriggersSql = 'set session_replication_role = replica;'
 
-/** Whether this role may do so. */
+/** Whether this role may set `session_replication_role`. */
 export async function mayHoldTriggers(scope: Scope): Promise<boolean> {
   try {
     await takenBack(scope, tx => tx.unsafe('set local session_replication_role = replica'))

@@ -29,22 +29,22 @@ import {
 import { learnStatement } from './learn_changes.js'
 import { triggersAfter } from './triggers_after.js'
 
-/** The triggers and rules of the application that a backfill fires for the rows that it writes. */
+/** The application's triggers and rules that the writes of a backfill fire. */
 export interface FiringTriggers {
-  /** The table that it writes. */
+  /** The table that the backfill writes. */
   table: string
-  /** About how many rows the table has; null where nobody has counted. */
+  /** Estimated number of rows of the table; null if it was never analyzed. */
   rows: number | null
   /** Each with its function: `chats_updated_at (public.update_updated_at)`. */
   triggers: string[]
-  /** Why they can't be held off in the backfill's sessions; null where they can. */
+  /** Why the backfill's sessions cannot hold them off; null if they can. */
   whyNotHeld: string | null
 }
 
 /**
- * The triggers of the application that a backfill would fire: of the kind of its statement and the columns
- * that it sets, and whose WHEN does not rule it out. Null where it fires none. Triggers of the track itself
- * are part of the migration. The catalog is asked, and what the files `before` will have changed by then.
+ * The triggers of the application that a backfill would fire: the event and the columns match, and WHEN
+ * does not rule it out. Null if it fires none. The track's own triggers are part of the migration and do
+ * not count. The catalog is read first; then come the changes that the migrations `before` will make.
  */
 export async function firingTriggers(
   sql: Db,
@@ -97,7 +97,7 @@ export async function firingTriggers(
   }
 }
 
-/** What a trigger sees of a statement. */
+/** The events and columns of a statement for which triggers fire. */
 function firedBy({ kind, node }: Statement): { events: TriggerEvent[]; columns: string[] } {
   const columnsOf = (target: Node) => (target.targetList ?? []).map((t: Node) => t.ResTarget?.name ?? '')
   if (kind === 'UpdateStmt') return { events: ['UPDATE'], columns: columnsOf(node) }
@@ -109,8 +109,8 @@ function firedBy({ kind, node }: Statement): { events: TriggerEvent[]; columns: 
 }
 
 /**
- * With session_replication_role = replica no foreign key is checked and no cascade goes on. Only an update
- * of columns that belong to none can do without.
+ * With session_replication_role = replica, foreign keys are not checked and do not cascade. Only an UPDATE
+ * that sets no key column is safe without them.
  */
 const whyNotByKind = ({ kind, node }: Statement): string | null =>
   kind !== 'UpdateStmt'
@@ -130,7 +130,7 @@ function whyNotByTriggers(own: Trigger[], theirs: Trigger[]): string | null {
 
 function whyNotByKeys(known: Known, table: string, { columns, emptied }: Bound): string | null {
   const key = known.foreignKeys.find(k => {
-    // a key of one column has nothing to look after in a null
+    // a foreign key of one column does not check a null
     const checked = k.columns.length === 1 ? columns.filter(c => !emptied.includes(c)) : columns
     return (
       (k.table === table && k.columns.some(c => checked.includes(c))) ||
@@ -146,19 +146,19 @@ function whyNotByFunctions(known: Known, statement: Statement): string | null {
   return acting ? `its function ${acting.asked} may write other tables` : null
 }
 
-/** What is known of the rows that an update writes. */
+/** What is known about the rows that an UPDATE writes. */
 interface Bound {
-  /** The columns that it sets; all others stay as they are. */
+  /** The columns that it sets. */
   columns: string[]
-  /** Columns that are null in each row that it takes. */
+  /** Columns that are null in every row that it updates. */
   emptyBefore: string[]
   /** Columns that it sets to null. */
   emptied: string[]
-  /** Tables that will have been made by then, whose row security does not hold for who makes them. */
+  /** Tables that will exist by then and whose row security does not apply to the role that creates them. */
   opened: ReadonlySet<string>
 }
 
-/** Tables that earlier files make, but those that FORCE ROW LEVEL SECURITY or give to another owner. */
+/** Tables that earlier files create, without those that FORCE ROW LEVEL SECURITY or get another owner. */
 function openTables(known: Known, earlier: Statement[]): ReadonlySet<string> {
   const found = new Set(known.made)
   for (const { kind, node } of earlier)
@@ -169,7 +169,7 @@ function openTables(known: Known, earlier: Statement[]): ReadonlySet<string> {
   return found
 }
 
-/** Whether a trigger's own WHEN says that it does not fire for rows of a backfill by this role. */
+/** Whether the trigger's WHEN is false for all rows that this role's backfill writes. */
 async function isRuledOut(
   sql: Db,
   { definition }: Trigger,
@@ -181,7 +181,7 @@ async function isRuledOut(
   return made?.node.whenClause ? isFalse(sql, made.node.whenClause, bound) : false
 }
 
-/** Whether a WHEN, or a part of it, is false for every row that the update writes. */
+/** Whether a WHEN condition, or a part of it, is false for every row that the update writes. */
 async function isFalse(sql: Db, node: Node, bound: Bound): Promise<boolean> {
   const { BoolExpr: bool, A_Expr: compared, NullTest: nullTest, FuncCall: call } = node
   if (bool) {
@@ -199,11 +199,11 @@ async function isFalse(sql: Db, node: Node, bound: Bound): Promise<boolean> {
     return (row === 'old' ? bound.emptyBefore : row === 'new' ? bound.emptied : []).includes(column)
   }
   if (call) {
-    // printed as ('public.t'::regclass)::oid
+    // PostgreSQL prints the argument as ('public.t'::regclass)::oid
     let [table] = call.args ?? []
     while (table?.TypeCast) table = table.TypeCast.arg
     table = table?.A_Const?.sval?.sval
-    // search_path is empty: a name without a schema is the server's own
+    // search_path is empty, so a name without a schema is in pg_catalog
     if (strings(call.funcname).join('.') !== 'row_security_active' || !table) return false
     const names = namesIn(table)
     return bound.opened.has(names ? dottedText(names) : '') || (await rowSecurityActive(sql, table)) === false
@@ -211,7 +211,7 @@ async function isFalse(sql: Db, node: Node, bound: Bound): Promise<boolean> {
   return compared ? staysAsItIs(compared, bound.columns) : false
 }
 
-/** Whether a comparison asks if a column has changed that the update does not set. */
+/** Whether a comparison of OLD and NEW is about a column that the update does not set. */
 function staysAsItIs(compared: Node, columns: string[]): boolean {
   const differs =
     compared.kind === 'AEXPR_DISTINCT' ||
@@ -228,13 +228,15 @@ function staysAsItIs(compared: Node, columns: string[]): boolean {
   )
 }
 
-/** Columns that an update sets to null whatever they were. */
+/** Columns that an update sets to null in every row. */
 const emptied = ({ kind, node }: Statement): string[] =>
   kind !== 'UpdateStmt'
     ? []
     : node.targetList.flatMap(({ ResTarget: t }: Node) => (t?.val?.A_Const?.isnull ? [t.name] : []))
 
-/** Columns that the WHERE wants null: `c.x is null`, `coalesce(c.x, ...) is distinct from c.x`. */
+/**
+ * Columns that must be null according to WHERE: `c.x is null`, `coalesce(c.x, ...) is distinct from c.x`.
+ */
 function emptyBefore({ kind, node }: Statement): string[] {
   if (kind !== 'UpdateStmt' || !node.whereClause) return []
   const alias = node.relation.alias?.aliasname ?? node.relation.relname
@@ -247,14 +249,14 @@ function emptyBefore({ kind, node }: Statement): string[] {
     if (bool) return bool.boolop === 'AND_EXPR' ? bool.args.flatMap(of) : []
     if (nullTest) return nullTest.nulltesttype === 'IS_NULL' ? [own(nullTest.arg)] : []
     if (compared?.kind !== 'AEXPR_DISTINCT') return []
-    // the first value of COALESCE is the column itself unless that is null
+    // COALESCE returns its first argument, the column, unless that is null
     const column = own(compared.rexpr)
     return column === own(compared.lexpr?.CoalesceExpr?.args?.[0]) ? [column] : []
   }
   return of(node.whereClause).filter(column => column !== null)
 }
 
-/** The decision that a step's backfill needs, as a hazard; none where the triggers are held off. */
+/** The hazard of the triggers that a step's backfill fires. Empty if they are held off. */
 export const triggerHazards = (firing: FiringTriggers | null, hold: boolean): Hazard[] =>
   firing === null || (hold && firing.whyNotHeld === null)
     ? []
@@ -269,9 +271,9 @@ export const triggerHazards = (firing: FiringTriggers | null, hold: boolean): Ha
       ]
 
 /**
- * What the sessions that write for a backfill are set to: nothing, or triggers of users held off as the
- * configuration says. Refuses by itself where triggers of the application would fire that nobody has allowed:
- * throws CONSENT_NEEDED.
+ * The SQL that the writing sessions of a backfill start with: empty, or one that holds off triggers of
+ * users if the configuration says so. Throws CONSENT_NEEDED if triggers of the application would fire and
+ * nobody has allowed it.
  */
 export async function backfillSettings(
   { ctx, writer }: Run,

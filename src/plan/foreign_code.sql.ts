@@ -1,25 +1,25 @@
 import { familyOf } from '../database/family.sql.js'
 import type { Db } from '../database/types.js'
 
-/** Something on a table that runs a function of somebody else. */
+/** Something on a table that runs a function of another owner. */
 export interface ForeignCode {
-  /** The table as it was asked for. */
+  /** The table that was requested. */
   asked: string
-  /** The table that it is on: the same, or one of its partitions or children. */
+  /** The table that it is on: the same, or a partition or child of it. */
   table: string
   /** Such as `trigger a_audit`, `default of created_at`, `cast of role`. */
   what: string
   function: string
   owner: string
-  /** Who we are. */
+  /** The current role. */
   role: string
   superuser: boolean
 }
 
 /**
- * Triggers, defaults, constraints, indexes and rules of tables, and casts and domains of their columns, whose
- * functions belong neither to the owner of the table, to a superuser, to the owner of the database, nor to
- * us. What is switched off does not run.
+ * Triggers, defaults, constraints, indexes and rules of tables, and casts and domains of their columns,
+ * that run a function of another owner. Functions of the table's owner, of a superuser, of the database's
+ * owner and of the current role do not count. Disabled triggers and rules do not run and are left out.
  */
 export async function foreignCode(sql: Db, tables: string[]): Promise<ForeignCode[]> {
   return sql<ForeignCode[]>`
@@ -46,7 +46,7 @@ export async function foreignCode(sql: Db, tables: string[]): Promise<ForeignCod
       select f.asked, f.relid, a.attname, a.atttypid as type
       from family f
       join pg_catalog.pg_attribute a on a.attrelid = f.relid and a.attnum > 0 and not a.attisdropped
-      -- the server's own types have only casts of its own
+      -- built-in types have only built-in casts
       where a.atttypid >= 16384
     ),
     called as (

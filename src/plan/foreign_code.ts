@@ -5,7 +5,7 @@ import type { Migration } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { type ForeignCode, foreignCode } from './foreign_code.sql.js'
 
-/** What the tables of each migration's file run that belongs to somebody else. */
+/** For each migration: the functions of other owners that its tables run. */
 export async function foreignCodeOf(
   sql: Db,
   migrations: Migration[],
@@ -19,8 +19,8 @@ export async function foreignCodeOf(
 }
 
 /**
- * A superuser lends its rights to whatever the tables run: each function of somebody else must be allowed.
- * Any other role lends only its own, and is shown whose functions they are.
+ * Functions of other owners run with the rights of the current role. If it is a superuser, each of them
+ * must be allowed. For any other role they are only reported.
  */
 export const foreignCodeHazards = (code: ForeignCode[]): Hazard[] =>
   code
@@ -31,10 +31,10 @@ export const foreignCodeHazards = (code: ForeignCode[]): Hazard[] =>
       detail: `${describeForeignCode(c)} would run as ${c.role}, a superuser`,
     }))
 
-/** Such as `trigger a_audit (public.audit of mallory)`. */
+/** For example `trigger a_audit (public.audit of mallory)`. */
 export const describeForeignCode = (c: ForeignCode): string => `${c.what} (${c.function} of ${c.owner})`
 
-/** Where no superuser lends its rights, whose functions the tables run is worth a line for each table. */
+/** FOREIGN_CODE for each table, if the current role is no superuser. */
 export function foreignCodeFindings(code: ForeignCode[]): Finding[] {
   const tables = new Map<string, ForeignCode[]>()
   for (const c of code) if (!c.superuser) tables.set(c.table, [...(tables.get(c.table) ?? []), c])
@@ -46,7 +46,7 @@ export function foreignCodeFindings(code: ForeignCode[]): Finding[] {
   )
 }
 
-/** Both, for tables that are written without a migration's file. */
+/** Checks tables that are written without a migration's file: the findings, and the request for consent. */
 export async function judgeForeignCode(
   sql: Db,
   tables: string[],

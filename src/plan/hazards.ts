@@ -10,20 +10,20 @@ import { rowWorkOf } from './rewrites.js'
 import { foretoldLocks } from './statement_locks.js'
 import { widenings } from './widens_access.js'
 
-/** What a file's statements can do, and the locks that they take. */
+/** The hazards of a file's statements, and their locks. */
 export interface Judged {
   hazards: Hazard[]
   locks: Lock[]
 }
 
-/** What the tool derives or keeps itself is not the application's data. */
+/** Schemas of data that the tool derives or keeps. It is not the application's data. */
 const kept = /^(chat_private|rethread_archive)\./
 
 /**
- * Pure but for what it adds to `known`: what the statements of one migration can do to the running
- * application and to data. Hazards of locks are the locks themselves (`locks.ts`); the rest is what locks do
- * not tell. Nobody uses yet what the plan has made, so locks on it are no hazard. `exampleMigration` is null
- * for a rollback file, which has no header to add to. `spared` names tables with nothing to lose.
+ * Judges what the statements of one migration can do to the running application and to data. It adds what
+ * they create to `known`, and has no other side effect. The locks that a statement takes give the hazards
+ * of locks. Objects that the plan itself creates have no users yet, so locks on them are no hazard.
+ * `migration` is null for a rollback file, which has no header. `spared` names tables with nothing to lose.
  */
 export function judgeStatements(
   statements: Statement[],
@@ -33,7 +33,7 @@ export function judgeStatements(
 ): Judged {
   const found: Hazard[] = []
   const locks: Lock[] = []
-  // a quarantining backfill deletes what it has copied; its own hazard says so
+  // a quarantining backfill deletes rows that it has copied; QUARANTINES_ROWS reports that
   const quarantines = migration?.hazards.includes('QUARANTINES_ROWS') ?? false
   const note = (h: Hazard) => {
     if (!found.some(f => f.code === h.code && f.subject === h.subject && f.detail === h.detail)) found.push(h)
@@ -53,7 +53,7 @@ export function judgeStatements(
 }
 
 /**
- * The locks of one statement as a report has them; those on what the plan has made or the tool keeps are
+ * The locks of one statement, as a report lists them. Tables that the plan creates or the tool keeps are
  * left out.
  */
 function locksOfStatement(statement: number, taken: StatementLock[] | null, known: Known): Lock[] {
@@ -63,7 +63,7 @@ function locksOfStatement(statement: number, taken: StatementLock[] | null, know
     .map(({ table, mode, blocks }) => ({ statement, table, mode, blocks, heldMs: null }))
 }
 
-/** Whoever waits for a lock is what makes it a hazard. */
+/** A lock is a hazard if it makes others wait. */
 const ofLocks = (locks: StatementLock[]): Hazard[] =>
   locks
     .filter(l => l.blocks !== 'nothing')
@@ -94,7 +94,7 @@ function ofHeader(migration: Migration | null): Hazard[] {
   ]
 }
 
-/** What a statement takes away by name. What is not known before it runs is refused when it has run. */
+/** The objects that a statement deletes by name. Deletions that only show when it runs are refused then. */
 function deletions(s: Statement): Hazard[] {
   return droppedObjects(s).flatMap(o => {
     const detail = deletion(o)
@@ -104,7 +104,7 @@ function deletions(s: Statement): Hazard[] {
   })
 }
 
-/** The verb of a deletion; null for what is none. */
+/** The verb of a deletion. Null if the statement deletes no data. */
 function deletion(o: DroppedObject): string | null {
   switch (o.kind) {
     case 'table':

@@ -10,16 +10,18 @@ import { schemaVersion, upgrades } from '../run/schema_upgrades.sql.js'
 import { changedFiles } from './changed_files.js'
 import { makePlan, type PlanOptions } from './make_plan.js'
 
-/** What the ledger and the files say together. */
+/** The history in the ledger, and the plan that follows from it and the files. */
 export interface HistoryAndPlan {
   history: History
   plan: Plan
   hasLedger: boolean
-  /** When the newest row of the ledger was written, of any track; null without one. */
+  /** When the newest row of the ledger, of any track, was written. Null if there is none. */
   newest: string | null
 }
 
-/** The ledger's rows; none when the schema is not there. NEWER_LEDGER when a newer rethread wrote it. */
+/**
+ * The ledger's rows. Null if the schema does not exist. Throws NEWER_LEDGER if a newer rethread wrote it.
+ */
 export async function ledgerRows(connection: Connection): Promise<LedgerRow[] | null> {
   const version = await schemaVersion(connection.sql)
   if (version === null) return null
@@ -29,8 +31,8 @@ export async function ledgerRows(connection: Connection): Promise<LedgerRow[] | 
 }
 
 /**
- * Reads the ledger and plans; writes nothing, needs no schema of ours. `reopened` says which applied
- * backfills have rows to do again; without it none is asked.
+ * Reads the ledger and makes the plan. It writes nothing and does not need the ledger to exist. `reopened`
+ * finds applied backfills that have rows to process again; without it none are found.
  */
 export async function readHistory(
   connection: Connection,

@@ -73,8 +73,8 @@ export function learnStatement(known: Known, { kind, node }: Statement): void {
 const schemaNameOf = (range: Node): string => range.schemaname ?? 'public'
 
 /**
- * A relation that a statement makes is in nobody's use, unless it may have been there:
- * IF NOT EXISTS, OR REPLACE.
+ * A relation that a statement creates has no users yet, unless IF NOT EXISTS or OR REPLACE may have found
+ * it.
  */
 function makes(known: Known, name: string, mayExist: boolean | undefined): void {
   if (!mayExist || known.exists(name) === false) known.made.add(name)
@@ -137,7 +137,7 @@ function indexes(known: Known, node: Node): void {
   }
 }
 
-/** A function that this plan makes or replaces. */
+/** Notes a function that this plan creates or replaces. */
 function defines(known: Known, node: Node): void {
   const volatility = (node.options ?? []).find((o: Node) => o.DefElem?.defname === 'volatility')
   const volatile = (volatility?.DefElem.arg?.String?.sval ?? 'volatile') === 'volatile'
@@ -152,7 +152,7 @@ function defines(known: Known, node: Node): void {
   }
 }
 
-/** A type that this plan makes or changes, by all the names that it may be called by. */
+/** Notes a type that this plan creates or changes, under all the names that a statement may use. */
 function types(known: Known, path: string[], guarded: boolean): void {
   for (const asked of [path.at(-1)!, pathName(path)])
     known.types.set(asked, { asked, type: pathName(path), args: [], guarded })

@@ -4,17 +4,17 @@ import type { Scope } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { namesIn, partText } from '../model/table_name.js'
 
-/** Something that has a name. `name` of an index, a type and a function is with its schema, as SQL. */
+/** An object with a name. The `name` of an index, a type or a function is schema-qualified, as SQL. */
 export interface NamedObject {
   kind: 'index' | 'column' | 'constraint' | 'policy' | 'trigger' | 'function' | 'type' | 'schema'
-  /** The table whose name space it is in; null where that is a schema. */
+  /** The table within which the name must be unique; null if that is a schema. */
   table: string | null
   name: string
   /** Types of a function's arguments. */
   arguments?: string[]
 }
 
-/** The statement that frees the name. */
+/** The RENAME statement that frees the name. */
 export function renaming(object: NamedObject): string {
   const { kind, table, name } = object
   const other = partText(`${namesIn(name)?.at(-1) ?? name}_app`)
@@ -36,28 +36,28 @@ export function renaming(object: NamedObject): string {
 
 const signature = ({ name, arguments: types = [] }: NamedObject): string => `${name}(${types.join(', ')})`
 
-/** How a report names it. */
+/** The name of the object in a report. */
 export const namedText = (object: NamedObject): string =>
   object.table === null
     ? `${object.kind} ${object.kind === 'function' ? signature(object) : object.name}`
     : `${object.kind} ${partText(object.name)} on ${object.table}`
 
-/** For each object whether something has its name: an index shares its names with tables and views. */
+/** For each object: whether its name is taken. Indexes share their names with tables and views. */
 export async function namesThere(sql: Db, wanted: NamedObject[]): Promise<boolean[]> {
   if (wanted.length === 0) return []
   const rows = await sql<{ there: boolean }[]>`
     select case w.kind
       when 'index' then to_regclass(w.name) is not null
-      -- that of a table is reported with the table
+      -- the row type of a table is reported with the table
       when 'type' then exists (select from pg_catalog.pg_type y where y.oid = to_regtype(w.name) and y.typrelid = 0)
-      -- the tool keeps its versions in a table of it: without that, it is somebody else's
+      -- a schema with the tool's table of versions is the tool's; any other belongs to somebody else
       when 'schema' then to_regclass(w.name || '.meta') is null and exists (
         select from pg_catalog.pg_class c where c.relnamespace = to_regnamespace(w.name))
       when 'function' then exists (
         select from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-        -- found by its bare name, which has an index: to write all names out takes a tenth of a second
+        -- the bare name has an index; formatting all names first takes a tenth of a second
         where p.proname = (parse_ident(w.name))[2] and format('%I.%I', n.nspname, p.proname) = w.name
-          -- a type that is not there is one that no function has
+          -- no function has an argument of a type that does not exist
           and string_to_array(p.proargtypes::text, ' ') = array(
             select coalesce(to_regtype(t.name)::oid::text, '') from jsonb_array_elements_text(w.arguments::jsonb) with ordinality as t (name, position)
             order by t.position))
@@ -76,20 +76,20 @@ export async function namesThere(sql: Db, wanted: NamedObject[]): Promise<boolea
   return rows.map(r => r.there)
 }
 
-/** A table that sends its updates and deletions to subscribers, and has nothing to name its rows by. */
+/** A published table whose updates and deletions have no replica identity. */
 export interface Unidentified {
-  /** The table, or the one of its partitions that has the fault. */
+  /** The table, or the partition of it that has the fault. */
   table: string
-  /** The table that was asked for. */
+  /** The table that was requested. */
   asked: string
   publications: string[]
-  /** True where it has one, which a column list or a row filter of the publications does not fit. */
+  /** True if it has an identity that a column list or row filter of a publication does not fit. */
   clashes: boolean
 }
 
 /**
- * Of these tables and their partitions, those whose updates or deletions the server will refuse: they are
- * published, and have neither a primary key nor another replica identity.
+ * Of these tables and their partitions: those whose updates or deletions the server will refuse. They are
+ * published and have neither a primary key nor another replica identity.
  */
 export async function tablesWithoutIdentity(sql: Db, tables: string[]): Promise<Unidentified[]> {
   if (tables.length === 0) return []
@@ -120,7 +120,8 @@ export async function tablesWithoutIdentity(sql: Db, tables: string[]): Promise<
         join pg_catalog.pg_partition_ancestors(c.oid) a on a.relid = to_regclass(format('%I.%I', t.schemaname, t.tablename))
         where t.pubname = p.pubname))
       and (not i.is_there
-        -- a list of columns has to hold the identity, which FULL is too much for; a filter reads nothing else
+        -- a column list must contain the identity, which is all columns for FULL; a row filter may only
+        -- read the identity
         or r.prattrs is not null and (c.relreplident = 'f' or not r.prattrs::int2[]::int[] @> i.keys)
         or c.relreplident <> 'f' and exists (
           select from pg_catalog.regexp_matches(r.prqual::text, ':varattno ([0-9]+)', 'g') as f (part)
@@ -132,17 +133,17 @@ export async function tablesWithoutIdentity(sql: Db, tables: string[]): Promise<
 /** A CHECK constraint that was never validated. */
 export interface Unproven {
   table: string
-  /** The table as it was asked for. */
+  /** The table that was requested. */
   asked: string
   name: string
-  /** The columns that it reads. */
+  /** The columns that its expression reads. */
   columns: string[]
-  /** As the server prints it, with CHECK before it. */
+  /** As the server prints it, beginning with CHECK. */
   definition: string
   expression: string
 }
 
-/** The constraints of these tables that rows may violate: an update of such a row fails. */
+/** The constraints of these tables that existing rows may violate. An update of such a row fails. */
 export async function unprovenChecks(sql: Db, tables: string[]): Promise<Unproven[]> {
   if (tables.length === 0) return []
   return sql<Unproven[]>`
@@ -153,18 +154,18 @@ export async function unprovenChecks(sql: Db, tables: string[]): Promise<Unprove
     from family f
     join pg_catalog.pg_class c on c.oid = f.relid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    -- what a child has from its parent is asked of the parent
+    -- an inherited constraint is looked up at the parent
     join pg_catalog.pg_constraint k on k.conrelid = c.oid and k.contype = 'c' and not k.convalidated
       and (f.relid = to_regclass(f.asked) or k.coninhcount = 0)
-      -- NOT ENFORCED, as PostgreSQL 18 has it: no update asks
+      -- NOT ENFORCED (PostgreSQL 18): updates do not check it
       and to_jsonb(k) ->> 'conenforced' is distinct from 'false'
     order by 1, 3`
 }
 
-/** Longest look for a row that violates a constraint, in milliseconds. */
+/** Time limit of the search for a violating row, in milliseconds. */
 const violationMs = 3000
 
-/** Whether a row violates a constraint. Throws the server's 57014 where a large table took too long. */
+/** Whether a row violates a constraint. Throws the server's 57014 if a large table takes too long. */
 export const hasViolation = (scope: Scope, check: Unproven): Promise<boolean> =>
   scope(async tx => {
     await setLocal(tx, 0, violationMs)
@@ -175,11 +176,13 @@ export const hasViolation = (scope: Scope, check: Unproven): Promise<boolean> =>
     return row!.found
   })
 
-/** The rows that violate a constraint, with columns that the table is going to have. */
+/** The rows that violate a constraint, with the columns that the files will add. */
 const violating = ({ table, expression }: Unproven, added: string[]): string =>
   `select ${['t.*', ...added].join(', ')} from ${table} t where not (${expression})`
 
-/** Columns that a twin has and its original has not, as SQL with the values that rows will have. */
+/**
+ * The columns that the twin has and the original lacks, as SQL with the values that existing rows will get.
+ */
 async function addedColumns(tx: Db, original: string, twin: string): Promise<string[]> {
   const rows = await tx<{ column: string }[]>`
     select format('(%s)::%s as %I', coalesce(pg_get_expr(d.adbin, d.adrelid), 'null'), format_type(a.atttypid, a.atttypmod), a.attname) as column
@@ -190,15 +193,15 @@ async function addedColumns(tx: Db, original: string, twin: string): Promise<str
   return rows.map(r => r.column)
 }
 
-/** Rows of one table that a statement will take: as it calls the table, and which of its rows. */
+/** The rows of a table that a statement affects: the table's alias and the predicate. */
 export interface RowsTaken {
   alias: string
   predicate: string
 }
 
 /**
- * Whether an update will meet a row that violates a constraint. Rows that an earlier statement has deleted by
- * then do not count. `twin` has the columns that the pending files add. It writes nothing.
+ * Whether an update will meet a row that violates a constraint. Rows that an earlier statement deletes do
+ * not count. `twin` has the columns that the pending files add. It writes nothing.
  */
 export async function updatesViolation(
   scope: Scope,
@@ -224,19 +227,19 @@ export async function updatesViolation(
   })
 }
 
-/** Nobody waits for a look. */
+/** Lock timeout of these queries, in milliseconds. They wait for nobody. */
 const lookLockMs = 50
 
-/** A rule for statements that write. */
+/** A rule for INSERT, UPDATE or DELETE. */
 interface Rule {
   name: string
   table: string
   event: 'INSERT' | 'UPDATE' | 'DELETE'
-  /** Whether it takes the place of the statement. */
+  /** Whether it is an INSTEAD rule. */
   instead: boolean
 }
 
-/** The rules of these tables for statements that write. */
+/** The rules of these tables for INSERT, UPDATE and DELETE. */
 export async function writeRules(sql: Db, tables: string[]): Promise<Rule[]> {
   if (tables.length === 0) return []
   return sql<Rule[]>`
@@ -248,7 +251,7 @@ export async function writeRules(sql: Db, tables: string[]): Promise<Rule[]> {
     order by 2, 1`
 }
 
-/** Of these tables, those that others inherit from, partitions left out; with those. */
+/** Of these tables: those with children that are not partitions, and the children. */
 export async function inheritedTables(
   sql: Db,
   tables: string[],
@@ -264,14 +267,14 @@ export async function inheritedTables(
     order by 1`
 }
 
-/** What a role may not do with tables that statements name. */
+/** A right on a table that the role lacks and a statement needs. */
 export interface Refused {
   name: string
   owner: string
   role: string
 }
 
-/** Of these tables, those that this role may not point a foreign key at. */
+/** Of these tables: those that this role may not reference by a foreign key. */
 export async function notReferable(sql: Db, tables: string[]): Promise<Refused[]> {
   if (tables.length === 0) return []
   return sql<Refused[]>`

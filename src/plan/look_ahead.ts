@@ -31,9 +31,9 @@ import { unpinnedBelow } from './unpinned_triggers.js'
 import { judgeAnswers, questionsOf } from './violations.js'
 
 /**
- * What would stop a run later, looked for before its first step: for every pending file, also those that this
- * run leaves for later. The catalog is asked first; then the files run on empty twins of the tables.
- * `findings` is empty where nothing is in the way.
+ * Looks before the first step for everything that would stop a later one: in every pending file, also in
+ * files that this run leaves for later. It reads the catalog first and then runs the files on empty twins
+ * of the tables. `findings` is empty if nothing is in the way.
  */
 export async function lookAhead(
   ctx: Context,
@@ -74,15 +74,15 @@ export async function lookAhead(
   ]
   const { findings, questions } = await questionsOf(sql, files)
   found.push(...findings)
-  // one fault has one finding
+  // report one fault once: a rehearsal would find the refused ones again
   if (found.some(f => f.level === 'refused')) return found
   const rehearsed = await rehearseOnTwins(ctx, track, files, questions)
   return [...found, ...rehearsed.findings, ...judgeAnswers(questions, rehearsed.answers)]
 }
 
 /**
- * Of files of another tool, what is seen without running them: advice, because they may do in a block of code
- * what no statement shows. What fails there leaves nothing behind.
+ * Checks files of another tool without running them. The findings are advice only: a DO block may do what
+ * no statement shows. If such a file fails, nothing of it remains.
  */
 async function adviseOnForeign(connection: Connection, ahead: Ahead): Promise<Finding[]> {
   const files: FileOfStatements[] = []
@@ -104,8 +104,8 @@ async function adviseOnForeign(connection: Connection, ahead: Ahead): Promise<Fi
 }
 
 /**
- * Tables whose rows are changed sooner or later, each with the first file that sees to it: by a statement of
- * its own, by a function that it makes, or by its rollback. The findings say what shows only when it runs.
+ * Tables whose rows the files change, each with the first file that does: by a statement, by a function
+ * that it creates, or by its rollback. The findings name statements whose effect only shows when they run.
  */
 async function changedBy(
   files: FileOfStatements[],
@@ -125,7 +125,7 @@ async function changedBy(
   return { tables: found, columns: written, findings }
 }
 
-/** Tables that are there and get a column, each with the first file that adds one. */
+/** Existing tables that get a column, each with the first file that adds one. */
 function widenedBy(files: FileOfStatements[]): Map<string, Migration> {
   const made = new Set<string>()
   const found = new Map<string, Migration>()
@@ -139,16 +139,18 @@ function widenedBy(files: FileOfStatements[]): Map<string, Migration> {
   return found
 }
 
-/** A statement that writes rows of a table, as far as the rules of that table see it. */
+/** A statement that writes rows of a table, for the comparison with the table's rules. */
 interface Write {
   table: string
   event: string
-  /** Whether the server refuses it where a rule adds to it: it has WITH or ON CONFLICT, or is in a WITH. */
+  /**
+   * True if the server refuses it on a table with a rule: it has WITH or ON CONFLICT, or is inside a WITH.
+   */
   alone: boolean
   file: string
 }
 
-/** What the files write, and their rollbacks: a way back that the server refuses is none. */
+/** The writes of the files and of their rollbacks. A rollback that the server would refuse is none. */
 async function writesOf(files: FileOfStatements[]): Promise<Write[]> {
   const found: Write[] = []
   const add = (file: string, kind: string, node: Node, alone: boolean) => {
@@ -160,7 +162,7 @@ async function writesOf(files: FileOfStatements[]): Promise<Write[]> {
     if (onConflict(node)) found.push({ table, event: 'UPDATE', alone: true, file })
   }
   const addAll = (file: string, { kind, node }: Statement, isBack: boolean) => {
-    // the rows that a rollback deletes are archived in the same statement
+    // a DELETE of a rollback is sent inside a WITH that archives its rows
     add(file, kind, node, isBack && kind === 'DeleteStmt')
     visitNodes(node, ({ CommonTableExpr: part }) => {
       for (const [inner, query] of Object.entries(part?.ctequery ?? {})) add(file, inner, query as Node, true)
@@ -174,7 +176,7 @@ async function writesOf(files: FileOfStatements[]): Promise<Write[]> {
   return found
 }
 
-/** Tables whose rules turn a statement of the files into something else, or have the server refuse it. */
+/** Tables whose rules would replace a statement of the files, or make the server refuse it. */
 async function ruledOut(sql: Db, files: FileOfStatements[]): Promise<Finding[]> {
   const writes = await writesOf(files)
   const tables = [...new Set(writes.map(w => w.table))]
@@ -188,14 +190,16 @@ const eventOf: Record<string, string> = { InsertStmt: 'INSERT', UpdateStmt: 'UPD
 
 const onConflict = (node: Node): boolean => Boolean(node.onConflictClause)
 
-/** Tables that others inherit from: those would get the column too, and no rollback could keep the values. */
+/**
+ * Tables with children. The children would get the column too, and a rollback could not keep their values.
+ */
 async function inherited(sql: Db, widened: Map<string, Migration>): Promise<Finding[]> {
   return (await inheritedTables(sql, [...widened.keys()])).map(({ table, children }) =>
     finding('INHERITED_TABLE', table, { children, migration: widened.get(table)!.file.path }),
   )
 }
 
-/** Published tables of which the server refuses to change a row. */
+/** Published tables whose updates or deletions the server would refuse. */
 async function withoutIdentity(sql: Db, writes: Map<string, Migration>): Promise<Finding[]> {
   return (await tablesWithoutIdentity(sql, [...writes.keys()])).map(
     ({ table, asked, publications, clashes }) =>
@@ -207,13 +211,13 @@ async function withoutIdentity(sql: Db, writes: Map<string, Migration>): Promise
   )
 }
 
-/** What PostgreSQL does not do with a partitioned table, and a file wants. */
+/** Statements that PostgreSQL does not support on a partitioned table. */
 function ofPartitions({ migration, statements }: FileOfStatements, known: Known, major: number): Finding[] {
   const found: Finding[] = []
   for (const s of statements) {
     const { kind, node } = s
     const table = node.relation ? relationName(node.relation) : ''
-    // without a transaction, what has a proof is run partition by partition
+    // in a file without a transaction, a statement with a proof is run for each partition
     const divided = migration.transaction === 'none' && proofOf(s) !== null
     if (!divided && known.isPartitioned(table)) {
       const reason = whyNotPartitioned(kind, node, major)
@@ -232,10 +236,10 @@ function whyNotPartitioned(kind: string, node: Node, major: number): string | nu
   return node.cmds.some(isUnprovenKey) ? `PostgreSQL ${major} has no foreign key NOT VALID there` : null
 }
 
-/** The first major version that takes a foreign key of a partitioned table without looking at its rows. */
+/** The first major version that can add a NOT VALID foreign key to a partitioned table. */
 const keysOfPartitions = 18
 
-/** Tables that this role may not point a foreign key at. */
+/** Tables that this role may not reference by a foreign key. */
 async function unreferable(sql: Db, files: FileOfStatements[]): Promise<Finding[]> {
   const tables = new Set<string>()
   for (const s of files

@@ -8,11 +8,11 @@ import { withoutZeros } from '../model/versions.js'
 import { type History, onlyElsewhere, upward } from '../run/ledger_history.js'
 import { notKeptFindings } from './other_tool.js'
 
-/** What a person asked for. */
+/** How far a plan is to go. */
 export interface PlanOptions {
-  /** Last migration to apply, else null. */
+  /** The last migration to apply; null for no limit. */
   to: string | null
-  /** Last phase to enter; null is the bare `migrate`, which never ends the old application. */
+  /** The last phase to enter. Null for a plain `migrate`, which never ends the old application. */
   phase: Phase | null
   backfills: boolean
 }
@@ -23,7 +23,7 @@ export const barePlanOptions: PlanOptions = { to: null, phase: null, backfills: 
 /** How an applied file differs from what is on disk now. */
 export type Changed = ReadonlyMap<string, 'reformatted' | 'changed'>
 
-/** Pure: what would run, in which order, and where it stops. */
+/** Pure: which migrations would run, in which order, and where the plan stops. */
 export function makePlan(track: Track, history: History, changed: Changed, options: PlanOptions): Plan {
   const { applied, unfinished, reopened } = history
   const findings = [...judgeHistory(track, history, changed), ...elsewhereFindings(track, history)]
@@ -52,7 +52,7 @@ export function makePlan(track: Track, history: History, changed: Changed, optio
   }
 }
 
-/** Why a plan with these options ends before a migration; null where it goes on. */
+/** Why a plan with these options stops before a migration; null if it continues. */
 export function stopBefore(
   m: Migration,
   beyond: ReadonlySet<Migration> | null,
@@ -60,7 +60,7 @@ export function stopBefore(
 ): Plan['held'][number]['why'] | null {
   if (beyond?.has(m)) return 'target'
   if (options.phase && phases.indexOf(m.phase) > phases.indexOf(options.phase)) return 'phase'
-  // asking for the contract phase, or for the migration itself, is asking; the guard then wants it by name
+  // --phase contract or --to the migration is a request; the guard then asks for the hazard by name
   if (m.endsOldApp && options.phase !== 'contract' && !beyond) return 'ends-old-app'
   if (m.backfill && !options.backfills) return 'no-backfill'
   return null
@@ -69,11 +69,11 @@ export function stopBefore(
 function judgeHistory(track: Track, { applied, unfinished }: History, changed: Changed): Finding[] {
   const findings: Finding[] = []
   const names = new Set(track.migrations.map(m => m.name))
-  // what runs again whenever it has changed comes last, whatever is added before it
+  // a repeatable migration runs again when it has changed, always after all others
   const last = track.migrations.filter(m => applied.has(m.name) && !m.foreign?.repeatable).at(-1)
   const lastPlace = last ? placeIn(track, last) : -1
   for (const [name, row] of applied) {
-    // a deleted file is an error, never a reason to guess
+    // a deleted file is an error; never guess
     if (!names.has(name))
       findings.push(finding('APPLIED_FILE_MISSING', pathOfMissing(track, name), { at: row.at }))
   }
@@ -102,7 +102,7 @@ function judgeHistory(track: Track, { applied, unfinished }: History, changed: C
   return findings
 }
 
-/** What the history of another tool knows and the ledger does not. */
+/** Migrations that are in another tool's history and not in the ledger. */
 function elsewhereFindings(track: Track, history: History): Finding[] {
   const applied = knownElsewhere(track, history, 'applied')
   return [
@@ -124,7 +124,7 @@ const knownElsewhere = (track: Track, history: History, state: Elsewhere['state'
     return elsewhere?.state === state ? [{ m, elsewhere }] : []
   })
 
-/** What keeps a migration from being adopted: another tool has not finished it, or had another text. */
+/** Why a migration cannot be adopted: the other tool did not finish it, or applied another text. */
 export function brokenElsewhere(track: Track, history: History): Finding[] {
   return [
     ...knownElsewhere(track, history, 'failed').map(({ m, elsewhere: { tool, rows, at } }) =>
@@ -142,7 +142,7 @@ export function brokenElsewhere(track: Track, history: History): Finding[] {
   ]
 }
 
-/** The tool's own command for a migration that broke off, once a person has looked. */
+/** The tool's own command that settles an interrupted migration after a person has checked it. */
 function howToSettle(tool: HistoryTool, row: string): string {
   switch (tool) {
     case 'golang-migrate':
@@ -156,11 +156,11 @@ function howToSettle(tool: HistoryTool, row: string): string {
   }
 }
 
-/** Where a migration is in its track: in the order in which they are applied, from 0; -1 for none of it. */
+/** The position of a migration in its track, from 0 in the order of application; -1 if it is not in it. */
 export const placeIn = (track: Track, m: Migration): number =>
   track.migrations.findIndex(other => other.name === m.name)
 
-/** Where a file that is gone was. */
+/** The path that a missing file had. */
 const pathOfMissing = ({ name: track, layout }: Track, name: string): string =>
   layout ? `${layout.folder === '.' ? '' : layout.folder}${name}` : `migrations/${track}/${name}.sql`
 
@@ -185,8 +185,8 @@ export function findMigration(track: Track, text: string): Migration {
 }
 
 /**
- * What is left of a described plan and how to get there. The command allows by name what will have to be
- * allowed; while steps before it are not done, it is the one that does those.
+ * STOPPED_BEFORE for what a described plan leaves. Its command is the next one to run: while steps are
+ * left, `migrate` for these; afterwards the one that runs the rest, with the `--allow` that it will need.
  */
 export function heldFindings(
   plan: Plan,
@@ -208,13 +208,13 @@ export function heldFindings(
 }
 
 /**
- * What is left of a plan whose statements nobody has looked at: the next command is the one that looks, and
- * that names what will have to be allowed.
+ * STOPPED_BEFORE for a plan that was not described. Its command is `plan`, which shows what must be
+ * allowed.
  */
 export const undescribedHeld = (plan: Plan, database: string): Finding[] =>
   stoppedBefore(plan, database, `rethread plan --track ${plan.track} --phase contract`)
 
-/** `contract` is the command where what is left ends the old application. */
+/** `contract` is the command to run if the rest of the plan ends the old application. */
 function stoppedBefore(plan: Plan, database: string, contract: string, takesOut?: number): Finding[] {
   const first = plan.held[0]
   if (!first) return []

@@ -18,16 +18,16 @@ import { proofState } from '../run/catalog_proof.js'
 import { finishedOf, type History } from '../run/ledger_history.js'
 import { type NamedObject, namedText, namesThere, renaming } from './look_ahead.sql.js'
 
-/** What a track has before it, where it is now. */
+/** The state of a track before a run. */
 export interface Ahead {
   applied: Migration[]
-  /** Everything that is not applied, also what a run leaves for later. */
+  /** All migrations that are not applied, also those that a run leaves for later. */
   pending: Migration[]
-  /** Names of those that an earlier run began and did not finish, each with its finished statements. */
+  /** Migrations that an earlier run began and did not finish, with the number of finished statements. */
   resumed: ReadonlyMap<string, number>
   /** Major version of the server. */
   major: number
-  /** What `preflight` found: where something is missing, it would show up in all that needs it. */
+  /** What `preflight` found. An object that is missing would cause many other findings. */
   obstacles: Finding[]
 }
 
@@ -49,14 +49,14 @@ interface Given extends NamedObject {
   migration: Migration
 }
 
-/** Schemas whose functions a track may replace: they are of its own. */
+/** Schemas that belong to a track: it may replace functions there. */
 const ownSchema = /^chat_private\./
 
 /**
- * Names that pending files give to something new, and that something else has already: indexes, columns,
- * constraints, policies, triggers and functions of any file, also of one that comes much later. Names that
- * an earlier pending statement frees again are left out, and so is what a file without a transaction would
- * skip, because the catalog shows the very same object. Tables are `preflight`'s.
+ * Names that pending files give to new indexes, columns, constraints, policies, triggers and functions, and
+ * that another object has already. Also looks at files that come much later. Names that an earlier pending
+ * statement frees do not count, nor do objects that a file without a transaction would skip because the
+ * catalog proves them. `preflight` checks tables.
  */
 export async function namesTaken(
   connection: Connection,
@@ -92,22 +92,22 @@ export async function namesTaken(
   )
 }
 
-/** True for a statement that is content with what is there. */
+/** True for a statement that accepts an existing object: IF NOT EXISTS or OR REPLACE. */
 const mayBeThere = ({ kind, node }: Statement): boolean =>
   kind === 'AlterTableStmt'
     ? node.cmds.some((c: Node) => c.AlterTableCmd?.missing_ok)
     : Boolean(node.if_not_exists ?? node.replace)
 
-/** Whether the catalog shows the object that a statement of a file without a transaction makes. */
+/** For a statement of a file without a transaction: whether the catalog has the object that it creates. */
 async function isProven(connection: Connection, s: Statement, resumed: boolean): Promise<boolean> {
   const proof = proofOf(s)
-  // a column of that name is proof only where an earlier run of the file may have added it
+  // an existing column is proof only if an earlier run of the file may have added it
   if (!proof || (proof.kind === 'column' && !resumed)) return false
   try {
     return (await proofState(connection, proof, resumed)) !== 'absent'
   } catch (error) {
     if (error instanceof Failure && error.finding.code === 'DIFFERENT_DEFINITION') return false
-    // an invalid index in the way has a finding of its own
+    // FOREIGN_INVALID_INDEX is reported elsewhere
     if (error instanceof Failure && error.finding.code === 'FOREIGN_INVALID_INDEX') return true
     throw error
   }
@@ -116,8 +116,8 @@ async function isProven(connection: Connection, s: Statement, resumed: boolean):
 const nameKey = ({ kind, table, name }: NamedObject): string => [kind, table, name].join('\0')
 
 /**
- * The indexes that the keys of a new table have, by the names of their constraints. A primary key without one
- * has `primary`, which statements refer to; for others the server finds a name that is free.
+ * The indexes of a new table's keys, named after their constraints. A primary key without a name gets
+ * `primary`, because statements refer to it. For other keys the server chooses a free name.
  */
 const keyIndexes = (elements: unknown, primary: string): string[] => {
   if (Array.isArray(elements)) return elements.flatMap(e => keyIndexes(e, primary))
@@ -128,7 +128,7 @@ const keyIndexes = (elements: unknown, primary: string): string[] => {
   return keyed ? [name] : Object.values(elements).flatMap(e => keyIndexes(e, primary))
 }
 
-/** What a statement makes, by name. */
+/** The named objects that a statement creates. */
 function givenBy({ kind, node }: Statement, replaceable: Set<string>): NamedObject[] {
   switch (kind) {
     case 'CreateStmt': {
@@ -177,7 +177,7 @@ function argumentsOf(node: Node): string[] {
   })
 }
 
-/** Keys of the names that a statement frees. */
+/** Keys (`nameKey`) of the names that a statement frees. */
 function freedBy({ kind, node }: Statement): string[] {
   if (kind === 'AlterTableStmt')
     return node.cmds.flatMap(({ AlterTableCmd: c }: Node) => {

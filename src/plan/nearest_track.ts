@@ -20,7 +20,7 @@ export function nearestOf(proposals: ReadProposal[]): ReadProposal | null {
   )
 }
 
-/** What a proposal says of a database that the track does not fit. */
+/** NEAREST_TRACK: how a database differs from what the track needs. */
 export function nearestFinding(p: ReadProposal, zone: string | null = null): FindingOf<'NEAREST_TRACK'> {
   const roles = p.bindings.length
   return finding('NEAREST_TRACK', p.track.name, {
@@ -31,7 +31,7 @@ export function nearestFinding(p: ReadProposal, zone: string | null = null): Fin
   })
 }
 
-/** That a track must be named, because several would do. */
+/** TRACK_UNCLEAR: several tracks fit, and one must be named. */
 export const severalFit = (tracks: Track[]): Finding =>
   finding('TRACK_UNCLEAR', 'track', {
     reason: 'Several fit this database',
@@ -39,7 +39,7 @@ export const severalFit = (tracks: Track[]): Finding =>
     command: null,
   })
 
-/** That no track fits a database as it is, and which one comes nearest. */
+/** TRACK_UNCLEAR: no track fits the database. Also names the nearest one. */
 export async function noneFits(sql: Root, tracks: Track[]): Promise<Finding[]> {
   const nearest = await nearestTrack(sql, tracks)
   const command = nearest.flatMap(f => (f.code === 'NEAREST_TRACK' ? [f.facts.command] : []))[0] ?? null
@@ -50,7 +50,7 @@ export async function noneFits(sql: Root, tracks: Track[]): Promise<Finding[]> {
   ]
 }
 
-/** Which of some tracks comes nearest to a database, and the command that would make it fit. */
+/** The nearest of these tracks, with the command that adapts it. */
 export async function nearestTrack(sql: Root, tracks: Track[]): Promise<Finding[]> {
   const nearest = nearestOf(await readProposals(sql, tracks, { mapping: {}, zone: null }))
   return nearest ? [nearestFinding(nearest)] : []

@@ -3,7 +3,10 @@ import type { Finding } from '../model/report.js'
 import { shellWord } from '../model/shell_word.js'
 import type { PlanOptions } from './make_plan.js'
 
-/** Pure: `--allow` and `--confirm` as a run needs them: what was given, and what a finding asks for. */
+/**
+ * Pure: the `--allow` and `--confirm` flags of a run: those that were given, and those that a finding asks
+ * for.
+ */
 function consentFlags(findings: Finding[], consent: Consent): string {
   const asked = findings.find(f => f.code === 'CONSENT_NEEDED')?.facts
   const allow = asked?.allow ?? [...consent.allow]

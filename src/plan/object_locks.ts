@@ -5,11 +5,11 @@ import { keyLocks, keysOfColumn } from './alter_table_locks.js'
 import { joinsPartitions } from './partition_locks.js'
 import { spread } from './query_locks.js'
 
-/** All of it, or null where part of it is unknown. */
+/** All locks of the parts; null if one part is unknown. */
 export const allOrUnknown = (parts: (Taken[] | null)[]): Taken[] | null =>
   parts.includes(null) ? null : parts.flatMap(part => part!)
 
-/** A new table locks those that it points at, its parents, and what a new partition has to fit between. */
+/** CREATE TABLE locks the tables that it references, its parents, and the partitions beside a new one. */
 export function locksOfCreate(node: Node, known: Known): Taken[] {
   const name = relationName(node.relation)
   if (node.if_not_exists && known.exists(name)) return []
@@ -22,7 +22,7 @@ export function locksOfCreate(node: Node, known: Known): Taken[] {
   ].filter(l => l.table !== name)
 }
 
-/** RENAME of a table or of something that belongs to one; names of other objects lock no table. */
+/** RENAME of a table or of a part of one. Renaming other objects locks no table. */
 export function locksOfRename(node: Node, known: Known): Taken[] | null {
   if (!node.relation) return []
   if (node.renameType === 'OBJECT_ATTRIBUTE') return node.behavior === 'DROP_CASCADE' ? null : []
@@ -44,7 +44,7 @@ export function locksOfRename(node: Node, known: Known): Taken[] | null {
   }
 }
 
-/** SET SCHEMA; an extension takes along whatever it is made of. */
+/** ALTER ... SET SCHEMA. Of an extension, all its objects move: their tables are unknown. */
 export function locksOfNewSchema(node: Node, known: Known): Taken[] | null {
   if (node.objectType === 'OBJECT_EXTENSION') return null
   if (!node.relation) return []
@@ -53,9 +53,9 @@ export function locksOfNewSchema(node: Node, known: Known): Taken[] | null {
   return lockAll([known.place(name)], 'ACCESS EXCLUSIVE')
 }
 
-/** A constraint of a domain is checked in every table that has a column of it. */
+/** ALTER DOMAIN. A new constraint is checked in every table with a column of the domain. */
 export function locksOfDomain(node: Node, known: Known): Taken[] | null {
-  // C: ADD CONSTRAINT, O: SET NOT NULL, V: VALIDATE CONSTRAINT; the rest is the domain's own
+  // C: ADD CONSTRAINT, O: SET NOT NULL, V: VALIDATE CONSTRAINT; other forms lock no table
   if (!['C', 'O', 'V'].includes(node.subtype) || node.def?.Constraint?.skip_validation) return []
   if (!known.looked) return null
   return lockAll(tablesOfDomain(pathName(strings(node.typeName)), known), 'SHARE')
@@ -65,7 +65,7 @@ export function locksOfDomain(node: Node, known: Known): Taken[] | null {
 export const tablesOfDomain = (domain: string, known: Known): string[] =>
   [...known.domains].filter(d => d.startsWith(`${domain}>`)).map(d => d.slice(domain.length + 1))
 
-/** CREATE INDEX; on a partitioned table each partition gets its own. */
+/** CREATE INDEX. On a partitioned table, every partition gets an index. */
 export function locksOfIndex(node: Node, known: Known): Taken[] {
   const table = relationName(node.relation)
   return lockAll(
@@ -76,8 +76,8 @@ export function locksOfIndex(node: Node, known: Known): Taken[] {
 }
 
 /**
- * The indexes are locked for all, and no query of their table is planned without them. Partitions go one by
- * one, and are looked up under SHARE first.
+ * REINDEX locks the indexes exclusively, and no query of their table can be planned meanwhile. Partitions
+ * are rebuilt one by one; before that they are listed under a SHARE lock.
  */
 export function locksOfReindex(node: Node, known: Known): Taken[] | null {
   if (!node.relation) return null
@@ -93,7 +93,7 @@ export function locksOfReindex(node: Node, known: Known): Taken[] | null {
   })
 }
 
-/** What CASCADE takes along (views, triggers of any table, columns of a type) no file says. */
+/** DROP. With CASCADE the dropped objects (views, triggers, columns) are unknown. */
 export function locksOfDrop(node: Node, known: Known): Taken[] | null {
   if (node.behavior === 'DROP_CASCADE' || node.removeType === 'OBJECT_EXTENSION') return null
   return allOrUnknown(node.objects.map((o: Node) => locksOfDropped(strings([o]), node, known)))
@@ -140,10 +140,7 @@ function locksOfDropped(path: string[], node: Node, known: Known): Taken[] | nul
   }
 }
 
-/**
- * A table goes with its partitions, locks the other side of its foreign keys, and the table that it is a
- * partition of.
- */
+/** The tables that DROP TABLE locks: its partitions, the other side of its foreign keys, and its parent. */
 function droppedWith(table: string, known: Known): string[] {
   const parent = known.partitionOf(table)
   const rest = parent && known.defaultOf(parent)
@@ -155,7 +152,7 @@ function droppedWith(table: string, known: Known): string[] {
   ]
 }
 
-/** Without names it goes through all tables; only FULL makes anybody wait. */
+/** VACUUM. Without table names it processes all tables. Only FULL blocks others. */
 export function locksOfVacuum(node: Node, known: Known): Taken[] | null {
   const full = isFullVacuum(node)
   if (!node.rels?.length) return full ? null : []
@@ -165,14 +162,14 @@ export function locksOfVacuum(node: Node, known: Known): Taken[] | null {
   )
 }
 
-/** True for VACUUM FULL, which writes the table again. */
+/** True for VACUUM FULL, which rewrites the table. */
 export const isFullVacuum = (node: Node): boolean =>
   Boolean(node.is_vacuumcmd) &&
   (node.options ?? []).some(
     (o: Node) => o.DefElem?.defname === 'full' && !/^(false|off|0)$/.test(o.DefElem.arg?.String?.sval ?? ''),
   )
 
-/** COMMENT locks a table only for the table itself and its columns. */
+/** COMMENT ON locks a table only for the table itself and its columns. */
 export function locksOfComment(node: Node, known: Known): Taken[] {
   const path = strings(node.object ? [node.object] : [])
   const whole = [
@@ -186,11 +183,14 @@ export function locksOfComment(node: Node, known: Known): Taken[] {
   const name = node.objtype === 'OBJECT_COLUMN' ? path.slice(0, -1) : whole.includes(node.objtype) ? path : []
   if (name.length === 0) return []
   const table = known.place(pathName(name))
-  // the columns of a composite type are nobody's table
+  // a composite type has columns, but is no table
   return known.exists(table) === false ? [] : lockAll([table], 'SHARE UPDATE EXCLUSIVE')
 }
 
-/** A published parent brings its children, but a partitioned table is published for its partitions. */
+/**
+ * Publications. A published parent adds its children. A partitioned table is published through its
+ * partitions.
+ */
 export function locksOfPublication(node: Node, known: Known): Taken[] {
   return (node.pubobjects ?? []).flatMap((o: Node) => {
     const range = o.PublicationObjSpec?.pubtable?.relation

@@ -8,48 +8,48 @@ import { type Finding, finding, type Report, type Table } from '../model/report.
 import { chooseTrack, trackNamed } from './choose_track.js'
 import { withOtherTool } from './other_tool.js'
 
-/** What the command line or the library has read before a verb runs. */
+/** The input of every command, from the command line or the library. */
 export interface Opening {
-  /** The target; empty where none is named, which only verbs without a database allow. */
+  /** URL of the target database. Empty if none is named, which only commands without a database allow. */
   url: string
   config: Config
   /** Folder with migrations/, rollbacks/ and verify/. */
   root: string
-  /** Folder that the Supabase CLI would be started in: it may hold exported files. */
+  /** The working directory. It may hold files that were exported for the Supabase CLI. */
   beside: string
   /** Folder of the package, with the checks that every track shares. */
   home: string
-  /** The layouts of other tools, where the folder may have one. */
+  /** The other tools' layouts to look for; null for none. */
   layouts: WantedLayouts | null
-  /** Name of the track, else null: then the database chooses. */
+  /** Name of the track. If null, the database decides. */
   track: string | null
-  /** Why this run, in the words of the person, else null. */
+  /** The person's reason for this run, or null. */
   reason: string | null
-  /** Version of rethread, for the ledger. */
+  /** Version of rethread. The ledger records it. */
   version: string
   machine: Machine
   emit: Emit
   signal: AbortSignal
 }
 
-/** What verbs are called with. */
+/** What a command gets to work with. */
 export interface Opened {
   ctx: Context
-  /** The folders as they are, faults included; read once, when they are first wanted. */
+  /** The tracks in the folders, with the faults of their files. Read once, on first use. */
   project(): Project
   /** The chosen track; throws the faults of the files, or TRACK_UNCLEAR. */
   track(): Promise<Track>
-  /** Whose layout the chosen track has, and what is odd about its files; none for a track of ours. */
+  /** Findings about the layout of the chosen track. None if it is in rethread's own layout. */
   layoutFindings(): Finding[]
-  /** A report with when its command began, the number of its run, and the limits that it ran under. */
+  /** The report with the start time of the command, the number of its run, and the limits that applied. */
   stamped(report: Report, startedAt: Date): Report
-  /** That migrations of another tool are beside, where the shipped tracks are used. */
+  /** FOLDER_NOT_READ if another tool's migrations are beside, but a shipped track is used. */
   unreadFolder(): Finding[]
-  /** Closes the session that chose the track, where the verb took none over. */
+  /** Closes the connection that was used to choose the track, if the command has not taken it over. */
   close(): Promise<void>
 }
 
-/** The folders as they are when they are first wanted, read once. */
+/** Reads the folders on the first call and returns the same result afterwards. */
 export function readOnce({ root, home, layouts }: Pick<Opening, 'root' | 'home' | 'layouts'>): () => Project {
   let read: Project | null = null
   return () => {
@@ -59,8 +59,8 @@ export function readOnce({ root, home, layouts }: Pick<Opening, 'root' | 'home' 
 }
 
 /**
- * Makes the context of a verb. Opens no connection and reads no file until asked for a track; `project` is
- * shared where several contexts have the same files.
+ * Creates the context of a command. Opens no connection and reads no file until a track is requested. Pass
+ * the same `project` to contexts that share their files.
  */
 export function openContext(opening: Opening, project: () => Project = readOnce(opening)): Opened {
   const { url, config, root, beside, home, machine, emit, signal } = opening
@@ -99,12 +99,12 @@ export function openContext(opening: Opening, project: () => Project = readOnce(
     stamped: (report, startedAt) => ({
       ...report,
       startedAt: startedAt.toISOString(),
-      // a plan has no run: what is numbered is a rehearsal on a copy
+      // a plan is no run; the number would be that of a rehearsal on a copy
       ...(run === undefined || report.command === 'plan' ? {} : { run }),
       limits: { lockTimeoutMs: config.lockTimeoutMs, batchMs: config.batchTargetMs },
     }),
     unreadFolder: () => {
-      // files that were exported for another tool are read beside the track
+      // a track with exported files reads that folder itself
       const folder = root === home && beside !== home && !picked?.otherTool ? foreignFolder(beside) : null
       return folder === null ? [] : [finding('FOLDER_NOT_READ', folder)]
     },
@@ -112,7 +112,10 @@ export function openContext(opening: Opening, project: () => Project = readOnce(
   }
 }
 
-/** What a report says of a track in another tool's layout: `error` for everything, `warn` without errors. */
+/**
+ * Findings about a track in another tool's layout: only those of level `error`, or only those of level
+ * `warn`.
+ */
 export function layoutFindings(
   { name, layout, migrations }: Track,
   upTo: 'warn' | 'error' = 'warn',
@@ -129,7 +132,7 @@ export function layoutFindings(
   ]
 }
 
-/** The track, after the faults of its files: all of them at once. */
+/** The chosen track. Throws all faults of its files at once. */
 async function pickTrack(ctx: Context, project: Project, name: string | null): Promise<Track> {
   const faults = project.faults.filter(f => f.level === 'error')
   if (faults.length > 0) throw new Failures([...faults, ...(await deeperFaults(project, name))])
@@ -145,7 +148,7 @@ async function trackOf(ctx: Context, project: Project, name: string | null): Pro
   const connection = await connect(ctx, 'reader')
   try {
     const track = await chooseTrack(connection, project)
-    // a verb begins by opening a reader: a deploy with nothing to do connects once
+    // a command first opens a reader: reuse this connection instead of opening a second one
     ctx.spare.reader = connection
     return track
   } catch (error) {
@@ -155,8 +158,8 @@ async function trackOf(ctx: Context, project: Project, name: string | null): Pro
 }
 
 /**
- * What else is wrong in the files, where something is: a syntax error is named in the same run as a name that
- * is wrong. Files that are in order are parsed when something is to run.
+ * Further faults of files that have some already, so that one run reports syntax errors and wrong names
+ * together. Files without faults are parsed later, when they run.
  */
 async function deeperFaults({ tracks }: Project, name: string | null): Promise<Finding[]> {
   const { lint } = await import('../files/lint.js')
@@ -165,7 +168,7 @@ async function deeperFaults({ tracks }: Project, name: string | null): Promise<F
   return found.flat().filter(f => f.level === 'error')
 }
 
-/** Where each value came from, as `doctor` shows it. */
+/** The source of each setting, as `doctor` shows it. */
 export const sourcesTable = (from: {
   database: string
   folder: string

@@ -8,8 +8,8 @@ import { type Finding, finding } from '../model/report.js'
 import type { History } from '../run/ledger_history.js'
 
 /**
- * A track with the other tool that keeps a history of it: the one whose layout its files have, or the
- * Supabase CLI where files were exported below `beside`. `history` is written too.
+ * Adds the other tool that records this track in its history: the one whose layout the files have, or the
+ * Supabase CLI if files were exported below `beside`. `history` is a history that is to be written too.
  */
 export function withOtherTool(track: Track, beside: string, history: HistoryTool | null): Track {
   const otherTool = track.layout ? ofLayout(track.layout, track.migrations) : ofExported(track, beside)
@@ -18,8 +18,8 @@ export function withOtherTool(track: Track, beside: string, history: HistoryTool
 }
 
 /**
- * The tool whose layout the files have. Numbered SQL files are of no tool in particular; where one keeps a
- * history of them it is Sequelize's runner, which takes files of any name.
+ * The tool whose layout the files have. Numbered SQL files belong to no tool. If a history records them it
+ * is that of Sequelize's runner, which accepts any file name.
  */
 function ofLayout(layout: ForeignLayout, migrations: Migration[]): OtherTool {
   const name = historyTools.find(tool => tool === layout.name) ?? 'sequelize'
@@ -33,7 +33,7 @@ function ofExported(track: Track, beside: string): OtherTool | null {
   return { name: 'supabase', filesOf: migration => files.get(migration) ?? [], writes: false }
 }
 
-/** A track whose steps write the history of a tool too; `unkept` says why where they can't. */
+/** The track with a tool's history that its steps also write. `unkept` is the reason if they cannot. */
 export function writingHistory(track: Track, history: HistoryTool): Track {
   const { otherTool } = track
   const reason = !otherTool
@@ -49,8 +49,8 @@ export function writingHistory(track: Track, history: HistoryTool): Track {
 }
 
 /**
- * What the tool whose files these are would apply a second time: migrations that are applied here, or are
- * about to be, and that its history will not have. Of numbered files without such a tool, nothing is said.
+ * Migrations that the other tool would apply a second time: they are applied here, or about to be, and its
+ * history will not contain them. Numbered files without such a tool give no finding.
  */
 export function notKeptFindings(track: Track, history: History, toApply: Migration[]): Finding[] {
   const { otherTool: other } = track

@@ -3,8 +3,8 @@ import { type Node, relationName } from '../files/statements.js'
 import { lockAll, type Taken } from '../model/lock_mode.js'
 
 /**
- * The tables at the other end of a partitioned table's keys, which a new partition joins and an old one
- * leaves.
+ * The tables on the other side of a partitioned table's foreign keys. A partition that is attached or
+ * detached locks them.
  */
 const partners = (parent: string, known: Known) => ({
   referenced: known.foreignKeys
@@ -18,7 +18,7 @@ const partners = (parent: string, known: Known) => ({
 })
 
 /**
- * What a partition that joins takes beside itself and the parent: the default one is searched for its rows.
+ * Locks of a new partition besides itself and the parent. The default partition is searched for its rows.
  */
 export function joinsPartitions(parent: string, known: Known): Taken[] {
   const { referenced, referencing } = partners(parent, known)
@@ -29,13 +29,13 @@ export function joinsPartitions(parent: string, known: Known): Taken[] {
   ]
 }
 
-/** What ATTACH PARTITION takes beside the lock on the parent. */
+/** Locks of ATTACH PARTITION besides the parent's. */
 export function attachLocks(table: string, cmd: Node, known: Known): Taken[] {
   const child = relationName(cmd.def.PartitionCmd.name)
   return [...lockAll(known.family(child), 'ACCESS EXCLUSIVE'), ...joinsPartitions(table, known)]
 }
 
-/** What DETACH PARTITION takes beside the lock on the parent. */
+/** Locks of DETACH PARTITION besides the parent's. */
 export function detachLocks(table: string, cmd: Node, known: Known): Taken[] {
   const child = relationName(cmd.def.PartitionCmd.name)
   const { referenced, referencing } = partners(table, known)

@@ -10,7 +10,7 @@ import { changedObjects } from '../run/schema_snapshot.js'
 import { catalogOf, objects } from '../run/schema_snapshot.sql.js'
 import type { PlanOptions } from './make_plan.js'
 
-/** The plan with all that it was made from. */
+/** The plan with everything that it depends on, for comparison later. */
 export async function pinOf(
   connection: Connection,
   plan: Plan,
@@ -31,10 +31,7 @@ export async function pinOf(
   }
 }
 
-/**
- * How far to go: as asked, else as the pinned plan went, else to the end of what the
- * old application survives.
- */
+/** The options of a run. What is not given is taken from the pinned plan, else it is the default. */
 export const wishOf = (
   asked: { [Name in keyof PlanOptions]?: PlanOptions[Name] | undefined },
   pin: Pin | null = null,
@@ -44,13 +41,13 @@ export const wishOf = (
   backfills: asked.backfills ?? pin?.wish.backfills ?? true,
 })
 
-/** Which database this is. */
+/** What identifies the database. */
 export const identityOf = async (sql: Db, { facts }: Target): Promise<DatabaseIdentity> => ({
   name: facts.database,
   system: await systemIdentifier(sql),
 })
 
-/** How one database differs from another, in words; nothing where they may be the same. */
+/** The differences between two databases, in words. Empty if they may be the same. */
 export function compareDatabases(then: DatabaseIdentity, now: DatabaseIdentity): string[] {
   return [
     ...(then.name === now.name ? [] : [`the database was ${then.name}, and is ${now.name}`]),
@@ -60,7 +57,7 @@ export function compareDatabases(then: DatabaseIdentity, now: DatabaseIdentity):
   ]
 }
 
-/** What has changed since a plan was pinned; nothing where it still holds. */
+/** PLAN_CHANGED with what has changed since a plan was pinned. Empty if it is still valid. */
 export function judgePin(pin: Pin, now: Pin): Finding[] {
   const changes: string[] = []
   if (pin.track !== now.track) changes.push(`the track was ${pin.track}, and is ${now.track}`)
@@ -75,7 +72,7 @@ export function judgePin(pin: Pin, now: Pin): Finding[] {
   return changes.length === 0 ? [] : [finding('PLAN_CHANGED', pin.track, { changes: changes.slice(0, 30) })]
 }
 
-/** Pure: which migrations of a list came, went or changed, in words. */
+/** Pure: which migrations of a list were added, removed or changed, in words. */
 export function compareSteps(what: string, then: Pin['steps'], now: Pin['steps']): string[] {
   const old = new Map(then.map(s => [s.migration, s.checksum]))
   const fresh = new Map(now.map(s => [s.migration, s.checksum]))

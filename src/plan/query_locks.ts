@@ -2,11 +2,14 @@ import { askedName, type Known } from '../database/known.js'
 import { type Node, relationName, visitNodes } from '../files/statements.js'
 import { lockAll, lockModes, type Taken } from '../model/lock_mode.js'
 
-/** What is locked where a query names a table: ONLY leaves the children out. */
+/** The tables that are locked where a query names one. ONLY leaves out the children. */
 export const spread = (range: Node, known: Known): string[] =>
   range.inh ? known.family(relationName(range)) : [relationName(range)]
 
-/** A query locks what it locks rows of; a function of somebody's own may do anything. */
+/**
+ * SELECT: the tables with FOR UPDATE and the like, and the writes in its WITH. Null if it calls a function
+ * that may do anything.
+ */
 export function locksOfSelect(node: Node, known: Known): Taken[] | null {
   const found: Taken[] = []
   let acts = false
@@ -20,8 +23,8 @@ export function locksOfSelect(node: Node, known: Known): Taken[] | null {
 }
 
 /**
- * A volatile function that is not the server's own; where nobody has looked, any that is named with another
- * schema.
+ * Whether a function may lock tables: it is volatile and not built in. Before the catalog was read, any
+ * function with another schema.
  */
 function mayAct(call: Node, known: Known): boolean {
   const asked = askedName(call.funcname)
@@ -50,7 +53,7 @@ export function locksOfWrite(node: Node, known: Known): Taken[] {
   return found
 }
 
-/** CASCADE goes on along the foreign keys, from table to table. */
+/** TRUNCATE. CASCADE follows the foreign keys from table to table. */
 export function locksOfTruncate(node: Node, known: Known): Taken[] {
   const tables = new Set<string>(node.relations.flatMap((r: Node) => spread(r.RangeVar, known)))
   if (node.behavior === 'DROP_CASCADE')
@@ -60,7 +63,7 @@ export function locksOfTruncate(node: Node, known: Known): Taken[] {
   return lockAll([...tables], 'ACCESS EXCLUSIVE', 'TRUNCATE')
 }
 
-/** The tables behind a view are locked as well; nobody has listed them. */
+/** LOCK TABLE. Null for a view: the tables behind it are locked too and are not known. */
 export function locksOfLock(node: Node, known: Known): Taken[] | null {
   const ranges: Node[] = node.relations.map((r: Node) => r.RangeVar)
   if (ranges.some(r => known.kinds.get(relationName(r)) === 'v')) return null

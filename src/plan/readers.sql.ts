@@ -1,9 +1,9 @@
 import type { Db } from '../database/types.js'
 
-/** A kind of statement that row security asks policies about. */
+/** The kinds of statement that policies apply to. */
 export type RowCommand = 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE'
 
-/** A policy, as far as it says for whom and for which statements it is. */
+/** A policy, reduced to its roles and commands. */
 export interface PolicyScope {
   name: string
   /** `ALL` or one command. */
@@ -13,20 +13,23 @@ export interface PolicyScope {
   roles: string[]
 }
 
-/** A role that has a right on the rows of a table. */
+/** A role with rights on the rows of a table. */
 export interface TableReader {
   role: string
   commands: RowCommand[]
-  /** Why row security does not apply to it, else null. FORCE ROW LEVEL SECURITY still binds an owner. */
+  /**
+   * Why row security does not apply to the role; null if it does. With FORCE ROW LEVEL SECURITY it applies
+   * to the owner.
+   */
   exempt: 'BYPASSRLS' | 'owner' | null
-  /** The roles whose rights it has, itself among them. */
+  /** The role and all roles whose rights it has. */
   has: string[]
 }
 
 /** Row security of a table, and the roles that read or write its rows. */
 export interface TableReaders {
   table: string
-  /** About how many rows there are; null where nobody has counted. */
+  /** Estimated number of rows; null if the table was never analyzed. */
   rows: number | null
   rowSecurity: boolean
   forced: boolean
@@ -35,8 +38,8 @@ export interface TableReaders {
 }
 
 /**
- * Who reads and writes these tables now: roles that may log in or that a grant on the table names, without
- * superusers and those of PostgreSQL itself. Tables that are not there are left out.
+ * The roles that read and write these tables now: roles that may log in or have a grant on the table,
+ * without superusers and PostgreSQL's own roles. Tables that do not exist are left out.
  */
 export async function readersOf(sql: Db, tables: string[]): Promise<TableReaders[]> {
   const rows = await sql<

@@ -20,26 +20,26 @@ import {
 } from './readers.sql.js'
 import { isRoleOfPeople, nameOfRole } from './widens_access.js'
 
-/** Row security of a table as far as it decides who is asked at all. */
+/** The part of a table's row security that decides which roles policies apply to. */
 type RowSecurity = Pick<TableReaders, 'rowSecurity' | 'forced' | 'policies'>
 
-/** A hazard of what somebody sees; `role` is null where it speaks of persons. */
+/** A hazard about what a role sees. `role` is null if it is about users. */
 export interface SightHazard extends Hazard {
   role: string | null
 }
 
-/** What migrations do to the rows that roles read and write. */
+/** The effect of migrations on the roles that read and write rows. */
 export interface ReadersAfter {
-  /** By migration: each role that loses all rows, or all rights to write. */
+  /** For each migration: the roles that lose all rows, or all rights to write. */
   hazards: ReadonlyMap<string, SightHazard[]>
-  /** Each role that has rights on a table whose row security changes; empty where none does. */
+  /** The roles with rights on tables whose row security changes. Empty if it changes nowhere. */
   tables: Table[]
 }
 
 /**
- * Which roles would read or write no row any more once these migrations have run: row security is switched on
- * or policies go, and no policy is for them. Roles of people are left out: what each of them sees is a
- * question of its own. Tables that the migrations make are nobody's yet.
+ * Finds the roles that can read or write no row after these migrations: row security is switched on or
+ * policies are dropped, and no policy is for them. Roles of users are left out, because what each user sees
+ * is checked separately. Tables that the migrations create have no readers yet.
  */
 export async function readersAfter(sql: Db, migrations: Migration[]): Promise<ReadersAfter> {
   const files: { name: string; statements: Statement[] }[] = []
@@ -74,7 +74,7 @@ function tableOf({ kind, node }: Statement): string | null {
   return switches ? relationName(node.relation) : null
 }
 
-/** Pure: row security of a table once a statement on it has run. */
+/** Pure: a table's row security after a statement on it. */
 function rowSecurityAfter(state: RowSecurity, { kind, node }: Statement): RowSecurity {
   const { policies } = state
   switch (kind) {
@@ -110,11 +110,11 @@ const scopeOfPolicy = (node: Node): PolicyScope => ({
 const rolesOf = (node: Node): string[] =>
   node.roles.map(nameOfRole).map((r: string) => (r === 'PUBLIC' ? 'public' : r))
 
-/** Whether row security asks policies when this role comes. */
+/** Whether policies apply to this role. */
 const isBound = (reader: TableReader, state: RowSecurity): boolean =>
   state.rowSecurity && (reader.exempt === null || (reader.exempt === 'owner' && state.forced))
 
-/** Whether some rows may be left to a role for a command. */
+/** Whether the policies may leave a role some rows for a command. */
 const reaches = (reader: TableReader, state: RowSecurity, command: RowCommand): boolean =>
   !isBound(reader, state) ||
   state.policies.some(

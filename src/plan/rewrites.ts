@@ -12,7 +12,7 @@ import { commandLabel, pointsAt } from './alter_table_locks.js'
 import { isStoredAlike, keepsValue, sameFamily, targetOf } from './column_types.js'
 import { isFullVacuum, tablesOfDomain } from './object_locks.js'
 
-/** What a statement does to the rows of a table beside locking it; `detail` says by what. */
+/** Work on all rows of a table, in addition to the locks. `detail` names its cause. */
 export interface RowWork {
   code: 'REWRITES_TABLE' | 'SCANS_TABLE'
   subject: string
@@ -25,8 +25,8 @@ const scans = (tables: string[], detail: string): RowWork[] =>
   tables.map(subject => ({ code: 'SCANS_TABLE', subject, detail }))
 
 /**
- * Pure: the tables that a statement writes again or reads whole while it holds its locks. Where the answer
- * depends on types, functions or constraints that are not known, it is the worse one.
+ * Pure: the tables that a statement rewrites or reads completely while it holds its locks. If types,
+ * functions or constraints are unknown, the worse case is assumed.
  */
 export function rowWorkOf({ kind, node }: Statement, known: Known): RowWork[] {
   switch (kind) {
@@ -88,7 +88,7 @@ export function rowWorkOf({ kind, node }: Statement, known: Known): RowWork[] {
   }
 }
 
-/** Those of the tables that have rows themselves. */
+/** The tables of the list that store rows. */
 const stored = (tables: string[], known: Known): string[] => tables.filter(t => known.hasRows(t))
 
 function workOfIndex(node: Node, known: Known): RowWork[] {
@@ -124,7 +124,7 @@ function workOfAlterTable(node: Node, known: Known): RowWork[] {
       )
     }
   }
-  // what is written again is read on the way
+  // a rewrite reads the table too: report the rewrite only
   return found.filter(
     f =>
       f.code === 'REWRITES_TABLE' || !found.some(r => r.code === 'REWRITES_TABLE' && r.subject === f.subject),
@@ -132,8 +132,8 @@ function workOfAlterTable(node: Node, known: Known): RowWork[] {
 }
 
 /**
- * Whose rows a command is about: a change of columns goes on to all that inherits, where a table is stored
- * does not.
+ * The tables whose rows a command concerns. A change of columns concerns all children; a change of storage
+ * only the table.
  */
 function reachOf(name: string, node: Node, cmd: Node, known: Known): string[] {
   const constraint = cmd.subtype === 'AT_AddConstraint' ? (cmd.def.Constraint as Node) : null
@@ -184,7 +184,7 @@ function addsConstraint(table: string, c: Node, known: Known): RowWork[] {
   if (c.skip_validation || c.is_enforced === false) return []
   const what = c.conname ? `ADD CONSTRAINT ${c.conname}` : 'ADD CONSTRAINT'
   if (c.indexname) {
-    // a primary key must not be NULL, and an index alone does not say so
+    // a primary key needs NOT NULL, which an index does not prove
     const nullable = Object.values(known.relations.get(table)?.columns ?? {}).some(
       f => f.indexed && !f.notNull,
     )
@@ -196,7 +196,7 @@ function addsConstraint(table: string, c: Node, known: Known): RowWork[] {
   return scans([table], `${what} checks every row under its lock; use NOT VALID`)
 }
 
-/** Whether a column is known to hold no NULL: SET NOT NULL believes a validated CHECK. */
+/** Whether a column is known to have no NULL. SET NOT NULL accepts a validated CHECK as proof. */
 function isNeverNull(table: string, column: string, known: Known): boolean {
   const facts = known.relations.get(table)
   if (facts?.columns[column]?.notNull) return true
@@ -204,7 +204,7 @@ function isNeverNull(table: string, column: string, known: Known): boolean {
   return facts?.checks.some(c => c.valid && proof.test(c.expression)) ?? false
 }
 
-/** A new column that no single stored default can replace: every row is written again. */
+/** True if a new column cannot use one stored default: every row is rewritten. */
 function computesRows(column: Node, known: Known): boolean {
   const type = askedName(column.typeName?.names)
   if (/^(pg_catalog\.)?(small|big)?serial[248]?$/.test(type)) return true
@@ -216,15 +216,15 @@ function computesRows(column: Node, known: Known): boolean {
   })
 }
 
-/** The server's own types, of which a column needs nothing computed; all others are looked up. */
+/** Built-in types, for which a new column needs no computation. Other types are looked up. */
 const plainType =
   /^(pg_catalog\.)?(bool|int[248]|float[48]|numeric|text|varchar|bpchar|char|name|bytea|uuid|jsonb?|date|timetz?|timestamp(tz)?|interval|inet|cidr|bit|varbit|money|oid|xml|tsvector|point|"char")$/
 
-/** A domain with a constraint or a default; a type of which nothing is known may be one. */
+/** A domain with a constraint or default. A type that is unknown may be one. */
 const isGuarded = (type: string, known: Known): boolean =>
   known.types.get(type)?.guarded ?? !plainType.test(type)
 
-/** Functions of the server that give one value in a whole transaction; others are looked up. */
+/** Built-in functions with one value for a whole transaction. Other functions are looked up. */
 const steady = new Set(['now', 'transaction_timestamp', 'statement_timestamp'])
 
 const isVolatile = (expression: unknown, known: Known): boolean =>
@@ -234,7 +234,7 @@ const isVolatile = (expression: unknown, known: Known): boolean =>
     return known.functions.get(asked)?.volatile ?? !steady.has(asked.replace(/^pg_catalog\./, ''))
   })
 
-/** A new column that old rows are checked against although they need not be written. */
+/** True if existing rows are checked for a new column, even if they are not rewritten. */
 function checksRows(column: Node): boolean {
   const constraints = (column.constraints ?? []).map((c: Node) => c.Constraint as Node)
   const has = (type: string) => constraints.some((c: Node) => c.contype === type && c.is_enforced !== false)

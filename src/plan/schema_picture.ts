@@ -13,12 +13,12 @@ import type { Report, TablePicture } from '../model/report.js'
 
 type SchemaPicture = NonNullable<Report['schema']>
 
-/** Schemas whose tables no user of the application reaches: a drawing of them would hide the others. */
+/** Schemas with no tables for users of the application. They are left out of the picture. */
 const internal = /^(chat_private|rethread|rethread_archive)\./
 
 /**
- * The tables that a plan touches, as the catalog has them and as the statements leave them. What a statement
- * puts together when it runs is not in it: a rehearsal shows that.
+ * The tables of a plan: as they are in the catalog, and as its statements leave them. Statements that are
+ * composed at run time are missing; a rehearsal shows their effect.
  */
 export async function schemaPicture(sql: Db, plan: Plan): Promise<SchemaPicture | null> {
   const statements: Statement[] = []
@@ -35,7 +35,7 @@ export async function schemaPicture(sql: Db, plan: Plan): Promise<SchemaPicture 
   return before.length + after.length === 0 ? null : { after: after, before, from: 'statements' }
 }
 
-/** The same tables, and those that the plan makes, as a rehearsal has left them. */
+/** The same tables and those that the plan creates, as they are after a rehearsal. */
 export async function rehearsedPicture(sql: Db, { before, after }: SchemaPicture): Promise<SchemaPicture> {
   const names = [...new Set([...before, ...after].map(t => t.table))]
   return { before, after: await tablePictures(sql, names), from: 'rehearsal' }
@@ -140,7 +140,7 @@ const withReference = (table: TablePicture, columns: string[], { pktable }: Node
   references: [...table.references, { columns, to: relationName(pktable) }],
 })
 
-/** Names of types as the parser has them, and as SQL has them. */
+/** Type names of the parser with their SQL names. */
 const typeNames: Record<string, string> = {
   int2: 'smallint',
   int4: 'integer',

@@ -19,15 +19,15 @@ import {
 } from './object_locks.js'
 import { locksOfLock, locksOfSelect, locksOfTruncate, locksOfWrite } from './query_locks.js'
 
-/** The locks of one kind of statement; null where it is known only when it runs. */
+/** Returns the locks of one kind of statement; null if they are only known when it runs. */
 type Reader = (node: Node, known: Known) => Taken[] | null
 
 /**
- * Pure: the locks that a statement takes on tables that exist before it, from ROW SHARE up; of several on
- * one table the strongest. Null when it is known only when it runs (DO, CALL, CASCADE) and for statements
- * that are not in the table below. A lock on an index or on a sequence of a column counts as one on its
- * table. What rows do that go through views, triggers, rules and foreign keys is left out: it is ROW
- * EXCLUSIVE at most, for which nobody waits.
+ * Pure: the locks of a statement on tables that exist before it, from ROW SHARE upwards; of several on one
+ * table, the strongest. Null if they are only known when it runs (DO, CALL, CASCADE), or if the statement
+ * is not in the table below. A lock on an index or on a column's sequence counts as one on its table. Locks
+ * on rows through views, triggers, rules and foreign keys are left out: they are ROW EXCLUSIVE at most,
+ * which makes nobody wait.
  */
 export function locksOf(statement: Statement, known: Known): StatementLock[] | null {
   const taken = readLocks(statement, known)
@@ -50,9 +50,9 @@ export function locksOf(statement: Statement, known: Known): StatementLock[] | n
 const lockDeclaration = /^--[ \t]*locks:[ \t]*(?:none|((?:"[^"]+"|[^\s"])+)[ \t]+([A-Z ]+?))[ \t]*$/gim
 
 /**
- * The locks that a person has written above a statement: `-- locks: public.chats ACCESS EXCLUSIVE`, one a
- * table, or `-- locks: none`; null where nothing is written. Modes are as written, in capitals; the parts
- * of a table's name are null where they are none.
+ * The locks that comments above a statement declare: `-- locks: public.chats ACCESS EXCLUSIVE`, one for
+ * each table, or `-- locks: none`. Null without such a comment. `mode` is in capitals. `parts` is null if
+ * the name is no valid table name.
  */
 export function declaredLocks({ above }: Statement): { parts: string[] | null; mode: string }[] | null {
   const lines = [...above.matchAll(lockDeclaration)]
@@ -63,8 +63,8 @@ export function declaredLocks({ above }: Statement): { parts: string[] | null; m
 }
 
 /**
- * What a statement locks: what it says itself, else what is written above it. Null where neither says it:
- * then nobody knows before it runs.
+ * The locks of a statement, read from it or declared above it. Null if neither is possible: they are
+ * unknown until it runs.
  */
 export function foretoldLocks(statement: Statement, known: Known): StatementLock[] | null {
   const said = locksOf(statement, known)
@@ -84,8 +84,8 @@ const none: Reader = () => []
 const untold: Reader = () => null
 
 /**
- * What each kind of statement takes. test/locks.test.ts holds every entry against real servers; a statement
- * that is not here is one of which nothing is known.
+ * The locks of each kind of statement. test/locks.test.ts checks every entry on real servers. The locks of
+ * a kind that is not listed are unknown.
  */
 export const statementRules: Record<string, Reader> = {
   SelectStmt: locksOfSelect,
@@ -169,7 +169,7 @@ const readNode = (wrapped: Node, known: Known): Taken[] | null => {
   return statementRules[kind]?.(wrapped[kind], known) ?? null
 }
 
-/** What a statement is called in a sentence: its beginning, as it is written. */
+/** The beginning of a statement, as its name in a sentence. */
 const labelOf = ({ text }: Statement): string => {
   const line = text.replace(/\s+/g, ' ')
   return line.length > 60 ? `${line.slice(0, 60).trimEnd()} ...` : line

@@ -1,16 +1,16 @@
 import { type Node, pathName, relationName, type Statement, strings } from '../files/statements.js'
 import { type Trigger, type TriggerEvent, triggerBits } from './firing_triggers.sql.js'
 
-/** What a statement that fires triggers does. */
+/** A statement that fires triggers. */
 interface Firing {
-  /** The table that it writes and all that inherits from it. */
+  /** The written table and its descendants. */
   tables: string[]
   events: TriggerEvent[]
-  /** The columns that an update sets. */
+  /** The columns that an UPDATE sets. */
   columns: string[]
 }
 
-/** Pure: the triggers that are fired once these statements have run, from those that are fired now. */
+/** Pure: which triggers will fire after these statements, given the triggers that fire now. */
 export function triggersAfter(statements: Statement[], now: Trigger[], firing: Firing): Trigger[] {
   const found = new Map(now.map(t => [placeOf(t.table, t.name), t]))
   for (const { kind, node, text } of statements) {
@@ -41,7 +41,7 @@ const triggerOf = (node: Node, definition: string): Trigger => ({
   definition,
 })
 
-/** Whether a trigger is for one of the events, and of an update for one of the columns. */
+/** Whether a trigger is for one of the events and, for UPDATE OF, one of the columns. */
 function fires({ events, columns }: Node, firing: Firing): boolean {
   const only = strings(columns)
   return firing.events.some(
@@ -51,7 +51,7 @@ function fires({ events, columns }: Node, firing: Firing): boolean {
   )
 }
 
-/** What ALTER TABLE does to triggers: disabled ones stay known, as an ENABLE may follow. */
+/** ALTER TABLE ENABLE and DISABLE TRIGGER. A disabled trigger is kept, because it may be enabled later. */
 function enables(found: Map<string, Trigger>, table: string, cmd: Node): void {
   const enabled = enabledBy[cmd.subtype as keyof typeof enabledBy]
   if (!enabled) return

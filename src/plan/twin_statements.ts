@@ -11,16 +11,16 @@ import {
 import type { StatementLock } from '../model/plan.js'
 import { namesIn } from '../model/table_name.js'
 
-/** Where the twins of a schema's tables are. */
+/** The schema that holds the twins of a schema's tables. */
 export const twinSchema = (schema: string): string => {
   const name = `rethread_twin_${schema}`
-  // a longer name would be cut, and two could be cut to the same
+  // PostgreSQL would cut a longer name, and two names could become the same
   return Buffer.byteLength(name) <= 63
     ? name
     : `rethread_twin_${createHash('sha256').update(schema).digest('hex').slice(0, 32)}`
 }
 
-/** Statements that mean something on a twin. */
+/** Kinds of statement that are run on a twin. */
 const played = new Set([
   'CreateStmt',
   'CreateTableAsStmt',
@@ -44,10 +44,10 @@ const played = new Set([
   'DeleteStmt',
 ])
 
-/** Statements that write rows, of which a twin has none. */
+/** Statements that write rows. A twin has no rows. */
 const writesRows = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt'])
 
-/** Statements that nothing after them needs on a twin. */
+/** Statements that no later statement on a twin depends on. */
 const needless = new Set([
   'SelectStmt',
   'CommentStmt',
@@ -60,12 +60,12 @@ const needless = new Set([
   'VariableSetStmt',
 ])
 
-/** Whether nothing after a statement needs it on a twin. */
+/** Whether no later statement on a twin depends on this one. */
 export const isNeedless = ({ kind }: Statement): boolean => needless.has(kind) || writesRows.has(kind)
 
 /**
- * Whether a statement must not run on twins: nobody knows what it locks, or it puts a text together, in which
- * names are not moved. What fills only values into a text names what can be read.
+ * Whether a statement must not run on twins: its locks are unknown, or it composes SQL at run time, in
+ * which names cannot be replaced. A text that is filled with values only is allowed.
  */
 export const isDynamic = ({ kind, text }: Statement, locks: StatementLock[] | null): boolean =>
   locks === null || (kind === 'DoStmt' && (locks.length > 0 || putsNamesTogether(text)))
@@ -76,7 +76,7 @@ function putsNamesTogether(text: string): boolean {
   return all > read.filter(([, , template]) => !/%(?:\d+\$)?-?\d*[Is]/.test(template!)).length
 }
 
-/** The names that a statement makes in a schema. */
+/** The schema-qualified names that a statement creates. */
 export function madeBy({ kind, node }: Statement): QualifiedName[] {
   const named = (path: string[]) => ({ schema: path.at(-2) ?? 'public', name: path.at(-1) ?? '' })
   switch (kind) {
@@ -100,9 +100,10 @@ export function madeBy({ kind, node }: Statement): QualifiedName[] {
 }
 
 /**
- * A statement as it is sent to the twins; null where it means nothing there or might reach a table itself:
- * every relation that it names must have moved. `madeFunctions` are the schemas that the files make functions
- * in, some of them by a text that they put together: what writes rows cannot call those, and has no rows.
+ * The statement as it is sent to the twins. Null if it has no effect there, or might reach an original:
+ * every relation that it names must have moved. `madeFunctions` are schemas in which the files create
+ * functions, some by composed SQL. A statement that writes rows cannot call these, and the twins have no
+ * rows.
  */
 export async function onTwin(
   s: Statement,
@@ -112,15 +113,15 @@ export async function onTwin(
   if (!played.has(s.kind)) return null
   const text = await movedNames(s.text, schemaFor)
   if (s.kind === 'CreateFunctionStmt') return text
-  // it names nothing that has moved
+  // nothing that it drops is on the twins
   if (s.kind === 'DropStmt' && text === s.text) return null
   const [twin] = await parseStatements(text)
   if (!twin || relationsIn(twin).some(r => !r.startsWith('rethread_twin_'))) return null
   if (writesRows.has(s.kind) && callsInto(s, madeFunctions)) return null
-  // an empty twin has nothing to prove, and a partitioned one refuses NOT VALID before PostgreSQL 18
+  // an empty twin has no rows to validate; before PostgreSQL 18 a partitioned table refuses NOT VALID
   if (s.kind === 'AlterTableStmt' && s.node.cmds.length === 1 && isUnprovenKey(s.node.cmds[0]))
     return text.replace(/\bnot\s+valid\s*;?\s*$/i, '')
-  // nobody writes to a twin, and a transaction may not build an index beside writers
+  // CONCURRENTLY is not allowed in a transaction, and nobody else writes to a twin
   return s.node.concurrent ? text.replace(/\bconcurrently\b/i, '') : text
 }
 
@@ -134,7 +135,10 @@ function callsInto({ node }: Statement, schemas: ReadonlySet<string>): boolean {
   return found
 }
 
-/** Schemas of the relations that a statement names, those of WITH left out; `public` where it names none. */
+/**
+ * Schemas of the relations that a statement names, without names of WITH. `public` for a name without a
+ * schema.
+ */
 function relationsIn({ kind, node }: Statement): string[] {
   const found: string[] = []
   const own = new Set<string>()
@@ -149,6 +153,6 @@ function relationsIn({ kind, node }: Statement): string[] {
       const inTable = ['OBJECT_POLICY', 'OBJECT_TRIGGER', 'OBJECT_RULE'].includes(node.removeType)
       found.push(path.at(inTable ? -3 : -2) ?? 'public')
     }
-  // of a policy on a pseudo relation nothing is touched
+  // a policy on a view of the catalog changes no table
   return found.filter(schema => schema !== 'pg_catalog')
 }

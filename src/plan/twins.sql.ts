@@ -3,17 +3,17 @@ import type { Db } from '../database/types.js'
 import type { QualifiedName } from '../files/moved_names.js'
 import { partText, tableText } from '../model/table_name.js'
 
-/** A table or view of the application, as far as a twin needs it. */
+/** The properties of a table or view that its twin needs. */
 export interface Original extends QualifiedName {
   kind: string
-  /** How it is divided: `RANGE (created_at)`; null where it is not. */
+  /** Its partition key: `RANGE (created_at)`. Null if it is not partitioned. */
   partitioned: string | null
   unlogged: boolean
-  /** Columns that take values, as SQL. */
+  /** Definitions of the columns that are not generated, as SQL. */
   columns: string[]
 }
 
-/** Those of the names that are tables or views that exist; what the tool keeps is left out. */
+/** Of these names: those of existing tables and views, without those of the tool. */
 export async function originalsOf(sql: Db, names: QualifiedName[]): Promise<Original[]> {
   if (names.length === 0) return []
   return sql<Original[]>`
@@ -36,15 +36,15 @@ export async function createSchema(sql: Db, schema: string): Promise<void> {
 }
 
 /**
- * An empty table like the original: columns, defaults, checks, indexes, identity; of a view, a view of it. It
- * takes ACCESS SHARE on the original. A divided one is divided in the same way, with a partition for whatever
- * comes.
+ * Creates an empty table like the original: columns, defaults, checks, indexes, identity. For a view,
+ * creates a view of the original. It takes ACCESS SHARE on the original. A partitioned table is partitioned
+ * in the same way and gets a default partition.
  */
 export async function createTwin(sql: Db, original: Original, schema: string): Promise<void> {
   const { name, kind, partitioned, unlogged } = original
   const twin = tableText({ schema, name })
   if (kind === 'v' || kind === 'm') {
-    // of the same kind, or a statement for views would be refused there; LIMIT keeps writes off the original
+    // the twin is a view too, or statements for views would be refused; LIMIT keeps writes off the original
     const view = kind === 'v' ? 'view' : 'materialized view'
     const rows = kind === 'v' ? 'limit 0' : 'with no data'
     await sql.unsafe(
@@ -58,7 +58,7 @@ export async function createTwin(sql: Db, original: Original, schema: string): P
     original: tableText({ schema: original.schema, name }),
     rest: partitioned === null ? '' : `partition by ${partitioned}`,
   })
-  // whether its rows have an identity was asked of the original
+  // whether the original has a replica identity is checked elsewhere
   await sql.unsafe(`alter table ${twin} replica identity full`)
   if (partitioned === null) return
   const rest = /^hash/i.test(partitioned) ? 'for values with (modulus 1, remainder 0)' : 'default'
@@ -67,7 +67,7 @@ export async function createTwin(sql: Db, original: Original, schema: string): P
   await sql.unsafe(`alter table ${part} replica identity full`)
 }
 
-/** The event triggers that fire, each with the name of its function without its schema. */
+/** The enabled event triggers, with the unqualified names of their functions. */
 export async function eventTriggerFunctions(sql: Db): Promise<{ name: string; function: string }[]> {
   return sql<{ name: string; function: string }[]>`
     select quote_ident(e.evtname) as name, quote_ident(p.proname) as function

@@ -13,9 +13,9 @@ import { type FileOfStatements, leaveOutLine, type TwinScript, twinScript } from
 import { madeBy, twinSchema } from './twin_statements.js'
 import { createSchema, createTwin, eventTriggerFunctions, type Original, originalsOf } from './twins.sql.js'
 
-/** Longest statement on the twins, in milliseconds: they are empty. */
+/** Time limit of a statement on the twins, in milliseconds. Twins are empty. */
 const twinStatementMs = 5000
-/** Nobody waits for the twins; a wait for something else ends the rehearsal. */
+/** Lock timeout in milliseconds. Nobody else locks twins; a wait for another object ends the rehearsal. */
 const twinLockMs = 50
 
 /**
@@ -24,10 +24,10 @@ const twinLockMs = 50
  */
 export type Question = (scope: Scope, asMade: (text: string) => Promise<string>) => Promise<boolean>
 
-/** What a rehearsal found out. */
+/** The result of a rehearsal. */
 export interface TwinAnswers {
   findings: Finding[]
-  /** What was asked, in order: the answer, or why there is none. */
+  /** The answer to each question in order, or the reason that there is none. */
   answers: (boolean | string)[]
 }
 
@@ -79,9 +79,9 @@ export async function rehearseOnTwins(
 const mostRounds = 16
 
 /**
- * Makes the twins, sends the texts and asks, in one transaction that is rolled back: one transaction id, as
- * no statement has a savepoint of its own. Which one failed, -1 where there were no twins; null where none
- * did.
+ * Creates the twins, sends the texts and asks the questions, in one transaction that is rolled back. Returns
+ * the index of the text that failed, -1 if the twins could not be created; null if nothing failed. No
+ * statement has a savepoint, so only one transaction id is used.
  */
 async function play(
   connection: Connection,
@@ -93,7 +93,7 @@ async function play(
   try {
     await takenBack(transaction(connection.sql), async tx => {
       await setLocal(tx, twinLockMs, twinStatementMs)
-      // notices of a rehearsal speak of tables that nobody knows
+      // notices would name twins, which the user does not know
       await setParameter(tx, 'client_min_messages', 'warning')
       await makeTwins(tx, originals, moved)
       for (const { text } of lines) {
@@ -110,7 +110,7 @@ async function play(
   }
 }
 
-/** The answer of the database, or why it gives none. */
+/** The answer of the database, or the reason that there is none. */
 async function answered(tx: Db, question: Question, asMade: Parameters<Question>[1]) {
   try {
     return await question(savepoint(tx), asMade)
@@ -121,12 +121,13 @@ async function answered(tx: Db, question: Question, asMade: Parameters<Question>
   }
 }
 
-/** The twins would not say what the database will. */
+/** The twins would answer differently from the database. */
 class Unanswerable extends Error {}
 
 /**
- * Gives a text the names of what the files make. Throws `Unanswerable` where it calls a function that reads a
- * table of the application, which on the twins is empty, or one that a statement which was left out names.
+ * Returns a function that replaces the names of created objects in a text. It throws `Unanswerable` for a
+ * call of a function that reads a table of the application, which is empty as a twin, or of a function that
+ * was changed by a statement which was left out.
  */
 function namesOfMade(
   files: FileOfStatements[],

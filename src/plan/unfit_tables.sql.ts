@@ -1,16 +1,16 @@
 import type { Db } from '../database/types.js'
 
-/** A table that is none of its own, or a partition of one that was asked for. */
+/** A table that depends on something else: a foreign server, a type, a parent or a subscription. */
 interface PeculiarTable {
   table: string
-  /** The table as it was asked for. */
+  /** The table that was requested. */
   asked: string
   is: 'foreign' | 'typed' | 'partition' | 'subscribed'
   /** The server, type, partitioned table or subscription that it depends on. */
   of: string
 }
 
-/** Of these tables and their partitions, those that depend on something else. */
+/** Of these tables and their partitions: those that depend on something else. */
 export async function peculiarTables(sql: Db, tables: string[]): Promise<PeculiarTable[]> {
   if (tables.length === 0) return []
   return sql<PeculiarTable[]>`
@@ -51,7 +51,7 @@ export async function peculiarTables(sql: Db, tables: string[]): Promise<Peculia
     order by 1, 3, 4`
 }
 
-/** Of these columns, those that the server computes; `named` is the name as SQL. */
+/** Of these columns: those that are generated. `named` is the quoted name. */
 export async function generatedColumns(
   sql: Db,
   columns: { table: string; column: string }[],

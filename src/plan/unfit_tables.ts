@@ -4,19 +4,21 @@ import { type Finding, finding } from '../model/report.js'
 import type { FileOfStatements } from './twin_script.js'
 import { generatedColumns, peculiarTables } from './unfit_tables.sql.js'
 
-/** What files do to a table that is there, each with the first file that does. */
+/** What files do to existing tables, each with the first file that does it. */
 interface Touched {
-  /** They add a column to it. */
+  /** Tables that get a column. */
   widened: Map<string, string>
-  /** They change it, put triggers or policies on it or index it; a backfill alone can walk over its rows. */
+  /**
+   * Tables that are altered, indexed, or get triggers or policies. A backfill can process all other tables.
+   */
   changed: Map<string, string>
-  /** They point a foreign key at it. */
+  /** Tables that a new foreign key references. */
   referenced: Map<string, string>
 }
 
 /**
- * Tables that are none of their own: what the files do to them the server refuses, or it does not reach the
- * rows. None of it shows on a copy, which is a plain table.
+ * Tables that depend on something else, where the server refuses what the files do or it does not reach the
+ * rows. A rehearsal does not show it, because a copy is an ordinary table.
  */
 export async function unfitTables(sql: Db, files: FileOfStatements[]): Promise<Finding[]> {
   const { widened, changed, referenced } = touchedBy(files)
@@ -54,14 +56,14 @@ function touchedBy(files: FileOfStatements[]): Touched {
 /** Statements that change a table without writing its rows. */
 const tableStatements = new Set(['AlterTableStmt', 'CreateTrigStmt', 'CreatePolicyStmt', 'IndexStmt'])
 
-/** A column to which a file, or a function that it makes, gives a value. */
+/** A column to which a file, or a function that it creates, assigns a value. */
 export interface WrittenColumn {
   table: string
   column: string
   migration: string
 }
 
-/** Columns that the server computes, and the files write: it refuses every such statement. */
+/** Generated columns that the files write. The server refuses every such statement. */
 export async function computedColumns(sql: Db, written: WrittenColumn[]): Promise<Finding[]> {
   return (await generatedColumns(sql, written)).map(({ table, column, named }) =>
     finding('GENERATED_COLUMN', `${table}.${named}`, {

@@ -1,18 +1,20 @@
 import { familyOf } from '../database/family.sql.js'
 import type { Db } from '../database/types.js'
 
-/** A trigger of the application whose function is run under the `search_path` of whoever fires it. */
+/** A trigger of the application whose function uses the `search_path` of the session that fires it. */
 export interface UnpinnedTrigger {
   table: string
   name: string
   /** The function with the types of its arguments, as SQL. */
   function: string
   definition: string
-  /** Its transition tables. */
+  /** Names of its transition tables. */
   transition: string[]
 }
 
-/** Enabled triggers on these tables whose function is not of rethread's schemas and sets no `search_path`. */
+/**
+ * Enabled triggers on these tables whose function sets no `search_path` and is not in a schema of rethread.
+ */
 export async function unpinnedTriggers(sql: Db, tables: string[]): Promise<UnpinnedTrigger[]> {
   if (tables.length === 0) return []
   return sql<UnpinnedTrigger[]>`
@@ -32,7 +34,7 @@ export async function unpinnedTriggers(sql: Db, tables: string[]): Promise<Unpin
     order by 1, 2`
 }
 
-/** Of these names without a schema, those that the server's own schema has not, in the order they came. */
+/** Of these unqualified names: those that are not in pg_catalog, in the same order. */
 export async function notOfServer(
   sql: Db,
   { relations, functions }: { relations: string[]; functions: string[] },

@@ -6,9 +6,8 @@ import { type Finding, finding } from '../model/report.js'
 import { notOfServer, unpinnedTriggers } from './unpinned_triggers.sql.js'
 
 /**
- * Triggers of the application that would find nothing when a function of these statements fires them: its
- * `search_path` is the server's schema, and theirs names tables or functions without a schema and sets none
- * of its own.
+ * Triggers of the application that would fail when a function of these statements fires them: that function
+ * sets `search_path` to pg_catalog, and theirs sets none and uses unqualified names.
  */
 export async function unpinnedBelow(sql: Db, statements: Statement[]): Promise<Finding[]> {
   const functions = statements.filter(s => s.kind === 'CreateFunctionStmt')

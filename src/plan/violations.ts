@@ -19,7 +19,7 @@ import type { FileOfStatements } from './twin_script.js'
 import { twinSchema } from './twin_statements.js'
 import type { Question, TwinAnswers } from './twins.js'
 
-/** Whether a file will update a row that violates a constraint which nobody validated. */
+/** The question whether a file will update a row that violates a NOT VALID constraint. */
 interface ViolationQuestion {
   (...asked: Parameters<Question>): ReturnType<Question>
   check: Unproven
@@ -27,9 +27,9 @@ interface ViolationQuestion {
 }
 
 /**
- * Constraints that nobody validated, that some rows violate, and that a pending file may meet: an update of
- * such a row fails. Which of the rows a backfill updates shows only when the files have run on twins: these
- * are the questions. The findings say what could not be looked at.
+ * NOT VALID constraints that some rows violate and that a pending file may check: an update of such a row
+ * fails. Which rows a backfill updates is only known after the files have run on twins, so this returns
+ * questions. The findings name what could not be checked.
  */
 export async function questionsOf(
   sql: Db,
@@ -66,8 +66,8 @@ export async function questionsOf(
 }
 
 /**
- * Tables whose rows a file changes by a body that it runs: that of a DO block, or of a function of the files
- * that it calls. With the file and the first line of the statement.
+ * Tables whose rows a file changes in the body of a DO block, or of a function of the files that it calls.
+ * Each with the file and the first line of the statement.
  */
 async function hiddenChanges(
   files: FileOfStatements[],
@@ -100,7 +100,7 @@ function functionsCalled({ node }: Statement, functions: ReadonlyMap<string, Sta
   return [...called]
 }
 
-/** What the answers come to: a refusal, or what nobody could find out. */
+/** The findings for the answers: ROWS_VIOLATE, or what could not be found out. */
 export const judgeAnswers = (questions: ViolationQuestion[], answers: TwinAnswers['answers']): Finding[] =>
   questions.flatMap((asked, i) => {
     const answer = answers[i]!
@@ -119,12 +119,13 @@ const notLookedAt = ({ check, path }: Pick<ViolationQuestion, 'check' | 'path'>,
   })
 
 /**
- * Whether an update gives one of these columns a new value: only the update itself can say what then holds.
+ * Whether an update sets one of these columns. Then only the update itself shows whether the constraint
+ * holds.
  */
 const sets = ({ node }: Statement, columns: string[]): boolean =>
   (node.targetList ?? []).some((t: Node) => columns.includes(t.ResTarget?.name ?? ''))
 
-/** The question for one update: of a backfill only rows that are to do, and that no reason sets aside. */
+/** The question for one update. Of a backfill, only pending rows count that are not quarantined. */
 async function question(
   check: Unproven,
   files: FileOfStatements[],
@@ -167,10 +168,7 @@ async function question(
 const aliasIn = ({ node }: Statement): string =>
   partText(node.relation.alias?.aliasname ?? node.relation.relname)
 
-/**
- * Which rows a plain DELETE takes; null where it takes those of another table, or the condition is not its
- * own.
- */
+/** The rows that a plain DELETE deletes. Null if it is on another table or has USING or WITH. */
 function whereOfDelete(s: Statement, table: string): { alias: string; predicate: string } | null {
   const { node, text } = s
   if (relationName(node.relation) !== table || node.usingClause || node.withClause) return null

@@ -2,29 +2,25 @@ import type { Known } from '../database/known.js'
 import { type Node, pathName, relationName, type Statement, strings } from '../files/statements.js'
 import { namesIn } from '../model/table_name.js'
 
-/** Whom a statement gives more than before, on what. */
+/** An increase of access: on which object, and for whom. */
 export interface Widening {
   subject: string
   detail: string
 }
 
-/**
- * Roles of people who have not signed in, and of everybody who has; names as Supabase and PostgREST have
- * them.
- */
+/** The roles of anonymous and of signed-in users, with their names in Supabase and PostgREST. */
 const anonymous = new Set(['anon'])
 const signedIn = new Set(['authenticated'])
 
-/** Whether a role is one of people, who differ by a claim, and not of a program. */
+/** Whether a role is shared by users, who differ by a claim. Other roles belong to programs. */
 export const isRoleOfPeople = (role: string): boolean => anonymous.has(role) || signedIn.has(role)
 
 const to = (subject: string, detail: string): Widening[] => [{ subject, detail }]
 
 /**
- * Pure: what a statement lets somebody read, write or run who could not before. `file` is all statements of
- * its file: what one opens, another may close (REVOKE, row security). What only a policy's expression
- * decides is left to `verify`, except where an expression lets everything through or takes the place of
- * another.
+ * Pure: what a statement lets a role read, write or run that it could not before. `file` are all statements
+ * of its file: a later one may take access back (REVOKE, row security). `verify` checks the effect of
+ * policies' expressions, except for a policy that lets everything through or replaces an expression.
  */
 export function widenings({ kind, node }: Statement, file: Statement[], known: Known): Widening[] {
   switch (kind) {
@@ -76,7 +72,7 @@ export function widenings({ kind, node }: Statement, file: Statement[], known: K
 export const nameOfRole = (r: Node): string =>
   r.RoleSpec?.roletype === 'ROLESPEC_PUBLIC' ? 'PUBLIC' : (r.RoleSpec?.rolename ?? 'the current role')
 
-/** Row security is on, as far as anybody knows: without it a policy opens nothing. */
+/** True unless row security is known to be off. Without row security a policy has no effect. */
 const isGuardedByPolicies = (table: string, known: Known): boolean =>
   known.relations.get(table)?.rowSecurity !== false
 
@@ -109,14 +105,14 @@ function wideningsOfAlterTable(node: Node, cmd: Node, known: Known): Widening[] 
 const isTrue = (expression: Node | undefined): boolean => expression?.A_Const?.boolval?.boolval === true
 
 /**
- * Policies add up: one that lets everything through, or that speaks to everybody, opens what the others
- * keep.
+ * Permissive policies are combined with OR: a policy that lets everything through, or is for everybody,
+ * cancels the others.
  */
 function wideningsOfPolicy(node: Node, known: Known): Widening[] {
   const table = relationName(node.table)
   if (!node.permissive || !isGuardedByPolicies(table, known)) return []
   const roles: string[] = node.roles.map(nameOfRole)
-  // it passes row security anyway
+  // service_role bypasses row security anyway
   if (roles.every(r => r === 'service_role')) return []
   const name = `CREATE POLICY ${node.policy_name}`
   if (isTrue(node.qual) || isTrue(node.with_check))
@@ -127,7 +123,7 @@ function wideningsOfPolicy(node: Node, known: Known): Widening[] {
     : []
 }
 
-/** A restrictive policy keeps rows back; where nobody has looked, any policy may be one. */
+/** Dropping a restrictive policy widens access. A policy that was not looked up may be restrictive. */
 function wideningsOfDroppedPolicy(path: string[], known: Known): Widening[] {
   const table = pathName(path.slice(0, -1))
   const name = path.at(-1)!
@@ -169,7 +165,7 @@ const switchesOn = (table: string, file: Statement[]): boolean =>
       node.cmds.some((c: Node) => c.AlterTableCmd.subtype === 'AT_EnableRowSecurity'),
   )
 
-/** A table without row security, also after the rest of the file. */
+/** True for a table without row security, if the rest of the file does not enable it. */
 function isOpen(table: string, file: Statement[], known: Known): boolean {
   return (
     !switchesOn(table, file) && (known.relations.get(table)?.rowSecurity === false || known.made.has(table))
@@ -207,16 +203,13 @@ function wideningsOfRole(node: Node): Widening[] {
 const isDefiner = (options: Node[] | undefined): boolean =>
   (options ?? []).some(o => o.DefElem?.defname === 'security' && o.DefElem.arg?.Boolean?.boolval === true)
 
-/**
- * Roles that get rights on whatever is made in a schema, by the default privileges of the role that makes
- * it.
- */
+/** Roles that get rights on every new object of a schema through the default privileges of its creator. */
 const bornWith = (kind: 'r' | 'f', schema: string, known: Known): string[] =>
   known.defaults
     .filter(d => d.kind === kind && (d.schema === null || d.schema === schema) && d.role !== null)
     .map(d => d.role!)
 
-/** True where the file takes rights on this one, on its whole schema or on all new ones back from a role. */
+/** True if the file revokes the role's rights on the object, on its whole schema or on all new objects. */
 const isRevoked = (name: string, kinds: string[], role: string, file: Statement[]): boolean =>
   file.some(({ kind, node }) => {
     const grant: Node | null =
@@ -237,7 +230,8 @@ const isRevoked = (name: string, kinds: string[], role: string, file: Statement[
 const schemaIn = (name: string): string => namesIn(name)![0]!
 
 /**
- * A function with its owner's rights is everybody's until EXECUTE is revoked; a trigger's can't be called.
+ * PUBLIC may execute a SECURITY DEFINER function until EXECUTE is revoked. A trigger function cannot be
+ * called.
  */
 function wideningsOfFunction(node: Node, file: Statement[], known: Known): Widening[] {
   const returns = strings(node.returnType?.names).at(-1) ?? ''
@@ -245,7 +239,7 @@ function wideningsOfFunction(node: Node, file: Statement[], known: Known): Widen
   const name = pathName(strings(node.funcname))
   const everywhere = known.defaults.filter(d => d.kind === 'f' && d.schema === null)
   const roles = new Set(bornWith('f', schemaIn(name), known).filter(r => anonymous.has(r) || r === 'PUBLIC'))
-  // it is everybody's, unless default privileges for all schemas say otherwise
+  // PUBLIC may execute it, unless default privileges for all schemas say otherwise
   if (everywhere.length === 0) roles.add('PUBLIC')
   const kinds = ['OBJECT_FUNCTION', 'OBJECT_PROCEDURE', 'OBJECT_ROUTINE']
   const open = [...roles].filter(r => !isRevoked(name, kinds, r, file)).sort()
@@ -255,8 +249,8 @@ function wideningsOfFunction(node: Node, file: Statement[], known: Known): Widen
 }
 
 /**
- * A copy of rows, or a view that reads with its owner's rights, is born open where default privileges say
- * so.
+ * A table made from rows, or a view that reads with its owner's rights, is open if default privileges grant
+ * it.
  */
 function wideningsOfCopy(kind: string, node: Node, file: Statement[], known: Known): Widening[] {
   const range: Node | undefined =

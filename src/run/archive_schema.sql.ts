@@ -1,4 +1,4 @@
-/** Tables that outlive `drop schema rethread cascade`. No role but the owner's reads them. */
+/** Tables that `drop schema rethread cascade` does not drop. Only their owner may read them. */
 export const archiveSchemaSql = `
   create table if not exists rethread_archive.quarantine (
     id bigint generated always as identity primary key,

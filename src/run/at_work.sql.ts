@@ -5,24 +5,27 @@ export interface RecentRun {
   id: number
   command: string
   who: string
-  /** `killed` for one that has neither ended nor a session any more. */
+  /** `killed` for a run that was not closed and has no session any more. */
   outcome: string
   at: string
   seconds: number | null
 }
 
-/** Sessions carry the number of their run in their name, which every role may read. */
+/**
+ * Whether a run has a session. Sessions have the run's number in their application_name, which every role may
+ * read.
+ */
 const isAtWork = (sql: Db) => sql`exists (
   select from pg_catalog.pg_stat_activity a
   where a.datname = current_database() and a.application_name = 'rethread writer run ' || r.id::text
 )`
 
-/** Gives sessions that were opened before the run had a number the name that those after it have. */
+/** Sets the application_name of a session that was opened before the run had a number. */
 export async function nameSession(sql: Db, application: string): Promise<void> {
   await sql`select pg_catalog.set_config('application_name', ${`rethread ${application}`}, false)`
 }
 
-/** The newest runs, with what became of those that never said how they ended. */
+/** The newest runs. Those that were not closed are listed as active or killed. */
 export async function recentRuns(sql: Db, limit: number): Promise<RecentRun[]> {
   return sql<RecentRun[]>`
     select r.id, r.command, r.who,
@@ -34,7 +37,7 @@ export async function recentRuns(sql: Db, limit: number): Promise<RecentRun[]> {
     limit ${limit}`
 }
 
-/** Whether a session of any run is there. */
+/** Whether a run has a session. */
 export async function anyAtWork(sql: Db): Promise<boolean> {
   const [row] = await sql<{ any: boolean }[]>`
     select exists (
@@ -44,7 +47,7 @@ export async function anyAtWork(sql: Db): Promise<boolean> {
   return row!.any
 }
 
-/** Says of runs that were killed that they were; the one who says it holds the lease. */
+/** Closes runs that were killed. The caller must hold the lease. */
 export async function closeKilledRuns(sql: Db, own: number): Promise<void> {
   await sql`
     update rethread.runs r set outcome = 'killed'

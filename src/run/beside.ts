@@ -1,10 +1,10 @@
-/** Work that goes on beside other work, and is asked for its end later. */
+/** Work that runs concurrently with other work. */
 interface Beside<T> {
-  /** Waits for its end, and throws what it threw: not before, where nobody would be there to catch it. */
+  /** Waits for the end of the work. Throws its error here, not earlier when nothing could catch it. */
   end(): Promise<T>
 }
 
-/** Holds work that was begun until somebody asks for its end. */
+/** Takes work that has begun. Its error is kept until `end` is called. */
 export function beside<T>(work: Promise<T>): Beside<T> {
   const settled = Promise.allSettled([work])
   return {

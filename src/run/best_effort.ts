@@ -2,9 +2,9 @@ import type { Context } from '../database/context.js'
 import { isLost, isRefused } from '../database/faults.js'
 
 /**
- * Work that says more about a run and that nothing depends on, such as the ledger's row of a failure. A
- * lost connection shows at the next statement of the run. What the server refuses becomes a notice, so that
- * it does not take the place of the fault that the run reports. Null where the work failed.
+ * Runs work that only adds information to a run, such as the ledger's row of a failure. If the connection is
+ * lost, the next statement of the run reports it. An error of the server becomes a notice, so that it does
+ * not replace the run's own error. Returns null if the work failed.
  */
 export async function bestEffort<T>(
   { emit }: Pick<Context, 'emit'>,

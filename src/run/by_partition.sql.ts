@@ -1,28 +1,28 @@
 import type { Db } from '../database/types.js'
 
-/** A table of a partition tree below its root, and what it has of an index of the root's or a constraint. */
+/** A table below the root of a partition tree, with its part of an index or constraint of the root. */
 export interface Part {
   /** `schema.table` as SQL. */
   table: string
-  /** It is partitioned itself. */
+  /** True if it is partitioned itself. */
   parted: boolean
-  /** How many steps below the root. */
+  /** Its level below the root. */
   level: number
-  /** `schema.index` as SQL of the index that belongs to that of the root. */
+  /** The index that belongs to the root's index: `schema.index` as SQL. */
   index: string
   /** The same without the schema. */
   indexName: string
   indexExists: boolean
   indexValid: boolean
   indexAttached: boolean
-  /** The index of the table one level above that it belongs to. */
+  /** The index of the parent table to which it is attached. */
   parentIndex: string
-  /** Of the constraint of this name: null where there is none. */
+  /** Whether the constraint is validated; null if the table has none with this name. */
   constraintValid: boolean | null
   constraintDefinition: string | null
 }
 
-/** True when the name is that of a partitioned table or of an index of one. */
+/** True for the name of a partitioned table or of an index of one. */
 export async function isPartitioned(sql: Db, name: string): Promise<boolean> {
   const [row] = await sql<{ parted: boolean }[]>`
     select c.relkind in ('p', 'I') as parted from pg_catalog.pg_class c where c.oid = to_regclass(${name})`
@@ -30,8 +30,8 @@ export async function isPartitioned(sql: Db, name: string): Promise<boolean> {
 }
 
 /**
- * The tables below a partitioned table, from the top down. Indexes of partitions are named after the root's
- * and their table, by a hash where that is more than a name may have.
+ * The tables below a partitioned table, top down. The name of a partition's index consists of the root's name
+ * and that of its table; if that is too long, of a hash.
  */
 export async function partsOf(sql: Db, table: string, object: string): Promise<Part[]> {
   return sql<Part[]>`
@@ -60,17 +60,17 @@ export async function partsOf(sql: Db, table: string, object: string): Promise<P
     order by p.level, 1`
 }
 
-/** The server's version, as a number such as 150010. */
+/** The server's version number, such as 150010. */
 export async function versionNumber(sql: Db): Promise<number> {
   const [row] = await sql<{ n: number }[]>`select current_setting('server_version_num')::int as n`
   return row!.n
 }
 
-/** Drops an index; that of a partitioned table can't be dropped concurrently. */
+/** DROP INDEX. CONCURRENTLY is not possible for a partitioned table. */
 export const dropIndexText = (index: string, concurrently: boolean): string =>
   `drop index ${concurrently ? 'concurrently ' : ''}if exists ${index}`
 
-/** Makes a partition's index one of the index of the table above it. */
+/** Attaches a partition's index to the index of its parent table. */
 export const attachText = (parent: string, index: string): string =>
   `alter index ${parent} attach partition ${index}`
 
@@ -78,15 +78,17 @@ export const attachText = (parent: string, index: string): string =>
 export const validateText = (table: string, name: string): string =>
   `alter table ${table} validate constraint ${name}`
 
-/** Drops a constraint where there is one. */
+/** Drops a constraint if it exists. */
 export const dropConstraintText = (table: string, name: string): string =>
   `alter table ${table} drop constraint if exists ${name}`
 
-/** Adds a constraint by the definition that the catalog has of it. */
+/** Adds a constraint with its definition from the catalog. */
 export const addConstraintText = (table: string, name: string, definition: string): string =>
   `alter table ${table} add constraint ${name} ${definition}`
 
-/** An index like another: without partitions, or of one partition and built concurrently. */
+/**
+ * A CREATE INDEX like another one: on the root without its partitions, or on one partition and CONCURRENTLY.
+ */
 export const createIndexText = (
   head: string,
   index: string,
@@ -95,5 +97,5 @@ export const createIndexText = (
   tail: string,
 ): string => `${head}${only ? '' : ' concurrently'} ${index} on ${only ? 'only ' : ''}${table}${tail}`
 
-/** The same change of another table. */
+/** The same ALTER TABLE for another table. */
 export const alterTableText = (table: string, tail: string): string => `alter table ${table}${tail}`

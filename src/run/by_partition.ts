@@ -16,14 +16,13 @@ import {
   versionNumber,
 } from './by_partition.sql.js'
 
-/** From this version on a foreign key of a partitioned table may be added NOT VALID. */
+/** From this version on, a partitioned table can have a NOT VALID foreign key. */
 const invalidKeysFrom = 180_000
 
 /**
- * What to send instead of a statement that PostgreSQL refuses on a partitioned table: an index built or
- * dropped CONCURRENTLY, before version 18 a foreign key added NOT VALID. The same is done partition by
- * partition, under the same locks, and only what the catalog does not show yet. Null where the statement
- * itself will do.
+ * The statements to send instead of one that PostgreSQL refuses on a partitioned table: CREATE or DROP INDEX
+ * CONCURRENTLY and, before version 18, a NOT VALID foreign key. They do the same for each partition, with the
+ * same locks, and leave out what the catalog shows to be done. Null if the statement can be sent.
  */
 export async function byPartition(
   { sql }: Connection,
@@ -57,14 +56,14 @@ export async function byPartition(
   }
   const definition = rows[0]?.constraintDefinition
   if (node || !definition?.startsWith('FOREIGN KEY')) return null
-  // the table's own constraint takes those of its partitions over, and reads no row
+  // the root's constraint uses those of its partitions, and reads no row
   return toStatements([
     ...rows.filter(p => p.constraintValid === false).map(p => validateText(p.table, ident(name))),
     addConstraintText(proof.table, ident(name), definition.replace(/ NOT VALID$/, '')),
   ])
 }
 
-/** True when every partition has the constraint of a table that has none itself yet. */
+/** True if every partition has the constraint and the root does not have it yet. */
 export async function onPartitions(
   { sql }: Connection,
   table: string,
@@ -76,7 +75,10 @@ export async function onPartitions(
   return having === 0 ? 'none' : having === rows.length ? 'all' : 'some'
 }
 
-/** The root's index without its partitions, each partition's built concurrently, then joined from below. */
+/**
+ * Creates the root's index without its partitions, then each partition's index concurrently, and attaches
+ * them from the bottom up.
+ */
 async function indexByPartition(statement: Statement, parts: Part[], index: string): Promise<string[]> {
   const { head, tail } = await around(statement, 'ON')
   const create = head.replace(/\s+concurrently\b[\s\S]*$/i, '')
@@ -100,7 +102,7 @@ async function indexByPartition(statement: Statement, parts: Part[], index: stri
   return [root, ...built, ...joined]
 }
 
-/** The text before the keyword of a statement, and that behind the name which follows it. */
+/** The text before a keyword of a statement, and the text after the name that follows it. */
 async function around(
   statement: Statement,
   keyword: 'ON' | 'TABLE',

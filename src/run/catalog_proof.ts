@@ -5,12 +5,13 @@ import { type Node, nodeShape, parseStatements } from '../files/statements.js'
 import { Failure } from '../model/failure.js'
 import { onPartitions } from './by_partition.js'
 
-/** What the catalog says of a statement: nothing there, done, or half done by a run that was stopped. */
+/** The state of a statement's object: absent, done, or left half done by a run that was stopped. */
 type ProofState = 'absent' | 'done' | 'half'
 
 /**
- * Asks the catalog whether a statement has already done its work. Throws DIFFERENT_DEFINITION when something
- * else has the name, FOREIGN_INVALID_INDEX when a broken index is in the way that we did not leave.
+ * Reads from the catalog whether a statement has done its work. Throws DIFFERENT_DEFINITION if another object
+ * has the name, and FOREIGN_INVALID_INDEX for an invalid index that this tool did not leave (`ours` is
+ * false).
  */
 export async function proofState(connection: Connection, proof: Proof, ours: boolean): Promise<ProofState> {
   const { sql } = connection
@@ -51,17 +52,17 @@ export async function proofState(connection: Connection, proof: Proof, ours: boo
 }
 
 /**
- * What makes two index definitions the same: method, columns with order, predicate,
- * uniqueness, included columns.
+ * Whether two index definitions are the same: method, columns with order, predicate, uniqueness, included
+ * columns.
  */
 const sameIndex = (wanted: Node, found: Node): boolean =>
   indexShape(wanted) === indexShape(found) && sameExpression(wanted.whereClause, found.whereClause)
 
-/** An expression of a file and how the server prints it: a string without a type is printed with its type. */
+/** Compares an expression of a file with its form in the catalog, where the server adds types to strings. */
 const sameExpression = (wanted: Node | undefined, found: Node | undefined): boolean =>
   nodeShape(wanted ?? null) === nodeShape(withoutTypes(found ?? null, wanted ?? null))
 
-/** What the server printed, without the types of the strings that were wanted without one. */
+/** The server's form without the types of strings that have none in the file. */
 function withoutTypes(found: unknown, wanted: unknown): unknown {
   if (found === null || typeof found !== 'object' || wanted === null || typeof wanted !== 'object')
     return found
@@ -73,13 +74,13 @@ function withoutTypes(found: unknown, wanted: unknown): unknown {
   )
 }
 
-/** All of a definition but its predicate. */
+/** A definition without its predicate. */
 function indexShape(node: Node): string {
   const elements = (list: Node[] | undefined) =>
     (list ?? []).map(({ IndexElem: e }) => {
       const descending = e.ordering === 'SORTBY_DESC'
       const nulls = e.nulls_ordering ?? 'SORTBY_NULLS_DEFAULT'
-      // NULLS FIRST is what DESC means, NULLS LAST what ASC means
+      // DESC implies NULLS FIRST, ASC implies NULLS LAST
       const first = nulls === 'SORTBY_NULLS_DEFAULT' ? descending : nulls === 'SORTBY_NULLS_FIRST'
       return [e.name ?? nodeShape(e.expr), descending, first]
     })
@@ -91,7 +92,7 @@ function indexShape(node: Node): string {
   ])
 }
 
-/** Compares a wanted constraint with what `pg_get_constraintdef` wrote, through the same grammar. */
+/** Parses the output of `pg_get_constraintdef` and compares it with a constraint of a file. */
 async function sameConstraint(wanted: Node, definition: string): Promise<boolean> {
   const [parsed] = await parseStatements(addConstraint(definition))
   const found = parsed!.node.cmds[0].AlterTableCmd.def.Constraint as Node

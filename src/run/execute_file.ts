@@ -23,37 +23,37 @@ import { type Archived, type Permits, refuseNamed } from './refuse_destruction.j
 import type { Run } from './run.js'
 import { forgetSettings } from './session_settings.js'
 
-/** What one file came to. */
+/** The result of one file. */
 export interface Executed {
   attempts: number
   durationMs: number
-  /** Statements that the catalog showed to be done already. */
+  /** Statements that were skipped because the catalog shows them to be done. */
   skipped: number
   findings: Finding[]
 }
 
-/** What a file is, for the ledger. */
+/** A file to execute, with what the ledger records about it. */
 export interface FileStep {
   track: string
   migration: string
   direction: 'up' | 'down'
   phase: string
   file: SqlFile
-  /** The unfinished row of an earlier run, when the file has no transaction. */
+  /** The unfinished row of an earlier run, for a file without a transaction; else null. */
   resumes: LedgerRow | null
-  /** True for a file of another tool: it runs under the settings that the role and the database have. */
+  /** True for a file of another tool. It runs with the default settings of the role and the database. */
   foreign: boolean
-  /** What the file may take away; anything else is refused by what sends its statements. */
+  /** What the file may delete. Any other deletion is refused when its statement is sent. */
   permits: Permits
-  /**
-   * Archives what a statement would take away, in the file's transaction; gives what is left of it to send.
-   */
+  /** Archives what a statement would delete, in the file's transaction. Returns the rest of the statement. */
   instead?: (tx: Db, statement: Statement, existed: (oid: number) => boolean) => Promise<Archived>
-  /** SQL for the transaction in which the ledger says that the file is done: another tool's history. */
+  /** SQL for the transaction that records the file as done: a row for another tool's history. */
   alongside?: string | null
 }
 
-/** Runs each statement of a file alone, skipping what the catalog shows to be done. */
+/**
+ * Runs each statement of a file without a transaction. Skips statements that the catalog shows to be done.
+ */
 export async function runStatements(run: Run, step: FileStep): Promise<Executed> {
   const { writer } = run
   forgetSettings(writer)
@@ -81,8 +81,8 @@ export async function runStatements(run: Run, step: FileStep): Promise<Executed>
 }
 
 /**
- * One statement of such a file: how often it was tried again; null where the catalog showed it to be done.
- * Throws where the catalog does not show it afterwards.
+ * Runs one such statement. Returns its retries; null if the catalog shows it to be done. Throws if the
+ * catalog does not show it afterwards.
  */
 async function runUnlessDone(
   run: Run,
@@ -94,7 +94,7 @@ async function runUnlessDone(
   const text = firstLine(statement.text)
   const proof = proofOf(statement)
   if (!proof) throw new Failure('UNPROVABLE_STATEMENT', step.file.path, { sql: text, drops: false })
-  // an invalid index is ours when an earlier run of this file was at this statement or beyond
+  // an invalid index is from this tool if an earlier run of the file reached this statement
   const state = await proofState(writer, proof, step.resumes !== null)
   const skipped = state === 'done' ? 'already there' : null
   ctx.emit({ type: 'statement', migration: step.migration, index: index + 1, of, text, skipped })
@@ -132,8 +132,8 @@ async function runUnlessDone(
 }
 
 /**
- * One statement outside a transaction. Concurrent index work waits without a lock time-out, under our watch:
- * one that gives up leaves an invalid index.
+ * Runs one statement outside of a transaction. CONCURRENTLY waits without a lock timeout and is monitored,
+ * because giving up leaves an invalid index.
  */
 export async function runAlone(
   run: Run,
@@ -158,7 +158,10 @@ export async function runAlone(
   return attempts
 }
 
-/** A statement that runs alone, watched: in a transaction of its own where it may, else from outside. */
+/**
+ * Runs a statement without a transaction and records its locks: in a transaction if possible, else observed
+ * from another session.
+ */
 async function traced(run: Run, statement: Statement, alone: () => Promise<void>): Promise<StatementTrace[]> {
   const { ctx, writer, monitor } = run
   if (statement.node.concurrent) {
@@ -179,8 +182,8 @@ async function traced(run: Run, statement: Statement, alone: () => Promise<void>
 }
 
 /**
- * Tells how an index build goes and whom it waits for; the first Ctrl-C cancels it, and
- * the next run drops the rest.
+ * Reports the progress of an index build and whom it waits for. The first Ctrl-C cancels it; the next run
+ * drops what is left.
  */
 export async function withProgress(run: Run, work: () => Promise<unknown>): Promise<void> {
   const { ctx, monitor, writer } = run
@@ -212,8 +215,8 @@ export const sendStatement = (sql: Db, s: Statement, path: string, source: strin
   send(sql, s.text, path, source, s.offset)
 
 /**
- * Sends a text of a file, gives the rows that its last statement wrote; a fault comes back
- * with file, line and column.
+ * Sends a text of a file. Returns how many rows its last statement wrote. An error gets file, line and
+ * column.
  */
 export async function send(
   sql: Db,
@@ -225,12 +228,12 @@ export async function send(
   try {
     return await sendText(sql, text)
   } catch (error) {
-    // retries must still see the server's own fault, which stays the cause
+    // keep the server's error as cause, because retries depend on it
     throw sqlFailure(error, path, source, offset)
   }
 }
 
-/** The ledger's row of a file that begins. */
+/** The ledger row for the start of a file. */
 export async function ledgerRow(run: Run, step: FileStep): Promise<NewLedgerRow> {
   const statements = await parseStatements(step.file.text)
   const { track, migration, direction, phase } = step
@@ -250,7 +253,7 @@ export async function ledgerRow(run: Run, step: FileStep): Promise<NewLedgerRow>
   }
 }
 
-/** Failures are in the ledger too, unless the connection is what failed. */
+/** Records a failure in the ledger, unless the connection is lost. */
 export async function recordFailure(
   run: Run,
   row: NewLedgerRow,

@@ -1,6 +1,6 @@
 import { type Db, ident } from '../database/types.js'
 
-/** Procedures of some names whose bodies end a transaction. */
+/** Of the procedures with these names: those that end a transaction. */
 export async function committingProcedures(sql: Db, names: string[]): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`
     select distinct p.proname::text as name
@@ -9,7 +9,7 @@ export async function committingProcedures(sql: Db, names: string[]): Promise<st
   return rows.map(r => r.name)
 }
 
-/** The schema of the relation that a name without one means now; null where there is none. */
+/** The schema in which the search_path finds a name; null if it finds none. */
 export async function schemaInPath(sql: Db, name: string): Promise<string | null> {
   const [row] = await sql<{ schema: string }[]>`
     select n.nspname::text as schema
@@ -20,8 +20,8 @@ export async function schemaInPath(sql: Db, name: string): Promise<string | null
 }
 
 /**
- * Invalid indexes of a table, or of the table of an index, whose names match, as SQL; those that somebody
- * builds at this moment left out.
+ * Invalid indexes with matching names on a table, or on the table of an index, as SQL. Indexes that are being
+ * built now are left out.
  */
 export async function invalidLeftovers(
   sql: Db,

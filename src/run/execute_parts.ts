@@ -24,9 +24,9 @@ import type { Run } from './run.js'
 import { forgetSettings } from './session_settings.js'
 
 /**
- * Runs a file of another tool that cannot be one transaction: what may be in one goes together, with the
- * ledger's count in the same transaction; the rest alone. A file that was stopped goes on behind what is
- * done, as long as that is still what the file begins with. Throws PART_CHANGED where it is not.
+ * Runs a file of another tool that cannot be one transaction. Statements that may share a transaction are
+ * sent together, with the ledger's count in the same transaction; others are sent alone. An interrupted file
+ * continues after the finished statements, if these have not changed. Throws PART_CHANGED if they have.
  */
 export async function runParts(run: Run, step: FileStep, transaction: Transaction): Promise<Executed> {
   const { ctx, writer } = run
@@ -101,7 +101,7 @@ async function resumedAt({ writer }: Run, step: FileStep, all: Statement[]): Pro
   return done.length
 }
 
-/** The ledger's row of an attempt, with what earlier ones have finished. */
+/** Adds the ledger row of an attempt, with the number of statements that earlier attempts finished. */
 async function openRow(run: Run, step: FileStep, reached: number): Promise<number> {
   const row = await ledgerRow(run, step)
   return run.writer.sql.begin(async tx => {
@@ -113,7 +113,7 @@ async function openRow(run: Run, step: FileStep, reached: number): Promise<numbe
   })
 }
 
-/** A part in a transaction; how often it was tried. */
+/** Runs a part in a transaction. Returns the number of attempts. */
 async function together(
   run: Run,
   step: FileStep,
@@ -125,7 +125,7 @@ async function together(
   const last = statements.at(-1)!
   const text = source.slice(from, last.offset + last.text.length)
   const attempt = { source, from, text, statements, record, recordOrAbort: null }
-  // the session's own settings are the usual ones: what a part of the file has set, the next one finds
+  // the part runs with the session's current settings: an earlier part may have set some
   const within = { ...step, foreign: false }
   const { attempts } = await withLockRetries(run, step.migration, timeout =>
     oneTransaction(run, within, attempt, timeout),
@@ -134,9 +134,9 @@ async function together(
 }
 
 /**
- * A statement outside of any transaction, and how often it was tried again; `done` where the catalog shows
- * that it was done before. An index that a stopped build has left is dropped first; one that this build
- * leaves, at once.
+ * Runs a statement outside of a transaction. Returns its retries; `done` if the catalog shows that it was
+ * done before. It first drops an index that an interrupted build has left, and at once one that this build
+ * leaves.
  */
 async function oneAlone(
   run: Run,
@@ -153,7 +153,7 @@ async function oneAlone(
   const drop = async (names: string[]) => {
     for (const name of names) await withProgress(run, () => dropIndex(writer.sql, name))
   }
-  // an invalid index is ours when an earlier run of this file was at this statement
+  // an invalid index is from this tool if an earlier run of the file reached this statement
   if (step.resumes) await drop(await leftovers())
   const before = new Set(await leftovers())
   const divided = proof ? await byPartition(writer, statement, proof) : null
@@ -173,7 +173,7 @@ async function oneAlone(
   return { again, done: false }
 }
 
-/** Whether the catalog shows a statement to be done; IF NOT EXISTS is content with another definition. */
+/** Whether the catalog shows a statement to be done. With IF NOT EXISTS another definition is accepted. */
 async function isThere(run: Run, step: FileStep, { node }: Statement, proof: Proof): Promise<boolean> {
   try {
     return (await proofState(run.writer, proof, step.resumes !== null)) === 'done'
@@ -184,7 +184,7 @@ async function isThere(run: Run, step: FileStep, { node }: Statement, proof: Pro
   }
 }
 
-/** What the catalog must show of a statement, with the schema that the search path leads to. */
+/** The proof of a statement, with the schema that the search_path gives. */
 async function placed(sql: Db, statement: Statement): Promise<Proof | null> {
   const proof = proofOf(statement)
   const table = statement.node.relation
@@ -194,13 +194,15 @@ async function placed(sql: Db, statement: Statement): Promise<Proof | null> {
   return proofOf({ ...statement, node: { ...statement.node, relation: { ...table, schemaname: schema } } })
 }
 
-/** The table or the index that a statement works on, as its file names it. */
+/** The table or index of CREATE INDEX or REINDEX, as the file names it. */
 function workedOn({ kind, node }: Statement): { schema: string | null; name: string } | null {
   if (!node.relation || (kind !== 'IndexStmt' && kind !== 'ReindexStmt')) return null
   return { schema: node.relation.schemaname ?? null, name: node.relation.relname }
 }
 
-/** Names of an index that a statement left behind: its own, or what REINDEX calls the new and the old. */
+/**
+ * A pattern for the names of indexes that a statement may leave: its own, or the temporary names of REINDEX.
+ */
 const leftoverNames = ({ kind, node }: Statement): string =>
   kind === 'ReindexStmt'
     ? '_cc(?:new|old)[0-9]*$'

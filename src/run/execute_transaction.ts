@@ -26,10 +26,10 @@ import type { Run } from './run.js'
 import { knownSettings, mayChangeSession, resetLeaked } from './session_settings.js'
 import { trialsOf, tryTriggers } from './try_triggers.js'
 
-/** Longest duration of one DDL transaction, in milliseconds. */
+/** Time limit of a statement of a DDL transaction, in milliseconds. */
 const ddlTimeoutMs = 60_000
 
-/** Runs a file in one transaction, its ledger row included. */
+/** Runs a file and its ledger row in one transaction. */
 export async function runTransaction(run: Run, step: FileStep): Promise<Executed> {
   const { ctx } = run
   const text = withoutByteOrderMark(step.file.text)
@@ -53,7 +53,7 @@ export async function runTransaction(run: Run, step: FileStep): Promise<Executed
     recordOrAbort: watched
       ? null
       : async (tx: Db) => {
-          // both are on their way before the answer to either
+          // send both before waiting for an answer
           const added = addLedgerRowOrAbort(tx, run.token, done())
           await firstFault(step.alongside ? [added, sendText(tx, step.alongside)] : [added])
           return added
@@ -70,26 +70,26 @@ export async function runTransaction(run: Run, step: FileStep): Promise<Executed
   return { attempts, durationMs, skipped: 0, findings }
 }
 
-/** What one transaction is to do: a file, or a part of one. */
+/** The contents of one transaction: a file or a part of one. */
 export interface Attempt {
-  /** The whole file, and where in it the text begins. */
+  /** The whole file, and the position of `text` in it. */
   source: string
   from: number
   text: string
   statements: Statement[]
-  /** Writes what was done into the ledger; false when fenced off. */
+  /** Records the work in the ledger. Returns false if another run has taken the lease over. */
   record(tx: Db): Promise<boolean>
   /**
-   * The same for a text that leaves role and settings alone, which then are not looked at: that costs half a
-   * millisecond. Null for any other.
+   * As `record`, for a text that cannot change the role or settings, so that these need not be checked. That
+   * saves half a millisecond. Null for other texts.
    */
   recordOrAbort: ((tx: Db) => Promise<boolean>) | null
 }
 
 /**
- * Begins, sends the file and its ledger row, and commits; the settings of the session afterwards where they
- * are asked for. What need not be looked at in between goes together, without waiting for each answer: one
- * trip to the server and back, or two, however many files were applied before.
+ * Begins a transaction, sends the text and its ledger row, and commits. Returns the session's settings
+ * afterwards, or null if they cannot have changed. Messages are sent without waiting for each answer where
+ * possible. That makes one or two round trips, whatever the number of files applied before.
  */
 export async function oneTransaction(
   run: Run,
@@ -106,12 +106,12 @@ export async function oneTransaction(
     const sent = whole
       ? send(tx, text, step.file.path, source, from)
       : begun.then(() => sendEach(run, tx, step, source, statements))
-    // what goes statement by statement is still on its way when this is reached
+    // statements that are sent one by one must be finished here
     if (!whole) await sent
     await tryWhatIsMade(tx, step, statements, () => firstFault([begun, sent]))
     if (recordOrAbort) {
       const recorded = recordOrAbort(tx)
-      // of a transaction that anything has aborted, this is the end too
+      // ends the transaction also if it was aborted
       const committed = commit(tx)
       open = false
       await firstFault([begun, sent, recorded, committed])
@@ -120,23 +120,23 @@ export async function oneTransaction(
     }
     if (step.foreign && statements.some(changesRole)) {
       await firstFault([begun, sent])
-      // the ledger is ours to write, and the next file begins as this one has begun
+      // the ledger is written by the original role, and the next file must begin with it
       await resetRole(tx)
     }
     const role = currentRole(tx)
-    // refused because of an earlier fault, or because the file changed the role: what follows says so
+    // may fail because of an earlier error or a changed role; the code below reports that
     const recorded = beside(record(tx))
     await firstFault([begun, sent, role])
     const as = await role
-    // whoever runs the rest must be who ran the start
+    // the transaction must end with the role that began it
     if (as !== target.info.role)
       throw new Failure('ROLE_CHANGED', step.file.path, { before: target.info.role, after: as })
     if (!(await recorded.end())) throw new Failure('FENCED', step.migration)
-    // a commit that fails has rolled back
+    // a failed commit has rolled back
     open = false
     return await commitAndLook(tx)
   } finally {
-    // so has a connection that is gone
+    // a lost connection has rolled back too
     if (open && !writer.lost)
       await rollBack(tx).catch(error => {
         if (!isLost(error)) throw error
@@ -164,18 +164,15 @@ async function tryWhatIsMade(
 const changesRole = ({ kind, node }: Statement): boolean =>
   kind === 'VariableSetStmt' && /^(?:role|session_authorization)$/.test(node.name ?? '')
 
-/**
- * Waits for answers in the order of their questions. The first fault says what is wrong: what was sent after
- * it is refused because of it.
- */
+/** Waits for answers in order and throws the first error. Later messages fail because of it. */
 async function firstFault(answers: Promise<unknown>[]): Promise<void> {
   for (const answer of await Promise.allSettled(answers))
     if (answer.status === 'rejected') throw answer.reason
 }
 
 /**
- * Sends a file's statements one by one inside its transaction, under the guard, each archived
- * first where the step says how.
+ * Sends a file's statements one by one, checked by the guard. What a statement deletes is archived first if
+ * the step says how.
  */
 async function sendEach(
   { ctx }: Run,

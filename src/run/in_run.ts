@@ -6,9 +6,9 @@ import { openRun } from './open_run.js'
 import type { Run } from './run.js'
 
 /**
- * Does the work of a run, which puts what it comes to into the report, and closes the run with the report's
- * verdict. Where the server, or what was thrown on purpose, ends the work, the report says so beside what was
- * done until then. Throws wrong usage and faults of ours; the run has then failed.
+ * Does the work of a run, which fills the report, and closes the run with the report's verdict. An error of
+ * the server, or one thrown on purpose, is added to the report. Wrong usage and bugs are thrown; the run is
+ * then recorded as failed.
  */
 export async function inRun(run: Run, report: Report, work: () => Promise<void>): Promise<Report> {
   return closed(
@@ -25,7 +25,7 @@ export async function inRun(run: Run, report: Report, work: () => Promise<void>)
   )
 }
 
-/** Does a piece of work under the lease in a run of its own. Throws what the work throws. */
+/** Does work with the lease, in a run of its own. Throws the work's error. */
 export async function inOwnRun<T>(
   ctx: Context,
   { command, leaseWaitMs }: { command: string; leaseWaitMs: number },
@@ -39,7 +39,7 @@ export async function inOwnRun<T>(
   )
 }
 
-/** Does work and closes its run: with the outcome of what it comes to, or as failed. */
+/** Does work and closes its run, with the outcome of its result or as failed. */
 async function closed<T>(run: Run, work: () => Promise<T>, outcomeOf: (done: T) => string): Promise<T> {
   let outcome = 'failed'
   try {

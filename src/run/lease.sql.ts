@@ -1,16 +1,16 @@
 import type { Db } from '../database/types.js'
 
-/** The writer's lease as it is. */
+/** The current lease of the writer. */
 interface LeaseRow {
   token: number
   holder: string | null
   backendPid: number | null
-  /** Whether the backend that took it is still there. */
+  /** Whether the backend that took it still exists. */
   alive: boolean
   heartbeatAge: number | null
 }
 
-/** Backends that hold the advisory lock, the columns of a select. */
+/** The SELECT for other backends that hold the advisory lock. */
 const lockHolder = (sql: Db) => sql`k.pid from pg_catalog.pg_locks k
   where k.locktype = 'advisory' and k.objsubid = 2 and k.granted and k.pid <> pg_backend_pid()
     and k.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
@@ -18,8 +18,8 @@ const lockHolder = (sql: Db) => sql`k.pid from pg_catalog.pg_locks k
     and k.objid::bigint = hashtext('writer')::bigint & 4294967295`
 
 /**
- * Who holds the lease. A backend is the same only with the same pid and the same start time; the start of
- * another role's backend is hidden from us, and then it counts as alive.
+ * The holder of the lease. A backend is identified by pid and start time. If this role may not see the start
+ * time, the backend counts as alive.
  */
 export async function readLease(sql: Db): Promise<LeaseRow> {
   const [row] = await sql<LeaseRow[]>`
@@ -36,10 +36,10 @@ export async function readLease(sql: Db): Promise<LeaseRow> {
 }
 
 /**
- * Takes the lease when nobody holds it or when its holder's backend is gone, and raises the fencing token:
- * whatever the former holder still sends is refused by its old token. Null when somebody holds it. The
- * advisory lock is an extra on direct connections; it is tried, never waited for: a concurrent index build
- * would wait for whoever waits. A row of the lease that somebody has locked is not waited for either.
+ * Takes the lease if nobody holds it or its holder's backend is gone, and increments the fencing token.
+ * Requests of the former holder have the old token and are refused. Returns null if somebody holds the lease.
+ * On direct connections it also tries an advisory lock. It never waits for that or for a locked row, because
+ * a concurrent index build would wait for the waiting transaction.
  */
 export async function takeLease(sql: Db, holder: string): Promise<number | null> {
   const [row] = await sql<{ token: number }[]>`
@@ -62,13 +62,12 @@ export async function takeLease(sql: Db, holder: string): Promise<number | null>
   return row?.token ?? null
 }
 
-/** After how many seconds without a heartbeat a holder that does nothing is taken for a ghost. */
+/** After this number of seconds without heartbeat, an idle holder counts as a ghost. */
 const ghostSeconds = 10
 
 /**
- * Ends a backend that holds the lease or its advisory lock for a client that is gone, although the network
- * keeps the connection: it has said nothing for a while, does nothing, and is of this role. How many there
- * were.
+ * Terminates backends that hold the lease or its advisory lock for a client that is gone: they are idle,
+ * without heartbeat, and of this role. Returns their number.
  */
 export async function endGhosts(sql: Db): Promise<number> {
   const rows = await sql`
@@ -81,7 +80,7 @@ export async function endGhosts(sql: Db): Promise<number> {
   return rows.count
 }
 
-/** Ends the backend that took the lease of this token: the former connection of the same run. */
+/** Terminates the backend that took the lease with this token: the former connection of the same run. */
 export async function endFormerBackend(sql: Db, token: number): Promise<void> {
   await sql`
     select pg_catalog.pg_terminate_backend(a.pid)
@@ -89,14 +88,14 @@ export async function endFormerBackend(sql: Db, token: number): Promise<void> {
     where l.name = 'writer' and l.token = ${token} and a.pid <> pg_backend_pid()`
 }
 
-/** Says that the holder lives. False when the token is no longer ours. */
+/** Writes a heartbeat. Returns false if the token is no longer valid. */
 export async function beat(sql: Db, token: number): Promise<boolean> {
   const result = await sql`
     update rethread.lease set heartbeat = clock_timestamp() where name = 'writer' and token = ${token}`
   return result.count === 1
 }
 
-/** Gives the lease back. */
+/** Releases the lease. */
 export async function releaseLease(sql: Db, token: number): Promise<void> {
   await sql`
     update rethread.lease

@@ -3,10 +3,7 @@ import { serverFault } from '../database/faults.js'
 import { type Db, literal } from '../database/types.js'
 import type { LedgerRow } from '../model/plan.js'
 
-/**
- * For every migration that the ledger knows: its newest finished row, and its newest
- * row when that is unfinished.
- */
+/** For every migration in the ledger: its newest finished row, and its newest row if that is unfinished. */
 export async function readLedger(sql: Db): Promise<LedgerRow[]> {
   return sql<LedgerRow[]>`
     select
@@ -21,7 +18,7 @@ export async function readLedger(sql: Db): Promise<LedgerRow[]> {
     order by l.id`
 }
 
-/** What a new ledger row says. */
+/** The contents of a new ledger row. */
 export interface NewLedgerRow {
   run: number
   track: string
@@ -35,11 +32,11 @@ export interface NewLedgerRow {
   error: object | null
   fingerprint: string | null
   durationMs: number | null
-  /** Why a row counts whose file was not run here; left out for one that was. */
+  /** The evidence for a row whose file was not run here. Omitted for a file that was run. */
   evidence?: object
 }
 
-/** The columns of a new row and what is in them, except whose run it is, which comes first. */
+/** The columns and values of a new row, except the run, which comes first. */
 const newColumns =
   'run, track, migration, direction, outcome, checksum, tokens, statements, phase, error, fingerprint, duration_ms, evidence'
 
@@ -64,8 +61,8 @@ function newValues(row: NewLedgerRow): string {
 const leaseWith = (token: number) => `from rethread.lease where name = 'writer' and token = ${token}`
 
 /**
- * Adds a row, if the lease still carries our token; returns its id, or null when we have been fenced off. As
- * one plain text: it goes with every file, and Parse and Describe would cost a round trip more.
+ * Adds a row if the token of the lease is still valid. Returns its id, or null if it is not. It is a text
+ * without parameters: every file needs it, and Parse and Describe would cost another round trip.
  */
 export async function addLedgerRow(sql: Db, token: number, row: NewLedgerRow): Promise<number | null> {
   const [added] = await sql.unsafe<{ id: number }[]>(`
@@ -76,8 +73,8 @@ export async function addLedgerRow(sql: Db, token: number, row: NewLedgerRow): P
 }
 
 /**
- * Adds a row inside a transaction whose COMMIT is sent without waiting for this answer: false when we have
- * been fenced off, and then the row without a run has aborted the transaction.
+ * Adds a row in a transaction whose COMMIT is sent without waiting for this answer. Returns false if the
+ * token is no longer valid. The row then has no run, which is an error that aborts the transaction.
  */
 export async function addLedgerRowOrAbort(tx: Db, token: number, row: NewLedgerRow): Promise<boolean> {
   try {
@@ -92,7 +89,10 @@ export async function addLedgerRowOrAbort(tx: Db, token: number, row: NewLedgerR
   }
 }
 
-/** Moves an unfinished row on. `reached` counts finished statements. False when fenced off. */
+/**
+ * Updates an unfinished row. `reached` counts finished statements. Returns false if the token is no longer
+ * valid.
+ */
 export async function updateLedgerRow(
   sql: Db,
   token: number,
@@ -117,7 +117,7 @@ export async function updateLedgerRow(
   return result.count === 1
 }
 
-/** The statements that were finished of a file that was begun and not finished, as it was then. */
+/** The finished statements of an unfinished file, as they were then. */
 export async function finishedStatements(sql: Db, track: string, migration: string): Promise<string[]> {
   const [row] = await sql<{ statements: string[] }[]>`
     select l.statements[1:l.reached] as statements
@@ -145,33 +145,33 @@ export async function endRun(sql: Db, id: number, outcome: string): Promise<void
   await sql`update rethread.runs set outcome = ${outcome}, finished_at = clock_timestamp() where id = ${id}`
 }
 
-/** How the schema looked at some time, and what was begun since. */
+/** The schema at some time, and the steps that were begun since. */
 export interface StoredSchema {
   catalog: Record<string, string>
   /** Major version of the server that wrote the definitions. */
   major: number
-  /** Rows of the ledger since then, finished or not, in the order written. */
+  /** Rows of the ledger since then, finished or not, in order. */
   since: { outcome: LedgerRow['outcome']; statements: string[]; reached: number }[]
 }
 
-/** Where the newest complete look at the schema is kept, and how many steps are finished. */
+/** Where the newest complete look at the schema is stored, and how many steps are finished. */
 interface NewestLook {
-  /** The row of the ledger that has it, where `at` is null. Both are null where nobody has looked. */
+  /** The ledger row with the look, if `at` is null. Both are null if there is none. */
   id: number | null
-  /** When a run looked that began after that row's run had ended. */
+  /** The time of a look at the start of a run, if that is newer than the row. */
   at: string | null
-  /** Hash over all objects, and the server's major version, as that row has them; null with `at`. */
+  /** Hash of all objects and the server's major version, from that row. Null if `at` is set. */
   fingerprint: string | null
   major: number | null
   steps: number
 }
 
 /**
- * The newest complete look at the schema: the one of the last run that came to its end, or the one from which
- * a later run began. A run that is killed has left only the latter.
+ * The newest complete look at the schema: at the end of a run or at the start of a later one. A run that was
+ * killed has only the latter.
  */
 export async function newestLook(sql: Db): Promise<NewestLook> {
-  // an older version of the ledger may have none
+  // a ledger of an older version may have none
   const starts = (await relationExists(sql, 'rethread.catalogs'))
     ? sql`select max(at) as at from rethread.catalogs`
     : sql`select null::timestamptz as at`
@@ -193,7 +193,7 @@ export async function newestLook(sql: Db): Promise<NewestLook> {
   return row!
 }
 
-/** What that look saw, and what was begun since; null where nobody has looked. */
+/** The schema of that look, and the steps begun since. Null if there was no look. */
 export async function storedSchema(sql: Db, { id, at }: NewestLook): Promise<StoredSchema | null> {
   if (id === null && at === null) return null
   const look =
@@ -209,7 +209,7 @@ export async function storedSchema(sql: Db, { id, at }: NewestLook): Promise<Sto
   return stored!
 }
 
-/** Puts a fingerprint on the newest finished row of a run. */
+/** Stores the schema's fingerprint in the newest finished row of a run. */
 export async function setFingerprint(
   sql: Db,
   token: number,
@@ -225,7 +225,7 @@ export async function setFingerprint(
       and lease.name = 'writer' and lease.token = ${token}`
 }
 
-/** Keeps how the schema looked before a migration, for a rollback that comes back to there. */
+/** Stores the schema before a migration, for a rollback to that point. */
 export async function keepCatalog(
   sql: Db,
   track: string,
@@ -238,7 +238,7 @@ export async function keepCatalog(
     on conflict (track, before) do update set major = excluded.major, catalog = excluded.catalog, at = clock_timestamp()`
 }
 
-/** As `keptCatalog`, where the tool's schema may be missing or older than the list of catalogs. */
+/** As `keptCatalog`, for a tool's schema that may be missing or of an older version. */
 export const catalogBefore = async (
   sql: Db,
   track: string,
@@ -246,7 +246,7 @@ export const catalogBefore = async (
 ): Promise<Record<string, string> | null> =>
   (await relationExists(sql, 'rethread.catalogs')) ? keptCatalog(sql, track, before) : null
 
-/** How the schema looked before a migration; null where no run began there, or on another major version. */
+/** The schema before a migration. Null if no run began there, or only one on another major version. */
 export async function keptCatalog(
   sql: Db,
   track: string,

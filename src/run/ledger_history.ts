@@ -1,24 +1,24 @@
 import type { Elsewhere } from '../model/other_tool.js'
 import type { LedgerRow } from '../model/plan.js'
 
-/** The ledger, folded: what is applied, and what was begun and not finished. */
+/** The state from the ledger: applied migrations, and unfinished ones. */
 export interface History {
   applied: Map<string, LedgerRow>
   unfinished: Map<string, LedgerRow>
-  /** Applied backfills that have rows to do again; nobody asked where it is missing. */
+  /** Applied backfills with pending rows. Undefined if it was not checked. */
   reopened?: ReadonlySet<string>
-  /** What the history of another tool says, by migration; left out where there is none. */
+  /** By migration, what the history of another tool says. Undefined if there is none. */
   elsewhere?: ReadonlyMap<string, Elsewhere>
 }
 
-/** What another tool's history says of a migration that the ledger does not have as applied; else null. */
+/** What another tool's history says about a migration that is not applied in the ledger; else null. */
 export function onlyElsewhere({ applied, elsewhere }: History, name: string): Elsewhere | null {
   const found = applied.has(name) ? undefined : elsewhere?.get(name)
-  // a migration of which only some files are applied is one to go on with
+  // a migration with only some files applied there can be continued here
   return found && found.state !== 'partly' ? found : null
 }
 
-/** Folds ledger rows (in the order written) of one track. */
+/** Computes the state of one track from ledger rows in the order of writing. */
 export function foldLedger(rows: LedgerRow[], track: string): History {
   const applied: History['applied'] = new Map()
   const unfinished: History['unfinished'] = new Map()
@@ -33,11 +33,11 @@ export function foldLedger(rows: LedgerRow[], track: string): History {
   return { applied, unfinished }
 }
 
-/** How many statements of each unfinished migration are finished. */
+/** The number of finished statements of each unfinished migration. */
 export const finishedOf = ({ unfinished }: History): ReadonlyMap<string, number> =>
   new Map([...unfinished].map(([name, row]) => [name, row.direction === 'up' ? row.reached : 0]))
 
-/** The row, where it is one of applying; null for one of rolling back. */
+/** The row if it is for applying a migration; null for a rollback. */
 export const upward = (row: LedgerRow | undefined): LedgerRow | null => (row?.direction === 'up' ? row : null)
 
 /** The row, where it is one of rolling back; null for one of applying. */

@@ -7,13 +7,13 @@ import { sendText } from './execute_file.sql.js'
 import { addLedgerRow, updateLedgerRow } from './ledger.sql.js'
 import type { Run } from './run.js'
 
-/** A ledger row that is begun now and ended later. */
+/** A ledger row that was begun and must be ended. */
 interface OpenRow {
-  /** `alongside`: SQL for the same transaction. */
+  /** `alongside` is SQL for the same transaction. */
   end(outcome: LedgerRow['outcome'], durationMs: number, alongside?: string | null): Promise<void>
 }
 
-/** Begins the ledger row of a backfill. Throws FENCED when the lease is no longer ours. */
+/** Begins the ledger row of a backfill. Throws FENCED if another run has taken the lease over. */
 export async function recordBackfill(run: Run, m: Migration): Promise<OpenRow> {
   const id = await record(run, m, 'up', 'started')
   return {
@@ -32,8 +32,8 @@ export async function recordBackfill(run: Run, m: Migration): Promise<OpenRow> {
 }
 
 /**
- * Writes one row about a migration without running it: the start of a backfill, an adoption, a step
- * that another rollback covers. `alongside` is SQL for the same transaction.
+ * Adds a row about a migration whose file is not run: the start of a backfill, an adoption, or a step that
+ * another rollback covers. `alongside` is SQL for the same transaction.
  */
 export async function record(
   run: Run,

@@ -2,17 +2,17 @@ import type { Db } from '../database/types.js'
 import { withoutLiterals } from '../files/redact.js'
 import type { Blocker } from '../model/event.js'
 
-/** Characters of a blocker's statement that are shown, and those that are read for it. */
+/** Most characters of a blocker's statement to show, and to read before literals are removed. */
 const shownCharacters = 100
 const readCharacters = 2000
 
-/** Takes the literals out of the blockers' statements. */
+/** Removes the literals from the blockers' statements. */
 const redacted = <B extends Blocker>(blockers: B[]): Promise<B[]> =>
   Promise.all(
     blockers.map(async b => ({ ...b, query: (await withoutLiterals(b.query)).slice(0, shownCharacters) })),
   )
 
-/** Who blocks a backend. */
+/** The transactions that block a backend. */
 export async function blockersOf(sql: Db, pid: number): Promise<Blocker[]> {
   const blockers = await sql<Blocker[]>`
     select
@@ -29,8 +29,9 @@ export async function blockersOf(sql: Db, pid: number): Promise<Blocker[]> {
 }
 
 /**
- * Transactions that hold a lock on a table now: who would make us wait. A copy of the database has tables
- * with the same OIDs. Autovacuum gives way to who waits for it, unless it works against wraparound.
+ * Transactions that hold a lock on a table now, for which a statement would wait. Only of this database: a
+ * copy has tables with the same OIDs. Autovacuum is left out, unless it prevents wraparound, because it
+ * yields.
  */
 export async function holdersOf(
   sql: Db,
@@ -53,7 +54,7 @@ export async function holdersOf(
   return redacted(holders)
 }
 
-/** Progress of an index build by this backend; null when it builds none. */
+/** Progress of an index build by this backend; null if there is none. */
 export async function indexProgress(
   sql: Db,
   pid: number,

@@ -6,14 +6,14 @@ import { bestEffort } from './best_effort.js'
 import { blockersOf } from './lock_retry.sql.js'
 import type { Run } from './run.js'
 
-/** The longest lock time-out, in milliseconds: a queued ALTER stalls the application for as long. */
+/** The longest lock timeout, in milliseconds. A waiting ALTER stalls the application that long. */
 const longestTimeoutMs = 80
 
 /**
- * Runs an attempt that takes locks, again and again with a short lock_timeout and jittered pauses, until it
- * gets through or the budget is spent: whoever comes after a waiting ALTER waits with it, so each attempt is
- * short. The blockers are looked up from the monitor's connection while the attempt waits, because afterwards
- * they can't be known. Throws LOCK_TIMEOUT naming them.
+ * Runs an attempt that takes locks, and repeats it with a short lock_timeout and randomised pauses until it
+ * succeeds or the lock budget is used up. Attempts are short because all later requests wait behind a waiting
+ * ALTER. The monitor's connection finds the blockers while an attempt waits; afterwards they are unknown.
+ * Throws LOCK_TIMEOUT with their names.
  */
 export async function withLockRetries<T>(
   run: Run,
@@ -60,7 +60,7 @@ export async function withLockRetries<T>(
 export const describeBlocker = (b: Blocker): string =>
   `pid ${b.pid} (${b.application || 'no name'}), ${b.state} for ${b.seconds} s: ${b.query}`
 
-/** Looks from about 60% of the time-out on, and keeps the last non-empty answer. */
+/** Looks for blockers from about 60% of the timeout on. Returns the last result that is not empty. */
 function reportBlockers(run: Run, timeoutMs: number): { stop(): Promise<Blocker[] | null> } {
   const { ctx, monitor, writer } = run
   const done = new AbortController()
@@ -77,7 +77,7 @@ function reportBlockers(run: Run, timeoutMs: number): { stop(): Promise<Blocker[
   const watching = beside(looking())
   return {
     stop: async () => {
-      // without a reason of its own it would make an error with its stack, after every step
+      // a reason avoids the default error, which would build a stack trace after every step
       done.abort('done')
       await watching.end()
       return seen

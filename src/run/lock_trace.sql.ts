@@ -1,20 +1,19 @@
 import { nameSql } from '../database/names.sql.js'
 import type { Db } from '../database/types.js'
 
-/** A table lock of this session; the mode's name in capitals and without `Lock`. */
+/** A table lock of this session. The mode is in capitals, without `Lock`. */
 export interface HeldLock {
   table: string
   mode: string
 }
 
 /**
- * Users' tables, views and sequences as they were at one moment: name, and where the rows are stored (0
- * where there are none). An index and a sequence of a column go by the name of their table: no statement on
- * the table does without them.
+ * Tables, views and sequences of users at one moment: the name, and the file node of the rows (0 for none).
+ * An index or a column's sequence has the name of its table, because statements on the table lock it too.
  */
 export type Places = Map<number, { name: string; node: number }>
 
-/** Where everything of users is now; the server's own tables and the tool's ledger are left out. */
+/** The current places. The server's own tables and the tool's ledger are left out. */
 export async function places(sql: Db): Promise<Places> {
   const rows = await sql<{ oid: number; name: string; node: number }[]>`
     select c.oid::int8 as oid, ${nameSql(sql, 'tn.nspname', 't.relname')} as name,
@@ -30,8 +29,8 @@ export async function places(sql: Db): Promise<Places> {
 }
 
 /**
- * The locks that this session holds on what was there before, by the names of then: what it has made is
- * nobody else's yet.
+ * The locks of a session on objects that existed before, by their names then. Objects that it created have no
+ * other users yet.
  */
 export async function heldLocks(sql: Db, before: Places, pid: number | null = null): Promise<HeldLock[]> {
   const rows = await sql<{ oid: number; mode: string }[]>`
@@ -55,14 +54,14 @@ export async function heldLocks(sql: Db, before: Places, pid: number | null = nu
   })
 }
 
-/** Tables whose rows are stored elsewhere than before: they were rewritten. */
+/** Tables whose file node has changed: they were rewritten. */
 export const rewritten = (before: Places, after: Places): string[] =>
   [...before].flatMap(([oid, { name, node }]) => {
     const now = after.get(oid)
     return now && node !== 0 && now.node !== node ? [name] : []
   })
 
-/** Position in the write-ahead log, in bytes from its start. */
+/** Position in the WAL, in bytes from its start. */
 export async function walPosition(sql: Db): Promise<number> {
   const [row] = await sql<{ at: number }[]>`
     select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::float8 as at`

@@ -7,7 +7,7 @@ import type { Migration } from '../model/project.js'
 import type { Lock, StatementTrace } from '../model/report.js'
 import { type HeldLock, heldLocks, type Places, places, rewritten, walPosition } from './lock_trace.sql.js'
 
-/** Tables that migrations make. */
+/** Tables that migrations create. */
 export async function tablesMadeBy(migrations: Migration[]): Promise<Set<string>> {
   const made = new Set<string>()
   for (const m of migrations)
@@ -16,14 +16,14 @@ export async function tablesMadeBy(migrations: Migration[]): Promise<Set<string>
   return made
 }
 
-/** Locks that somebody waits for, in words, with how long they were held; null when nobody waits. */
+/** Locks that others wait for, in words with their duration; null if there are none. */
 export const waitedFor = (locks: Lock[]): string | null =>
   locks
     .filter(l => l.blocks !== 'nothing')
     .map(l => `${l.table} ${l.mode} ${Math.round(l.heldMs ?? 0)} ms`)
     .join(', ') || null
 
-/** Watches the statements of one transaction: what each newly locks, rewrites, changes and logs. */
+/** Records for each statement of a transaction what it locks, rewrites, changes and logs. */
 export class Tracer {
   readonly traces: (StatementTrace & { taken: { lock: Lock; at: number }[] })[] = []
   private held = new Map<string, LockMode>()
@@ -31,11 +31,11 @@ export class Tracer {
   constructor(
     private readonly sql: Db,
     private readonly clock: Clock,
-    /** A second session that looks while a statement runs, for those that run outside of a transaction. */
+    /** A second session that observes statements which run outside of a transaction. */
     private readonly watcher: { sql: Db; pid: number } | null = null,
   ) {}
 
-  /** Runs one statement and notes what it took. */
+  /** Runs one statement and records its effects. */
   async run(text: string, work: () => Promise<number>): Promise<void> {
     const before = await places(this.sql)
     const wal = await walPosition(this.sql)
@@ -63,17 +63,14 @@ export class Tracer {
     })
   }
 
-  /** At the end of the transaction: how long each lock was held. */
+  /** At the end of the transaction: adds how long each lock was held. */
   end(): StatementTrace[] {
     const now = this.clock.now()
     for (const t of this.traces) for (const { lock, at } of t.taken) lock.heldMs ??= now - at
     return this.traces.map(({ taken: _, ...t }) => t)
   }
 
-  /**
-   * The strongest lock on each table that this session did not hold before; weaker ones than
-   * ROW EXCLUSIVE block nobody.
-   */
+  /** The strongest new lock on each table. Modes weaker than ROW EXCLUSIVE block nobody. */
   private strongest(held: HeldLock[]): { table: string; mode: LockMode }[] {
     const best = new Map<string, LockMode>()
     for (const { table, mode } of held) {
@@ -90,7 +87,7 @@ export class Tracer {
     return fresh.map(([table, mode]) => ({ table, mode }))
   }
 
-  /** Looks from outside every few milliseconds until asked to stop. */
+  /** Observes the session's locks every few milliseconds until the returned function is called. */
   private look(before: Places, { sql, pid }: { sql: Db; pid: number }): () => Promise<HeldLock[]> {
     const all: HeldLock[] = []
     let on = true

@@ -6,21 +6,23 @@ import { bestEffort } from './best_effort.js'
 import { updateLedgerRow } from './ledger.sql.js'
 import type { Run } from './run.js'
 
-/** The ledger's row of a file that is several transactions: it moves on with each of them. */
+/** The ledger row of a file with several transactions. Each of them updates it. */
 export interface MovingRow {
-  /** Statements that are done: set when what did them is committed. */
+  /** How many statements are done. Set when their transaction has committed. */
   reached: number
-  /** Milliseconds since the file was begun. */
+  /** Milliseconds since the start of the file. */
   took(): number
-  /** Writes how far it is, in the transaction of the work where there is one. False when fenced. */
+  /**
+   * Stores the progress, in the transaction of the work if there is one. False if the lease was taken over.
+   */
   move(sql: Db, outcome: LedgerRow['outcome'], reached: number): Promise<boolean>
-  /** Throws INTERRUPTED, and says so in the row, where somebody asked to stop and something is left. */
+  /** If the run is to stop and statements are left: records that and throws INTERRUPTED. */
   stopIfAsked(of: number): Promise<void>
-  /** Ends the row as failed. Throws INTERRUPTED instead where that is why the work ended. */
+  /** Ends the row as failed. If the work ended because the run is to stop, throws INTERRUPTED instead. */
   fail(error: unknown): Promise<void>
 }
 
-/** The row `id`, which has been begun. */
+/** For the row `id`, which has been begun. */
 export function movingRow(
   { ctx, writer, token }: Run,
   { migration }: { migration: string },
@@ -44,7 +46,7 @@ export function movingRow(
     },
     fail: async error => {
       if (error instanceof Failure && error.finding.code === 'INTERRUPTED') throw error
-      // Ctrl-C cancels an index build: the server's fault is then ours
+      // Ctrl-C cancels an index build, so this error is an interruption
       if (ctx.signal.aborted && isCanceled(error)) await interrupt(error)
       const [found = null] = findingsOf(error)
       await bestEffort(ctx, 'ledger', () => write(writer.sql, 'failed', row.reached, found))

@@ -73,10 +73,10 @@ async function listRun(ctx: Context, { writer, monitor }: Connections, command: 
   return id
 }
 
-/** How often the holder of the lease says that it lives, in milliseconds. */
+/** Interval of the heartbeat of the lease's holder, in milliseconds. */
 const heartbeatMs = 2000
 
-/** How long a backend that was ended takes to be gone, in milliseconds. */
+/** How long a terminated backend needs to disappear, in milliseconds. */
 const goneMs = 100
 
 /** Installs or upgrades the tool's schema. NEWER_LEDGER when a newer rethread has been here. */
@@ -89,8 +89,8 @@ export async function prepareLedger(sql: Db, tool: string): Promise<void> {
 }
 
 /**
- * Waits for the lease, polling with jitter in autocommit: waiting inside a transaction would block a
- * concurrent index build for ever. Throws ANOTHER_RUN when the wait is over, INTERRUPTED at Ctrl-C.
+ * Waits for the lease by polling at random intervals. It does not wait inside a transaction, which would
+ * block a concurrent index build forever. Throws ANOTHER_RUN when the time is over, INTERRUPTED at Ctrl-C.
  */
 async function acquire(
   ctx: Context,
@@ -236,8 +236,8 @@ export async function openRun(given: Context, command: string, leaseWaitMs: numb
 }
 
 /**
- * Joins a backfill that another invocation holds the lease of: a writer and a monitor without a lease.
- * Fencing is by the claim of each range; the ledger stays with the holder.
+ * Joins a backfill whose lease another invocation holds: opens a writer and a monitor without the lease. The
+ * claim of each range prevents conflicts. Only the holder writes the ledger.
  */
 export async function joinRun(given: Context, command: string): Promise<Run> {
   const ctx: Context = { ...given }

@@ -253,7 +253,7 @@ export const putBackSql = `
   end
   $back$;`
 
-/** Their names with their arguments, to close them to everybody but their owner. */
+/** The functions with their argument types, for the REVOKE that closes them to all but their owner. */
 export const putBackFunctions = [
   'rethread_archive.alter(text)',
   'rethread_archive.settle(regclass)',

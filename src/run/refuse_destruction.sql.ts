@@ -1,7 +1,7 @@
 import { type Db, ident } from '../database/types.js'
 import { type TableName, tableText } from '../model/table_name.js'
 
-/** A relation that a name leads to, by the search path of the moment. */
+/** The relation that a name refers to with the current search_path. */
 export interface Relation {
   oid: number
   schema: string
@@ -11,13 +11,16 @@ export interface Relation {
   /** `pg_class.relkind`: r, p (partitioned), v, m, f (foreign), c (composite type). */
   kind: string
   temporary: boolean
-  /** Whether tables inherit from it that are not its partitions. */
+  /** Whether it has children that are not partitions. */
   inherited: boolean
-  /** Whether it is an archive, the list of archives, the quarantine, or the list of rows that failed. */
+  /**
+   * Whether it belongs to the archive's schema: an archive, their list, the quarantine, or the list of failed
+   * rows.
+   */
   archive: boolean
 }
 
-/** What each name leads to, null where there is nothing. */
+/** The relation of each name; null if there is none. */
 export async function relationsOf(sql: Db, names: TableName[]): Promise<(Relation | null)[]> {
   if (names.length === 0) return []
   const written = names.map(t => (t.schema === null ? '' : `${ident(t.schema)}.`) + ident(t.name))
@@ -39,26 +42,26 @@ export async function relationsOf(sql: Db, names: TableName[]): Promise<(Relatio
   })
 }
 
-/** A table that holds rows, or a composite type, at one moment of a transaction. */
+/** The state of a table with rows, or of a composite type, at one moment of a transaction. */
 export interface Holding {
   oid: number
   schema: string
   name: string
-  /** The partitioned table that it belongs to, else itself. */
+  /** The root of its partition tree; its own oid if it is no partition. */
   root: number
-  /** Where its rows are stored; another number after TRUNCATE and after each statement that rewrites it. */
+  /** The file node of its rows. It changes with TRUNCATE and with each rewrite. */
   file: number
-  /** Names of its columns by number. */
+  /** Names of its columns, by attribute number. */
   columns: Record<string, string>
-  /** Rows that this session has deleted and inserted, attempts that were rolled back included. */
+  /** Rows that this session has deleted and inserted, including attempts that were rolled back. */
   deleted: number
   inserted: number
 }
 
 /**
- * Everything of users that holds rows, and what this session has done to the rows so far. Differences
- * within one transaction are exact: the server hands the counts on only between transactions. Null
- * while `track_counts` is off.
+ * Everything of users that has rows, with the numbers of rows that this session has changed. Differences
+ * within one transaction are exact, because the server only resets the counts between transactions. Null if
+ * `track_counts` is off.
  */
 export async function holdings(sql: Db): Promise<Map<number, Holding> | null> {
   const rows = await sql<(Holding & { counted: boolean })[]>`
@@ -78,8 +81,8 @@ export async function holdings(sql: Db): Promise<Map<number, Holding> | null> {
 }
 
 /**
- * The relations that this transaction holds ACCESS EXCLUSIVE on: whatever it has dropped, emptied or
- * rewritten is among them, and what another session has dropped meanwhile is not.
+ * The relations that this transaction has locked with ACCESS EXCLUSIVE. They include everything that it has
+ * dropped, truncated or rewritten, and nothing that another session has dropped.
  */
 export async function exclusivelyLocked(sql: Db): Promise<ReadonlySet<number>> {
   const rows = await sql<{ oid: number }[]>`
@@ -90,12 +93,12 @@ export async function exclusivelyLocked(sql: Db): Promise<ReadonlySet<number>> {
   return new Set(rows.map(r => r.oid))
 }
 
-/** Runs what constraints and their triggers have put off to the commit. */
+/** Runs deferred constraints and their triggers now. */
 export async function runDeferred(sql: Db): Promise<void> {
   await sql.unsafe('set constraints all immediate')
 }
 
-/** A statement that takes this away and nothing else, for people to write. Names are SQL. */
+/** A plain statement with only this deletion, as a suggestion. Names are SQL. */
 export const plainDeletion = (kind: string, table: string, column: string | null): string =>
   kind === 'table'
     ? `drop table ${table};`

@@ -18,21 +18,20 @@ import { exclusivelyLocked, holdings, relationsOf, runDeferred } from './refuse_
 import { type Holdings, hasMoved, isPermitted, takenBetween, wordedLoss } from './taken_between.js'
 import { refusal, type WouldTake, whyNotArchived } from './why_not_archived.js'
 
-/** What one step may take away, by `keyOf`. What a rollback archives comes on top, statement by statement. */
+/** What one step may delete, by `keyOf`. What a rollback archives is added for each statement. */
 export interface Permits {
   keys: ReadonlySet<string>
-  /** Tables that hold nothing to lose, as SQL. */
+  /** Tables with nothing to lose, as SQL. */
   spared: ReadonlySet<string>
-  /** True where the file's header says that it deletes data, and somebody has allowed that by name. */
+  /** True if the file's header declares that it deletes data, and the hazard was allowed. */
   everything: boolean
-  /** What is missing for anything else: the archive of a rollback, or consent. */
+  /** What is missing for any other deletion: an archive (in a rollback) or consent. */
   wanted: 'archive' | 'consent'
 }
 
 /**
- * What a migration may take away: the objects that its statements name, whose hazard is in the
- * plan and was allowed. A change of a column's type is allowed with the plan: it computes the
- * values, as its own hazard says.
+ * What a migration may delete: the objects that its statements name, if their hazard is in the plan and was
+ * allowed. A change of a column's type is allowed with the plan, because it has a hazard of its own.
  */
 export async function permitsOf(track: Track, step: Step, consent: Consent): Promise<Permits> {
   const consented = consent.allow.has('DELETES_DATA')
@@ -52,10 +51,7 @@ export async function permitsOf(track: Track, step: Step, consent: Consent): Pro
   }
 }
 
-/**
- * The tables of migrations that hold nothing to lose; files are parsed only where an
- * object may be one of them.
- */
+/** The tables of migrations with nothing to lose. Files are only parsed if an object may be such a table. */
 export const sparedBy = async (
   migrations: Migration[],
   objects: DroppedObject[],
@@ -69,8 +65,8 @@ export const sparedBy = async (
     : new Set()
 
 /**
- * Refuses a backfill that removes rows without consent, whoever starts it: rows that it sets aside first want
- * QUARANTINES_ROWS, any others DELETES_DATA. Throws DESTROYS_UNARCHIVED.
+ * Throws DESTROYS_UNARCHIVED for a backfill that removes rows without consent: QUARANTINES_ROWS if it
+ * quarantines them first, else DELETES_DATA.
  */
 export async function refuseBackfill(m: Migration, consent: Consent): Promise<void> {
   const [statement] = await parseStatements(m.file.text)
@@ -90,40 +86,35 @@ export async function refuseBackfill(m: Migration, consent: Consent): Promise<vo
   }
 }
 
-/**
- * What took the place of a statement: what is left of it to send, and the keys of what was archived for it.
- */
+/** The effect of archiving: the rest of the statement to send, and the keys of what was archived. */
 export interface Archived {
   left: Statement | null
   keys: string[]
 }
 
 /**
- * Stands between the statements of one file and the server, in the file's transaction. What a statement names
- * is looked up right before it is sent, what it has really taken away right after, by the catalog and the
- * server's own counts: functions, triggers, CASCADE and DO blocks included. Whatever nobody archived or
- * allowed is refused, and with the Failure the transaction goes back.
+ * Checks every statement of a file in the file's transaction. Before it is sent, the objects that it names
+ * are checked. Afterwards, the catalog and the server's counts show what it has really deleted, also by
+ * functions, triggers, CASCADE and DO blocks. A deletion that is neither archived nor allowed throws a
+ * Failure, which rolls the transaction back.
  */
 export class DestructionGuard {
   private constructor(
     private readonly tx: Db,
     private readonly file: SqlFile,
     private readonly permits: Permits,
-    /** What there was to lose when the transaction began; null where no statement can take anything away. */
+    /** What there was to lose at the start of the transaction. Null if no statement can delete anything. */
     private readonly start: Holdings | null,
     private now: Holdings | null,
     private stale = false,
   ) {}
 
-  /**
-   * True where statements of a file may take something away; a rollback's are all
-   * watched, whatever their kind.
-   */
+  /** True if statements of a file may delete something. Of a rollback, all statements are checked. */
   static isNeeded(statements: Statement[], { everything, wanted }: Permits): boolean {
     return !everything && statements.some(s => wanted === 'archive' || droppedObjects(s).length > 0)
   }
 
-  /** For the statements of a file. */
+  /** Prepares the check of a file's statements. */
   static async open(
     tx: Db,
     file: SqlFile,
@@ -134,15 +125,15 @@ export class DestructionGuard {
     return new DestructionGuard(tx, file, permits, start, start)
   }
 
-  /** False where the file can go to the server in one piece. */
+  /** False if the file can be sent as a whole. */
   get watches(): boolean {
     return this.start !== null
   }
 
-  /** Whether a relation is older than the transaction: what the file itself has made is no loss. */
+  /** Whether a relation existed before the transaction. What the file itself has created is no loss. */
   readonly existed = (oid: number): boolean => this.start?.has(oid) ?? true
 
-  /** Sends a statement, or what is left of it. Throws DESTROYS_UNARCHIVED. */
+  /** Sends a statement, or what is left of it after archiving. Throws DESTROYS_UNARCHIVED. */
   async run(
     statement: Statement,
     instead: ((statement: Statement) => Promise<Archived>) | null,
@@ -162,13 +153,13 @@ export class DestructionGuard {
     else this.stale = true
   }
 
-  /** What statements that nobody watches have rewritten is not the next one's doing. */
+  /** Looks again, so that changes by unchecked statements are not attributed to the next one. */
   private async lookBefore(statement: Statement): Promise<void> {
     if (this.stale) this.now = await seen(this.tx, this.file, statement)
     this.stale = false
   }
 
-  /** Before the commit: what constraint triggers have put off must not come after the last look. */
+  /** Before the commit: runs deferred triggers, so that what they delete is checked too. */
   async end(last: Statement | undefined): Promise<void> {
     if (!this.watches || !last) return
     await this.lookBefore(last)
@@ -188,7 +179,7 @@ export class DestructionGuard {
     const gone = takenBetween(before, now, statement.kind)
       .filter(({ holding: h }) => this.existed(h.oid) && !spared.has(tableText(h)))
       .filter(t => !isPermitted(keys, t, before) && !hasMoved(statement, t, before, now))
-    // rows are counted for this session alone; anything else may be another session's doing
+    // counts of rows are for this session only; other changes may be of another session
     const ours = gone.some(t => t.rows === null) ? await exclusivelyLocked(this.tx) : null
     const taken = gone.filter(t => t.rows !== null || ours!.has(t.holding.oid))
     if (taken.length > 0)
@@ -201,7 +192,7 @@ export class DestructionGuard {
   }
 }
 
-/** Refuses a statement for what it names, as the catalog is now. Throws DESTROYS_UNARCHIVED. */
+/** Refuses a statement because of the objects that it names. Throws DESTROYS_UNARCHIVED. */
 export async function refuseNamed(
   sql: Db,
   file: SqlFile,
@@ -250,7 +241,7 @@ const failure = (
   wanted: Permits['wanted'],
 ): Failure => failureOf(refusal(statement, file, taken, wanted))
 
-/** What there is to lose now. A server that does not count deleted rows cannot say. */
+/** What there is to lose now. Throws if the server does not count deleted rows. */
 async function seen(tx: Db, file: SqlFile, statement: Statement): Promise<Holdings> {
   const now = await holdings(tx)
   if (now) return now

@@ -3,8 +3,8 @@ import type { Context } from '../database/context.js'
 import type { Target } from '../database/server.js'
 
 /**
- * One invocation that writes: the writer's session with the lease, a monitor beside it, the fencing token.
- * Every ledger write names the token, so that a run that was taken over can do no harm.
+ * An invocation that writes: the writer's session with the lease, the monitor's session, and the fencing
+ * token. All writes to the ledger name the token, so a run whose lease was taken over cannot write.
  */
 export interface Run {
   readonly ctx: Context
@@ -13,8 +13,10 @@ export interface Run {
   readonly token: number
   readonly writer: Connection
   readonly monitor: Connection
-  /** Closes what is broken, connects again and takes the lease again; FENCED when another run has it. */
+  /**
+   * Closes lost connections, connects again and takes the lease again. Throws FENCED if another run has it.
+   */
   reconnect(): Promise<void>
-  /** Gives the lease back and closes the connections; the outcome goes to the list of runs. */
+  /** Releases the lease and closes the connections. The outcome is stored in the list of runs. */
   close(outcome: string): Promise<void>
 }

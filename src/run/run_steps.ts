@@ -10,68 +10,65 @@ import { foldLedger } from './ledger_history.js'
 import type { Run } from './run.js'
 import { stepResult } from './step_result.js'
 
-/** What umzug asks what is executed. */
+/** The type of umzug's storage, which knows what is executed. */
 export type StepStorage = UmzugStorage
 
-/** What executing one step came to. */
+/** The result of executing one step. */
 export interface Performed {
-  /** `failed` and `not-run` are those of a rehearsal, which stops nobody's work; a run throws. */
+  /** `failed` and `not-run` only occur in rehearsals, which continue. A run throws instead. */
   outcome: 'done' | 'rolled-back' | 'failed' | 'not-run'
-  /** What the report says of it besides. */
+  /** Further parts of the step's result in the report. */
   result?: Partial<Omit<StepResult, 'outcome'>>
-  /** Statements that were done already. */
+  /** Statements that were skipped because they were already done. */
   skipped?: number
   findings?: Finding[]
   backfill?: BackfillResult
-  /** The steps after this one build on it: none of them runs. */
+  /** True if the following steps depend on it and cannot run. */
   ends?: boolean
 }
 
-/** What is executed: the steps of a plan and what they need. */
+/** The steps of a plan, and how to execute them. */
 export interface StepsToRun {
   track: Track
   plan: Plan
-  /** What is executed so far: the ledger, or a rehearsal's own account of it. */
+  /** What is executed so far, from the ledger or a rehearsal's own list. */
   storage: UmzugStorage
   perform(step: Step): Promise<Performed>
-  /** What keeps a step from beginning; nothing where it may. */
+  /** The findings that prevent a step from starting. Empty if it may start. */
   gate?(step: Step): Promise<FindingOf<'GATE'>[]>
-  /** Why a step did not run that was never reached. */
+  /** The reason for steps that were never reached. */
   unreached?: string
 }
 
-/** What became of the steps, of each one that was planned. */
+/** The result of all planned steps. */
 export interface Ran {
   steps: StepResult[]
   done: Step[]
   findings: Finding[]
   backfill: BackfillResult[]
-  /** `attention`: a gate or a pause stopped it. What failed is seen in the steps and the findings. */
+  /** `attention`: a gate or a pause stopped it. Failures are in the steps and findings. */
   verdict: 'clean' | 'attention' | 'interrupted'
 }
 
-/**
- * A stop that is no error: a gate found rows, rows of a backfill failed, it was paused, or somebody pressed
- * Ctrl-C.
- */
+/** A stop that is no error: a gate found rows, rows of a backfill failed, it was paused, or Ctrl-C. */
 export class Stop extends Error {
   constructor(
     readonly verdict: 'attention' | 'interrupted',
     readonly findings: Finding[],
-    /** How far the step came, and why no further. */
+    /** The progress of the step, and why it stopped. */
     readonly reached: { backfill?: BackfillResult; rows?: number; reason?: string } = {},
   ) {
     super(verdict)
   }
 }
 
-/** Ends umzug's loop after the reason has been noted. */
+/** Ends umzug's loop after the reason was recorded. */
 class Halt extends Error {}
 
 /**
- * umzug's view of the ledger; a finished backfill with rows to do again counts as not executed. Its rows are
- * written in each step's own transaction, so that there is nothing left to log: a row written afterwards
- * would be lost with a connection that breaks in between.
+ * The ledger as umzug's storage. A finished backfill with pending rows counts as not executed. Rows are
+ * written in each step's own transaction, so there is nothing to log: a row written later would be lost if
+ * the connection broke in between.
  */
 export const ledgerStorage = (
   { writer }: Pick<Run, 'writer'>,
@@ -89,9 +86,7 @@ export const ledgerStorage = (
   unlogMigration: async () => {},
 })
 
-/**
- * The account of a rehearsal, which writes no ledger: what was applied before, and what it executed itself.
- */
+/** The storage of a rehearsal, which writes no ledger: what was applied before, and what it has executed. */
 export function rehearsalStorage(applied: Iterable<string>): UmzugStorage {
   const executed = new Set(applied)
   return {
@@ -202,13 +197,13 @@ export function reportRan(report: Report, ran: Ran): void {
   report.verdict = ran.verdict
 }
 
-/** Somebody asked it to stop: a step that ends so has not failed. */
+/** True for an error that means that the run is to stop. The step has not failed. */
 const isStop = (error: unknown): boolean =>
   error instanceof Stop || (error instanceof Failure && error.finding.code === 'INTERRUPTED')
 
 /**
- * umzug over a track and its ledger. A name that is asked for and not pending (or, for the way back, not
- * executed) is refused by umzug itself. Loaded when something is to run.
+ * Makes an umzug for a track and its ledger. umzug itself refuses a name that is not pending (for a rollback:
+ * not executed). It is loaded when there is something to run.
  */
 export async function runnerOf(
   track: Track,
@@ -226,7 +221,7 @@ export async function runnerOf(
   })
 }
 
-/** Has umzug run the steps of a plan in their order. */
+/** Lets umzug run the steps of a plan in order. */
 async function inOrder(
   track: Track,
   plan: Plan,
@@ -247,7 +242,7 @@ async function inOrder(
     if (plan.steps[0]?.direction === 'down') await runner.down({ migrations })
     else await runner.up({ migrations })
   } catch (error) {
-    // umzug wraps what a step throws
+    // umzug wraps the error of a step
     throw thrown ?? error
   }
 }

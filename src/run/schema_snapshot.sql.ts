@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Db, ident } from '../database/types.js'
 import { backfillSetting, settingsBefore } from './table_settings.sql.js'
 
-/** One object of the schema and how the server defines it. */
+/** One object of the schema with its definition. */
 export interface ObjectRow {
   kind: string
   object: string
@@ -10,14 +10,13 @@ export interface ObjectRow {
 }
 
 /**
- * Every object of the application's schemas as the server itself writes it down. Columns by order,
- * not by number, so that a column added and dropped again leaves no trace. Schemas of the tool are left out
- * when schemas are compared, and so are the settings that a backfill has put on its table for its own time.
- * Definitions are written as under the default path of role and database, whatever the session looks in: what
- * an older look has stored stays comparable.
+ * All objects of the application's schemas, with the server's definitions. Columns are numbered by order, so
+ * a column that was added and dropped leaves no trace. The tool's schemas are left out, and so are settings
+ * that a backfill has put on its table temporarily. Definitions are written with the default search_path of
+ * role and database, whatever the session's is, so that they can be compared with stored ones.
  */
 export async function objects(sql: Db): Promise<ObjectRow[]> {
-  // in one message, so that the session's own path is back for whatever comes next
+  // one message, so that the session's search_path is restored for the next statement
   const answers = await sql.unsafe<ObjectRow[]>(`
     with usual as materialized (
       select set_config('rethread.path', current_setting('search_path'), true) as kept, s.reset_val
@@ -67,7 +66,7 @@ export async function objects(sql: Db): Promise<ObjectRow[]> {
     union all
     select 'trigger', r.name || '.' || t.tgname, pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text
     from rel r join pg_catalog.pg_trigger t on t.tgrelid = r.oid and not t.tgisinternal
-    -- what catches values while they are archived is ours, and gone with the rollback
+    -- the trigger that captures values for the archive is temporary
     where t.tgfoid not in (
       select p.oid from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname = 'rethread_archive')
     union all
@@ -103,11 +102,11 @@ export async function objects(sql: Db): Promise<ObjectRow[]> {
   return rows.map(row => (isOurs(row) ? withSettings(row, before.get(row.object)) : row))
 }
 
-/** A table with other settings, with which its definition ends; itself where those are not known. */
+/** A table with other settings at the end of its definition. Unchanged if they are unknown. */
 const withSettings = (row: ObjectRow, settings: string | undefined): ObjectRow =>
   settings === undefined ? row : { ...row, definition: row.definition.replace(/\{[^{}]*\}$/, settings) }
 
-/** The objects in one line. Compare only within one major version of the server. */
+/** A hash of all objects. It is only comparable within one major version of the server. */
 export function fingerprintOf(rows: ObjectRow[]): string {
   const hash = createHash('sha256')
   for (const row of rows) hash.update(`${row.kind}\0${row.object}\0${row.definition}\n`)
@@ -115,8 +114,7 @@ export function fingerprintOf(rows: ObjectRow[]): string {
 }
 
 /**
- * Each object by kind and name, with a short hash of its definition: small enough to keep,
- * enough to name what changed.
+ * By kind and name, a short hash of each object's definition: small to store, and sufficient to name changes.
  */
 export const catalogOf = (rows: ObjectRow[]): Record<string, string> =>
   Object.fromEntries(
@@ -126,7 +124,10 @@ export const catalogOf = (rows: ObjectRow[]): Record<string, string> =>
     ]),
   )
 
-/** Order-free content hash and count of a table; identifiers come from the catalog. */
+/**
+ * The number of rows of a table, and a hash of their content that does not depend on order. Identifiers must
+ * come from the catalog.
+ */
 export async function contentHash(
   sql: Db,
   table: string,

@@ -6,9 +6,8 @@ import type { Run } from './run.js'
 import { catalogOf, fingerprintOf, type ObjectRow, objects } from './schema_snapshot.sql.js'
 
 /**
- * Stores how the schema looks after the newest finished step, outside its locks. What others had changed
- * before the run, and the run has left as it found it, is stored as it was before that: it is still drift for
- * whoever looks next.
+ * Stores the schema after the newest finished step, outside of its locks. Changes by others from before the
+ * run that are still there are not stored: the next look reports them as drift again.
  */
 export async function storeFingerprint(run: Run, before: SeenDrift | null = null): Promise<void> {
   const { sql } = run.writer
@@ -21,7 +20,7 @@ export async function storeFingerprint(run: Run, before: SeenDrift | null = null
     for (const change of before.changed) {
       const name = change.slice(2)
       const then = stored.catalog[name]
-      // what was gone before, a step may have taken along with what it was on
+      // an object that was missing before may have been dropped with the object that it was on
       const isLeft = name in catalog ? catalog[name] === before.catalog[name] : unexplained.includes(change)
       if (!isLeft) continue
       isExact = false
@@ -29,17 +28,18 @@ export async function storeFingerprint(run: Run, before: SeenDrift | null = null
       else catalog[name] = then
     }
   }
-  // where what is stored is not how the schema is, the hash must differ: else nobody compares the objects
+  // if the stored schema differs from the real one the hash must differ too, or the objects would not be
+  // compared
   const fingerprint = isExact ? fingerprintOf(rows) : `${fingerprintOf(rows)} and drift`
   await setFingerprint(sql, run.token, run.id, fingerprint, catalog)
 }
 
-/** What others have changed before a run begins, and how the schema looked then. */
+/** The changes by others from before a run, and the schema at that time. */
 export interface SeenDrift extends Drift {
   catalog: Record<string, string>
 }
 
-/** Looks at the schema and at what others have changed in it. */
+/** Reads the schema and the changes by others. */
 export async function seeDrift(connection: Connection, major: number): Promise<SeenDrift> {
   const rows = await objects(connection.sql)
   return { ...(await drifted(connection, major, rows)), catalog: catalogOf(rows) }
@@ -47,24 +47,24 @@ export async function seeDrift(connection: Connection, major: number): Promise<S
 
 /** What has changed since the last look at the schema. */
 export interface Drift {
-  /** Objects that are not as they were, except those that steps since that look may have changed. */
+  /** Changed objects, except those that steps since that look may have changed. */
   changed: string[]
-  /** Why not all of them could be compared; null where they were. */
+  /** Why not all objects could be compared; null if they were. */
   whyNotCompared: string | null
 }
 
-/** Nothing was stored that could have changed. */
+/** The drift if nothing was stored before. */
 export const noDrift: Drift = { changed: [], whyNotCompared: null }
 
 /**
- * Compares the schema with the last complete look at it. A run that was killed stored none: what its files
- * may have made, changed or dropped is not drift. Compared only within one major version, as each
- * writes definitions its own way. `rows` is how the schema is now, where the caller has looked.
+ * Compares the schema with the last complete look at it. A run that was killed stored none, so objects that
+ * its files may have changed are no drift. Only within one major version, because each writes definitions in
+ * its own way. `rows` is the current schema if the caller has read it.
  */
 export async function drifted(connection: Connection, major: number, rows?: ObjectRow[]): Promise<Drift> {
   const look = await newestLook(connection.sql)
   const now = rows ?? (await objects(connection.sql))
-  // one hash over all definitions: where it is the same, no object differs
+  // one hash of all definitions: if it is equal, nothing differs
   if (look.major === major && look.fingerprint === fingerprintOf(now)) return noDrift
   const stored = await storedSchema(connection.sql, look)
   if (!stored)
@@ -80,7 +80,7 @@ export async function drifted(connection: Connection, major: number, rows?: Obje
   const found = changes(stored.catalog, catalogOf(now))
   if (found.length === 0 || stored.since.length === 0)
     return { changed: found.map(changeText), whyNotCompared: null }
-  // reads files of SQL: only after a run that was killed
+  // parses SQL files, which is only necessary after a run that was killed
   const { changedSince } = await import('./changed_since.js')
   const since = await changedSince(connection.sql, stored)
   const left = found.filter(({ name }) => {
@@ -93,7 +93,7 @@ export async function drifted(connection: Connection, major: number, rows?: Obje
 /** Objects that a report shows. */
 const mostShownChanges = 30
 
-/** Drift as a finding, or why it could not be looked for; none where nothing has changed. */
+/** Drift as a finding, or why it could not be determined. Empty if nothing has changed. */
 export const driftFinding = ({ changed, whyNotCompared }: Drift): Finding[] => [
   ...(changed.length === 0
     ? []
@@ -102,8 +102,8 @@ export const driftFinding = ({ changed, whyNotCompared }: Drift): Finding[] => [
 ]
 
 /**
- * Before the first step of a run: how the schema looks, so that a rollback to here can be proved exact.
- * `rows` is what the run has looked at already; null where it must look again.
+ * Stores the schema before the first step of a run, so that a rollback to this point can be proved exact.
+ * `rows` is the schema if it was read already; null to read it.
  */
 export async function keepStart(
   run: Run,
@@ -114,7 +114,7 @@ export async function keepStart(
   await keepCatalog(run.writer.sql, track, before, catalogOf(rows ?? (await objects(run.writer.sql))))
 }
 
-/** After a rollback: whether the schema is as it was before the migration that was undone last. */
+/** After a rollback: findings about whether the schema is as before the migration that was undone last. */
 export async function exactness(run: Run, track: Track, undone: Migration): Promise<Finding[]> {
   const then = await keptCatalog(run.writer.sql, track.name, undone.name)
   if (!then) return []
@@ -126,13 +126,13 @@ export async function exactness(run: Run, track: Track, undone: Migration): Prom
   ]
 }
 
-/** An object that differs between two catalogs: `+` is new, `-` is gone, `~` is defined otherwise. */
+/** A difference of an object between two catalogs: `+` new, `-` missing, `~` changed. */
 interface Change {
   mark: '+' | '-' | '~'
   name: string
 }
 
-/** What differs between two catalogs, by name. */
+/** The differences between two catalogs, by name. */
 function changes(then: Record<string, string>, now: Record<string, string>): Change[] {
   const found: Change[] = [
     ...Object.entries(then)
@@ -145,13 +145,13 @@ function changes(then: Record<string, string>, now: Record<string, string>): Cha
   return found.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-/** The same as a report shows it. */
+/** The differences as a report shows them. */
 export const changedObjects = (then: Record<string, string>, now: Record<string, string>): string[] =>
   changes(then, now).map(changeText)
 
 const changeText = (c: Change): string => `${c.mark} ${c.name}`
 
-/** The same of two looks, with the definitions before and after. */
+/** The differences between two looks, with the definitions before and after. */
 export function differences(before: ObjectRow[], after: ObjectRow[]): string[] {
   const definitions = (rows: ObjectRow[]) => new Map(rows.map(r => [`${r.kind} ${r.object}`, r.definition]))
   const then = definitions(before)

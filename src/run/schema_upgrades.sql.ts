@@ -7,9 +7,9 @@ import { archiveSchemaSql } from './archive_schema.sql.js'
 import { putBackFunctions, putBackSql } from './put_back.sql.js'
 
 /**
- * The tool's own schema, as an ordered list of upgrades; entry n brings version n to n + 1. Never edit one
- * that was released: add another. `rethread` may be dropped at any time without harm to the application; what
- * must outlive it (archives, quarantine, rows that failed) is in `rethread_archive`.
+ * The upgrades of the tool's schema, in order; entry n upgrades version n to n + 1. Never change a released
+ * entry: add another. `rethread` may be dropped at any time without harm to the application. What must be
+ * kept (archives, quarantine, failed rows) is in `rethread_archive`.
  */
 export const upgrades: readonly string[] = [
   `create table rethread.runs (
@@ -53,9 +53,9 @@ export const upgrades: readonly string[] = [
     heartbeat timestamptz
   );
   insert into rethread.lease (name) values ('writer');`,
-  // state 'running' -> 'done'; a row in pauses holds all backfills of a track, also those not yet begun. A
-  // range goes pending -> claimed -> done, and is claimed again when the backend that claimed it is gone;
-  // batches keep the transaction ids that prove which rows nobody touched since.
+  // state 'running' -> 'done'. A row in pauses stops all backfills of a track, also those that have not
+  // begun. A range goes pending -> claimed -> done. It is claimed again if the backend that claimed it is
+  // gone. batches has the transaction ids that show which rows nobody has changed since.
   `create table rethread.backfills (
     id bigint generated always as identity primary key,
     track text not null,
@@ -134,9 +134,9 @@ export const upgrades: readonly string[] = [
   );`,
   `alter table rethread.tallies drop constraint tallies_kind_check;
   alter table rethread.tallies add constraint tallies_kind_check check (kind in ('unit', 'past', 'range'));`,
-  // a position within a page: a batch may be a part of one
+  // a position may be inside a page, because a batch may be a part of one
   'alter table rethread.ranges alter column cursor_page type double precision;',
-  // state 'running' -> 'done'; what was to be applied again when it began, for a restore that is run again
+  // state 'running' -> 'done', and what had to be applied again when it began, for a restore that is repeated
   `create table rethread.restores (
     id bigint generated always as identity primary key,
     run bigint not null,
@@ -148,8 +148,8 @@ export const upgrades: readonly string[] = [
     finished_at timestamptz
   );
   create unique index restores_open on rethread.restores (track, archive) where state <> 'done';`,
-  // Rows that failed are kept apart from those that were set aside. Older versions kept both in the
-  // quarantine; their rows are still in their tables, so a copy that moves over takes nothing away.
+  // Failed rows are stored separately from quarantined ones. Older versions stored both in the quarantine.
+  // Failed rows are still in their tables, so moving the copies loses nothing.
   `alter table rethread.backfills drop constraint backfills_state_check;
   alter table rethread.backfills add constraint backfills_state_check check (state in ('running', 'failed', 'done'));
   create table rethread.announced (
@@ -169,11 +169,11 @@ export const upgrades: readonly string[] = [
   using rethread_archive.failed_rows f
   where f.relation = q.relation and f.key = q.key and f.migration = q.migration and f.original is not null
     and f.original = q.original;`,
-  // what the progress line of a backfill says, for whoever asks from elsewhere
+  // the pace of a backfill, so that other processes can show it
   'alter table rethread.backfills add column pace jsonb;',
-  // why a row counts whose file was not run: what another tool's history and the catalog said
+  // why a row whose file was not run counts: the evidence of another tool's history and of the catalog
   'alter table rethread.ledger add column evidence jsonb;',
-  // of a large table persons are asked about some rows, the same ones before and after
+  // of a large table only a sample of rows is compared, with the same rows before and after
   `alter table rethread.sights add column sampled bigint;
   create table rethread.sight_samples (
     run bigint not null,
@@ -182,13 +182,13 @@ export const upgrades: readonly string[] = [
     ids jsonb not null,
     primary key (run, track, relation)
   );`,
-  // made with the others of its schema
+  // the table is created with the others of its schema
   `comment on table rethread_archive.brought_back is 'Rows of archived tables without a key that a restore has brought back';`,
 ]
 
 /**
- * Closes a schema to the roles of the API and to all that default privileges let in; what somebody was
- * granted by name since stays.
+ * Revokes a schema's privileges from the API's roles and from all who have them by default. Privileges that
+ * were granted by name since then stay.
  */
 const closeSchemaSql = (schema: string): string => `
   revoke all on schema ${schema} from public;
@@ -212,7 +212,9 @@ const closeSchemaSql = (schema: string): string => `
   end
   $close$;`
 
-/** Version of the tool's schema; null when it is not there. Throws MISSING_PRIVILEGE if we can't read it. */
+/**
+ * Version of the tool's schema; null if it does not exist. Throws MISSING_PRIVILEGE if it is not readable.
+ */
 export async function schemaVersion(sql: Db): Promise<number | null> {
   const [place] = await sql<{ owner: string; role: string; readable: boolean }[]>`
     select pg_get_userbyid(n.nspowner)::text as owner, current_user::text as role,
@@ -228,8 +230,8 @@ export async function schemaVersion(sql: Db): Promise<number | null> {
 }
 
 /**
- * Installs or upgrades the tool's schema up to `to`; safe when several start at once.
- * Returns what was applied.
+ * Installs or upgrades the tool's schema up to `to`. Several may start at once. Returns the versions that
+ * were applied.
  */
 export async function upgrade(sql: Db, tool: string, to: number = upgrades.length): Promise<number[]> {
   return scopeOf(sql)(async tx => {
@@ -238,7 +240,7 @@ export async function upgrade(sql: Db, tool: string, to: number = upgrades.lengt
       set local client_min_messages = warning;
       create schema if not exists rethread;
       create schema if not exists rethread_archive;`)
-    // somebody may have made one since we looked: nothing in it is called before this
+    // somebody may have created one since the last look: check before calling anything in it
     refusePlanted(await plantedObjects(tx))
     await tx.unsafe(`
       create table if not exists rethread.meta (

@@ -7,16 +7,15 @@ import { type Finding, finding } from '../model/report.js'
 import { resetAll } from './execute_file.sql.js'
 import type { Run } from './run.js'
 
-/** Whether the server has event triggers, for as long as nothing has run that could make one. */
+/** Whether the server has event triggers. Valid until something runs that could create one. */
 const triggered = new WeakMap<Connection, Promise<boolean>>()
 
 /**
- * Whether what a file runs could leave a role or a setting behind; of a mere declaration
- * only an event trigger could.
+ * Whether a file could leave a changed role or setting. For plain declarations only an event trigger could.
  */
 export async function mayChangeSession({ writer }: Run, text: string): Promise<boolean> {
   if ((await parseStatements(text)).some(mayRunCode)) {
-    // it may make an event trigger, too
+    // it may also create an event trigger
     triggered.delete(writer)
     return true
   }
@@ -25,19 +24,17 @@ export async function mayChangeSession({ writer }: Run, text: string): Promise<b
   return known
 }
 
-/** A writer's settings after the newest file, for as long as nothing else has changed them. */
+/** A writer's settings after the newest file. Valid until something else changes them. */
 const settled = new WeakMap<Connection, Record<string, string>>()
 
-/**
- * Says that a writer's settings may have changed on purpose: the next file starts from what they are then.
- */
+/** Forgets a writer's settings because they may have been changed on purpose. */
 export const forgetSettings = (connection: Connection): void => void settled.delete(connection)
 
-/** The settings of a writer as they are before a file. */
+/** The settings of a writer before a file. */
 export const knownSettings = async ({ writer }: Run): Promise<Record<string, string>> =>
   settled.get(writer) ?? (await sessionSettings(writer.sql))
 
-/** A file that leaves a setting behind changes how the next one runs: it is reported and put back. */
+/** Reports and resets a setting that a file has left changed, because it would affect the next file. */
 export async function resetLeaked(
   run: Run,
   path: string,

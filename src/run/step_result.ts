@@ -2,11 +2,11 @@ import type { Transaction } from '../model/foreign.js'
 import type { Step } from '../model/plan.js'
 import type { StepResult } from '../model/report.js'
 
-/** How a report says it: what is still open counts as one transaction. */
+/** How a report shows a transaction. What is not decided yet counts as one. */
 const shownTransaction = (transaction: Transaction): StepResult['transaction'] =>
   transaction === 'as-needed' ? 'one' : transaction === 'each' ? 'parts' : transaction
 
-/** A step as a report shows it before anything ran. */
+/** A step for the report before it has run. */
 export function stepResult(
   step: Step,
   outcome: StepResult['outcome'] = 'planned',

@@ -1,20 +1,20 @@
 import { relationExists } from '../database/catalog.sql.js'
 import type { Db, Root } from '../database/types.js'
 
-/** What keeps ANALYZE from starting by itself; VACUUM is left alone and may keep up. */
+/** Settings that prevent automatic ANALYZE. Automatic VACUUM is not affected. */
 const autoAnalyzeOff = {
   autovacuum_analyze_threshold: '2147483647',
   autovacuum_analyze_scale_factor: '100',
 } as const
 
-/** How a table shows that a backfill has put its settings on it. */
+/** The setting that shows that a backfill has changed a table. */
 export const backfillSetting = `autovacuum_analyze_threshold=${autoAnalyzeOff.autovacuum_analyze_threshold}`
 
 /**
- * Keeps autovacuum's ANALYZE from a table for the time of a backfill, and remembers what was set before in
- * the same transaction. Its snapshot lasts for seconds, and while it does no page can be pruned: every update
- * leaves its page (measured on 2M rows: 26% of the updates instead of 20%). Takes SHARE UPDATE EXCLUSIVE,
- * which no reader or writer waits for.
+ * Disables automatic ANALYZE of a table during a backfill, and stores the former settings in the same
+ * transaction. The snapshot of ANALYZE lasts for seconds, in which no page can be pruned, so that every
+ * update leaves its page. (Measured on 2M rows: 26% of the updates instead of 20%.) Takes SHARE UPDATE
+ * EXCLUSIVE, for which no reader or writer waits.
  */
 export async function disableAutoAnalyze(sql: Root, relation: string): Promise<void> {
   await sql.begin(async tx => {
@@ -29,8 +29,8 @@ export async function disableAutoAnalyze(sql: Root, relation: string): Promise<v
 }
 
 /**
- * Tables whose settings a backfill has changed and nobody has put back: of this run,
- * or of one that was killed.
+ * Tables whose settings a backfill has changed and nobody has restored, of this run or of one that was
+ * killed.
  */
 export async function tablesWithChangedSettings(sql: Db): Promise<string[]> {
   const rows = await sql<
@@ -40,8 +40,8 @@ export async function tablesWithChangedSettings(sql: Db): Promise<string[]> {
 }
 
 /**
- * Of the tables whose settings nobody has put back, those that they had before, as the text of an array and
- * empty without any; none where the ledger keeps no such list.
+ * The former settings of these tables, as the text of an array; empty for none. No entries if the ledger has
+ * no such list.
  */
 export async function settingsBefore(sql: Db): Promise<Map<string, string>> {
   if (!(await relationExists(sql, 'rethread.table_settings'))) return new Map()
@@ -50,9 +50,7 @@ export async function settingsBefore(sql: Db): Promise<Map<string, string>> {
   return new Map(rows.map(r => [r.relation, r.options]))
 }
 
-/**
- * Puts a table's settings back as they were before `disableAutoAnalyze`. A table that is gone needs nothing.
- */
+/** Restores a table's settings from before `disableAutoAnalyze`. A table that no longer exists is skipped. */
 export async function restoreAutoAnalyze(sql: Root, relation: string, lockTimeoutMs: number): Promise<void> {
   await sql.begin(async tx => {
     await tx`select set_config('lock_timeout', ${String(lockTimeoutMs)}, true)`
@@ -67,8 +65,8 @@ export async function restoreAutoAnalyze(sql: Root, relation: string, lockTimeou
 }
 
 /**
- * Tables of this role that carry the settings of a backfill although nothing remembers them: renamed since,
- * or the tool's schema was dropped.
+ * Tables of this role that have the settings of a backfill but are not in the list: the table was renamed, or
+ * the tool's schema was dropped.
  */
 export async function forgottenTables(sql: Db): Promise<string[]> {
   const wanted = Object.entries(autoAnalyzeOff).map(([name, value]) => `${name}=${value}`)
@@ -80,19 +78,19 @@ export async function forgottenTables(sql: Db): Promise<string[]> {
   return rows.map(r => r.relation)
 }
 
-/** What the only table that is gone from its name had before; null where there is none, or more than one. */
+/** The former settings of the only listed table that no longer exists; null if there is none, or several. */
 export async function settingsOfGone(sql: Db): Promise<string | null> {
   const rows = await sql<{ relation: string }[]>`
     select relation from rethread.table_settings where to_regclass(relation) is null`
   return rows.length === 1 ? rows[0]!.relation : null
 }
 
-/** Remembers a table under the name that it has now. */
+/** Changes the name of a table in the list. */
 export async function renameSettings(sql: Db, from: string, to: string): Promise<void> {
   await sql`update rethread.table_settings set relation = ${to} where relation = ${from}`
 }
 
-/** Remembers a table whose former settings nobody knows: it gets the server's. */
+/** Adds a table with unknown former settings to the list. It will get the server's defaults. */
 export async function rememberNone(sql: Db, relation: string): Promise<void> {
   await sql`insert into rethread.table_settings (relation, options) values (${relation}, '{}') on conflict do nothing`
 }

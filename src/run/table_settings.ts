@@ -11,12 +11,12 @@ import {
   tablesWithChangedSettings,
 } from './table_settings.sql.js'
 
-/** Not the owner of the table. */
+/** SQLSTATE for a table of another owner. */
 const noPrivilege = '42501'
 
 /**
- * Keeps autovacuum's ANALYZE from tables that are about to be updated; where it can't, the
- * backfill only leaves more bloat.
+ * Disables automatic ANALYZE of tables that are about to be updated. If that is not possible the backfill
+ * only causes more bloat.
  */
 export async function holdBackAnalyze(run: Run, heaps: { relation: string }[]): Promise<void> {
   for (const { relation } of heaps) {
@@ -29,8 +29,8 @@ export async function holdBackAnalyze(run: Run, heaps: { relation: string }[]): 
 }
 
 /**
- * Puts back every table setting that a backfill has changed, also those of a run that was killed, and of a
- * table that has another name since.
+ * Restores all table settings that a backfill has changed, also those of a run that was killed, and of a
+ * table that was renamed since.
  */
 export async function restoreTableSettings(run: Run): Promise<void> {
   const { sql } = run.writer

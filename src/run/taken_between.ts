@@ -8,19 +8,19 @@ import type { WouldTake } from './why_not_archived.js'
 /** What there is to lose at one moment, by oid. */
 export type Holdings = ReadonlyMap<number, Holding>
 
-/** What went between two looks. */
+/** Something that was deleted between two looks. */
 export interface Gone {
   kind: 'table' | 'column' | 'rows'
   holding: Holding
   column: string | null
-  /** Rows that were deleted; null where the table was emptied or rewritten. */
+  /** Number of deleted rows; null if the table was truncated or rewritten. */
   rows: number | null
 }
 
 /** Statements that rewrite a table and keep its rows. */
 const rewritingKinds = new Set(['AlterTableStmt', 'ClusterStmt', 'VacuumStmt'])
 
-/** Pure: the tables, columns and rows that are there in one look and not in the next. */
+/** Pure: the tables, columns and rows that are missing in the second look. */
 export function takenBetween(before: Holdings, after: Holdings, kind: string): Gone[] {
   const gone: Gone[] = []
   for (const holding of before.values()) {
@@ -40,7 +40,9 @@ export function takenBetween(before: Holdings, after: Holdings, kind: string): G
   return gone
 }
 
-/** An UPDATE of a partition key deletes the row here and inserts it there. */
+/**
+ * True for an UPDATE of a partition key, which deletes the row here and inserts it into another partition.
+ */
 function movedBetweenPartitions(holding: Holding, before: Holdings, after: Holdings, kind: string): boolean {
   if (holding.root === holding.oid || !['UpdateStmt', 'MergeStmt'].includes(kind)) return false
   let balance = 0
@@ -52,7 +54,9 @@ function movedBetweenPartitions(holding: Holding, before: Holdings, after: Holdi
   return balance >= 0
 }
 
-/** Whether somebody archived or allowed it: by its own name, its partitioned table's or its schema's. */
+/**
+ * Whether a deletion was archived or allowed: by its own name, or that of its partitioned table or schema.
+ */
 export function isPermitted(keys: ReadonlySet<string>, gone: Gone, before: Holdings): boolean {
   const { kind, holding, column } = gone
   return [holding, before.get(holding.root) ?? holding].some(
@@ -62,7 +66,7 @@ export function isPermitted(keys: ReadonlySet<string>, gone: Gone, before: Holdi
   )
 }
 
-/** Whether the statement itself has moved the rows: as many have come to where it says that it keeps them. */
+/** Whether the statement itself has moved the rows: the table where it keeps them has as many new rows. */
 export function hasMoved(statement: Statement, gone: Gone, before: Holdings, now: Holdings): boolean {
   const names = new Set([gone.holding, before.get(gone.holding.root)].map(h => h?.name))
   return droppedObjects(statement).some(o => {
@@ -73,7 +77,7 @@ export function hasMoved(statement: Statement, gone: Gone, before: Holdings, now
   })
 }
 
-/** What is gone, in words, and what to write instead. */
+/** A description of the loss, and what to write instead. */
 export function wordedLoss({ kind, holding, column, rows }: Gone, wanted: 'archive' | 'consent'): WouldTake {
   const table = tableText(holding)
   const object = column === null ? table : columnText(holding, column)

@@ -1,19 +1,19 @@
 import { type Db, ident } from '../database/types.js'
 
-/** What a trial needs to know of a table. */
+/** What a trial needs to know about a table. */
 export interface TriedTable {
   /**
-   * Columns that a copy of a row gives a value, with that: the original's, or another one where it must be
-   * the only one of its kind. Those that the table fills in itself are left out.
+   * The columns of a copied row with their values: the original's value, or another one if it must be unique.
+   * Columns that the table fills itself are left out.
    */
   copied: { name: string; value: string }[]
-  /** Columns that an update may set to another row's value: in no unique index. */
+  /** Columns that an update may set to another row's value, because they are in no unique index. */
   updated: string[]
-  /** Triggers of users that were there before. */
+  /** Triggers of users that existed before. */
   others: string[]
 }
 
-/** The columns and the triggers of a table; `made` are the triggers to be tried. */
+/** The columns and triggers of a table. `made` are the triggers to try. */
 export async function triedTable(sql: Db, table: string, made: string[]): Promise<TriedTable> {
   const [row] = await sql<TriedTable[]>`
     with columns as (
@@ -40,16 +40,15 @@ export async function triedTable(sql: Db, table: string, made: string[]): Promis
   return row!
 }
 
-/** Rows whose copies are tried. */
+/** Number of rows that are copied for the trial. */
 const sample = 3
 
-/** What is tried: as the application would send it. */
+/** The kinds of statement to try. */
 export type TriedKind = 'INSERT' | 'UPDATE' | 'DELETE'
 
 /**
- * Sends what is tried, and runs what would wait for the commit: copies of some rows are inserted, a row gets
- * the values of another one, and the copies go again. Deletions are tried on copies only: nothing points at
- * them.
+ * Runs a trial: inserts copies of some rows, or updates a row with the values of another, or inserts copies
+ * and deletes them; then runs deferred triggers. Only copies are deleted, because nothing references them.
  */
 export async function sendTried(sql: Db, table: string, kind: TriedKind, tried: TriedTable): Promise<void> {
   const { copied, updated } = tried
@@ -69,20 +68,20 @@ export async function sendTried(sql: Db, table: string, kind: TriedKind, tried: 
   await sql.unsafe('set constraints all immediate')
 }
 
-/** What can be tried with a table. */
+/** The kinds of statement that can be tried on a table. */
 export const triedKinds = ({ copied, updated }: TriedTable): TriedKind[] => [
   ...(copied.length > 0 ? (['INSERT', 'DELETE'] as const) : []),
   ...(updated.length > 0 ? (['UPDATE'] as const) : []),
 ]
 
-/** Begins a part of a transaction that can be taken back. */
+/** Begins a savepoint for a trial. */
 export const beginTrial = (sql: Db) => sql.unsafe('savepoint rethread_trial')
 
-/** Takes the part back. */
+/** Rolls the savepoint back. */
 export const endTrial = (sql: Db) =>
   sql.unsafe('rollback to savepoint rethread_trial; release savepoint rethread_trial')
 
-/** Keeps triggers from firing until the trial ends; under the lock that making one has taken already. */
+/** Disables triggers until the end of the trial. The lock of CREATE TRIGGER is sufficient for it. */
 export async function disableTriggers(sql: Db, table: string, names: string[]): Promise<void> {
   for (const name of names) await sql.unsafe(`alter table ${table} disable trigger ${ident(name)}`)
 }

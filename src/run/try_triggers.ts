@@ -12,13 +12,13 @@ import {
   triedTable,
 } from './try_triggers.sql.js'
 
-/** Triggers that a file puts on a table that was there before it. */
+/** The triggers that a file adds to an existing table. */
 export interface Trial {
   table: string
   triggers: string[]
 }
 
-/** Pure: the tables in use that get triggers by these statements and keep them, and which. */
+/** Pure: the existing tables that get triggers from these statements, with the triggers that remain. */
 export function trialsOf(statements: Statement[]): Trial[] {
   const made = new Set<string>()
   const found = new Map<string, string[]>()
@@ -40,10 +40,10 @@ export function trialsOf(statements: Statement[]): Trial[] {
 }
 
 /**
- * Tries new triggers on copies of some real rows, in the transaction that has made them, and takes it back:
- * inserts, updates and deletes as the application would. The application's own triggers do not fire
- * meanwhile. Throws TRIGGERS_RAISE where a statement fails that would succeed without the new triggers; with
- * it the whole transaction goes back, and the application never meets them.
+ * Tries new triggers on copies of some rows, in the transaction that created them: with inserts, updates and
+ * deletes as the application would send them, which are rolled back. The application's own triggers are
+ * disabled meanwhile. Throws TRIGGERS_RAISE if a statement fails that succeeds without the new triggers. The
+ * transaction is then rolled back, so the application never meets them.
  */
 export async function tryTriggers(sql: Db, { table, triggers }: Trial): Promise<void> {
   const tried = await triedTable(sql, table, triggers)
@@ -62,7 +62,7 @@ export async function tryTriggers(sql: Db, { table, triggers }: Trial): Promise<
       }
     }
     const raised = await attempt(tried.others)
-    // a unique index, say: it fails in any case
+    // it fails in any case, for example because of a unique index
     if (raised === null || (await attempt([...tried.others, ...triggers])) !== null) continue
     const { code: sqlstate, message: reason, where } = serverFault(raised)!
     throw new Failure(

@@ -1,2 +1,2 @@
-/** The runner of ordered lists, in a file of its own so that it is loaded only when something is to run. */
+/** umzug in a file of its own, so that it is loaded only when there is something to run. */
 export { Umzug } from 'umzug'

@@ -1,8 +1,8 @@
-// umzug comes with a command line of its own, for which it loads a hundred modules that nobody here calls.
-// The build puts this file in their place: applying starts 80 ms sooner and takes 15 MB less.
+// umzug has a command line of its own, which loads a hundred modules that are not used here. The build
+// replaces it by this file. Commands that apply something start 80 ms sooner and need 15 MB less.
 
-/** What umzug's command line is made from. */
+/** A class that umzug's command line extends. */
 export class CommandLineParser {}
 
-/** What its commands are made from. */
+/** A class that umzug's commands extend. */
 export class CommandLineAction {}

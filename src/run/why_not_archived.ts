@@ -10,17 +10,17 @@ import { type Finding, finding } from '../model/report.js'
 import { columnText, tableText } from '../model/table_name.js'
 import type { Holding, Relation } from './refuse_destruction.sql.js'
 
-/** Something that is taken away, as reports name it, and why that is refused. */
+/** A deletion for a report, and why it is refused. */
 export interface WouldTake {
   object: string
-  /** What is taken, in words: `column public.a.b`, `3 rows of public.a`. */
+  /** A description of what is deleted: `column public.a.b`, `3 rows of public.a`. */
   what: string
   reason: string
   /** What to do instead. */
   instead: string
 }
 
-/** The finding that refuses a statement. `wanted`: what is missing, an archive or somebody's consent. */
+/** The finding that refuses a statement. `wanted` is what is missing: an archive or consent. */
 export function refusal(
   statement: Statement,
   file: SqlFile,
@@ -39,8 +39,7 @@ export function refusal(
 }
 
 /**
- * Why a rollback cannot archive what a statement takes away, from what the catalog
- * says now; null where it can.
+ * Why a rollback cannot archive what a statement deletes, according to the current catalog. Null if it can.
  */
 export async function whyNotArchived(
   sql: Db,
@@ -129,6 +128,9 @@ async function whyNotColumn(sql: Db, column: string, relation: Relation, no: No)
 
 const isTable = (r: Relation): boolean => r.kind === 'r' || r.kind === 'p'
 
-/** A DELETE on the quarantine in a rollback puts rows back: looked at when it runs, not archived. */
+/**
+ * True for a DELETE on the quarantine, whose rows a rollback puts back. It is checked when it runs, not
+ * archived.
+ */
 export const isPutBack = (statement: Statement, r: Relation): boolean =>
   r.schema === 'rethread_archive' && r.name === 'quarantine' && returnsRows(statement)

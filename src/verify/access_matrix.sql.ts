@@ -5,23 +5,23 @@ import { codeOf, isLostCode } from '../model/failure.js'
 import type { AccessTable, Persona } from '../model/project.js'
 import { become, becoming, becomingUs } from './probes.sql.js'
 
-/** The row of an access table as a predicate. */
+/** A predicate for the owner's row of an access table. */
 const rowIs = (t: AccessTable): string =>
   Object.entries(t.row)
     .map(([column, value]) => `${ident(column)} = ${literal(value)}`)
     .join(' and ')
 
-/** A statement's fate under row level security. */
+/** The result of a statement under row level security. */
 export interface TryResult {
-  /** Rows seen or changed; 0 when the server refused. */
+  /** Rows that it saw or changed; 0 if the server refused it. */
   rows: number
-  /** What the server said, else null. */
+  /** The server's error, else null. */
   fault: { code: string; message: string; constraint: boolean } | null
-  /** Whether the look with full sight that followed found what it looked for; false without one. */
+  /** Whether the query afterwards, without row security, found a row. False if there was no such query. */
   seen: boolean
 }
 
-/** The owner's row as JSON, with a new id where the id is a uuid: what somebody would insert. */
+/** The owner's row as JSON, for an INSERT. If its id is a uuid, it gets a new one. */
 export async function rowToInsert(sql: Db, t: AccessTable): Promise<{ row: string; columns: string[] }> {
   const [found] = await sql.unsafe<{ row: string; columns: string[] }[]>(
     `select (to_jsonb(t.*) || coalesce((
@@ -36,17 +36,16 @@ export async function rowToInsert(sql: Db, t: AccessTable): Promise<{ row: strin
   return found ?? { row: '{}', columns: [] }
 }
 
-/** Another way to a table's rows. */
+/** Another way to read a table's rows. */
 interface SideDoor {
   name: string
   kind: 'view' | 'partition'
-  /** With its schema, as `catalogOf` names it. */
+  /** The name with its schema, as in `catalogOf`. */
   path: string
 }
 
 /**
- * Views that show a table and that this role may read, and leaf partitions that it may read
- * directly: both side-step policies.
+ * Views of a table and leaf partitions that this role may read directly. Both bypass the table's policies.
  */
 export async function sideDoors(sql: Db, table: string): Promise<SideDoor[]> {
   return sql<SideDoor[]>`
@@ -68,28 +67,27 @@ export async function sideDoors(sql: Db, table: string): Promise<SideDoor[]> {
     order by 1`
 }
 
-/** How a report names the reading of a table through a view or a partition of it. */
+/** The name, in a report, of reading a table through a view or a partition. */
 export const doorName = (kind: 'view' | 'partition', name: string): string => `select from ${kind} ${name}`
 
 /**
- * Rows that an update without a WHERE may change in one try; seeds have fewer, a policy
- * that holds stays far below.
+ * Rows that an update without a WHERE may change in one try. Seeds have fewer rows, so sound policies stay
+ * below.
  */
 export const wideUpdateLimit = 20
 
 /**
- * Pages of a large table of which a sampled sweep tries some rows, and how many of these
- * must have moved to count.
+ * Pages of a large table from which rows are sampled. At least `sampledLimit` of the rows must change to
+ * count.
  */
 const sampledPages = 20
 
 const sampledLimit = 3
 
 /**
- * Some rows of a large table, chosen with full sight, and the owner's: what an update without a WHERE would
- * reach for, tried one by one with WHERE CURRENT OF. It reads no column either (the server takes it for no
- * read), so that only the policies of UPDATE are asked, but it does not walk past millions of rows. Null for
- * a table that keeps its rows in others.
+ * Samples rows of a large table. An update is tried on each of them and on the owner's row with WHERE CURRENT
+ * OF. Like an update without a WHERE it reads no column, so only policies for UPDATE apply, but it does not
+ * read millions of rows. Null if the table itself has no rows, because its partitions or children have them.
  */
 export async function sampledRows(
   sql: Db,
@@ -111,7 +109,7 @@ export async function sampledRows(
     rows,
     declare: `declare rethread_own no scroll cursor for select from ${t.table} where ${rowIs(t)};
       declare rethread_some no scroll cursor for select from only ${t.table} where ${there};`,
-    // a row that was updated is no longer where it was
+    // an updated row has another ctid
     moved: column => `select where exists (${moved(t, column)})
       or (select count(*) from only ${t.table} where ${there}) <= ${rows - sampledLimit}`,
   }
@@ -130,9 +128,8 @@ export const attempts = {
   move: (t: AccessTable, column: string): string =>
     `update ${t.table} set ${ident(column)} = ${literal(t.move[column]!)} where ${rowIs(t)}`,
   /**
-   * An update without a WHERE needs no right to read, so that only the policies of UPDATE are in
-   * its way. The condition reads no column; it ends the walk's effect after some rows, should a
-   * policy let everything through.
+   * An update without a WHERE needs no right to read, so only policies for UPDATE apply. The condition reads
+   * no column. It stops the update after some rows, in case the policies let everything through.
    */
   sweep: (t: AccessTable, column: string): string =>
     `update ${t.table} set ${ident(column)} = ${literal(t.move[column]!)}
@@ -149,34 +146,34 @@ export const attempts = {
   partition: (t: AccessTable, partition: string): string => `select from ${partition} where ${rowIs(t)}`,
 }
 
-/** Looks with full sight whether the owner's row carries the outsider's value. */
+/** Finds a row, without row security, if the owner's row has the outsider's value. */
 export const moved = (t: AccessTable, column: string): string =>
   `select from ${t.table} where ${rowIs(t)} and ${ident(column)}::text = ${literal(t.move[column]!)}`
 
-/** Looks with full sight whether the owner's row is gone. */
+/** Finds a row, without row security, if the owner's row has been deleted. */
 export const gone = (t: AccessTable): string =>
   `select where not exists (select from ${t.table} where ${rowIs(t)})`
 
-/** A try: statements as somebody, with what is around them in full sight. */
+/** Statements to run as a persona, and statements to run before and after without row security. */
 export interface Try {
   persona: Persona
   statement: string
-  /** Before it, such as to open a cursor. */
+  /** Runs before, for example to open a cursor. */
   before?: string
-  /** After it: whether this finds a row. */
+  /** Runs after. The result is whether it finds a row. */
   lookAfter?: string
 }
 
-/** Code by which a try takes itself back. */
+/** SQLSTATE that a try raises to roll itself back. */
 const backCode = 'RTHRD'
 
-/** A statement that a sampled sweep prepares: the server plans it once and not for every row. */
+/** Name of a prepared statement of a sampled update. The server plans it once, not for every row. */
 const preparedMove = 'rethread_move'
 
 /**
- * Runs tries one after the other inside the server, each in a subtransaction that takes itself back: there
- * are hundreds, and a round trip for each step of each would cost more than all the rest of a verification.
- * The texts travel in a setting, what came of them in another.
+ * Runs tries one after the other inside the server, each in a subtransaction that is rolled back. There are
+ * hundreds; a round trip for each would take longer than the rest of a verification. A setting passes the
+ * statements in, and another passes the results out.
  */
 const tryAll = `
   do $rethread$
@@ -197,7 +194,7 @@ const tryAll = `
       reason := null;
       by_constraint := '';
       by_column := '';
-      -- what was prepared outlives the subtransaction that prepared it
+      -- a prepared statement is not removed by the rollback of a subtransaction
       if exists (select from pg_catalog.pg_prepared_statements where name = '${preparedMove}') then
         deallocate ${preparedMove};
       end if;
@@ -229,8 +226,8 @@ const tryAll = `
   $rethread$`
 
 /**
- * Tries in order; all of it is taken back. What takes too long for all is tried alone, and is a
- * fault where it does again.
+ * Runs tries in order and rolls all of them back. If the whole takes too long, each is run alone. One that
+ * takes too long alone has that as its fault.
  */
 export async function attemptAll(sql: Db, tries: Try[]): Promise<TryResult[]> {
   if (tries.length === 0) return []
@@ -243,7 +240,7 @@ export async function attemptAll(sql: Db, tries: Try[]): Promise<TryResult[]> {
     return JSON.parse(results.flat().find(row => row.tried !== undefined)!.tried!) as TryResult[]
   } catch (error) {
     const { code, message } = error as { code?: string; message: string }
-    // no handler in the server catches a time-out or a failed assertion
+    // no exception handler in the server catches a timeout or a failed assertion
     if (code !== '57014' && code !== 'P0004') throw error
     await sql.unsafe('rollback to savepoint rethread_try; release savepoint rethread_try')
     if (tries.length === 1) return [{ rows: 0, fault: { code, message, constraint: false }, seen: false }]
@@ -253,7 +250,7 @@ export async function attemptAll(sql: Db, tries: Try[]): Promise<TryResult[]> {
   }
 }
 
-/** The plan of a query as somebody; null where the server refuses to plan it. */
+/** The plan of a query as a persona; null if the server refuses to plan it. */
 export async function explainAs(sql: Db, persona: Persona, query: string): Promise<PlanNode | null> {
   try {
     return await takenBack(savepoint(sql), async tx => {

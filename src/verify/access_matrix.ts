@@ -21,12 +21,12 @@ import { emptyProbe, notProved, prepareProbe } from './probes.js'
 import { rowEstimate } from './probes.sql.js'
 
 /**
- * A table above this many rows is not read from end to end: not by what the application asks, nor by
- * a matrix that is not deep.
+ * A table with more rows is never read completely: neither by queries of the application, nor by a matrix
+ * unless it is deep.
  */
 const largeTable = 10_000
 
-/** Seeds, then lets every persona try every operation on every table, by every door. */
+/** Seeds rows and lets every persona try every operation on every table, in every way (`Door`). */
 export async function accessMatrix(tx: Db, check: Check, deep: boolean): Promise<Probed> {
   const ready = await prepareProbe(tx, check)
   if ('skipped' in ready) return notProved(check, ready.skipped)
@@ -38,18 +38,18 @@ export async function accessMatrix(tx: Db, check: Check, deep: boolean): Promise
   return probed
 }
 
-/** What a try came to; `fault` is one of the policy or of a trigger, neither yes nor no. */
+/** The result of a try. `fault` is an error in a policy or trigger, which is neither allowed nor denied. */
 type Fate = 'allowed' | 'denied' | 'fault'
 
-/** Each door to a table's rows, with the operation whose permission it needs. */
+/** A way to a table's rows, with the operation whose permission it needs. */
 interface Door extends Omit<Try, 'persona'> {
   name: string
   operation: Operation
-  /** A partition that is read directly: whoever may read the table need not be able to. */
+  /** True for a partition that is read directly. A role that may read the table may lack the right to it. */
   partition?: boolean
-  /** Objects of the catalog that open it, as `catalogOf` names them. */
+  /** Objects of the catalog that allow it, by their names in `catalogOf`. */
   about?: string[]
-  /** Reaches for all rows: many that give way are too many, whosever they are. */
+  /** True if it tries to change all rows. Then many changed rows count as too many, whoever owns them. */
   sweeps?: boolean
 }
 
@@ -90,7 +90,7 @@ async function doorsOf(tx: Db, t: AccessTable, deep: boolean): Promise<Door[]> {
   return doors
 }
 
-/** One table of the matrix: a row a door, a column a persona. */
+/** One table of the matrix: a row for each door, a column for each persona. */
 async function matrixOf(
   tx: Db,
   access: Access,
@@ -114,12 +114,12 @@ async function matrixOf(
     doors.filter(d => !d.sweeps),
     names,
   )
-  // a walk over the whole table that met no objection and left the owner's row alone never
-  // reached it: no other will
+  // if an update of the whole table raised no error and did not change the owner's row, that row is out of
+  // reach for all such updates
   const outOfReach = new Map<string, TryResult>()
   for (const door of doors.filter(d => d.sweeps)) {
     for (const [name, tried] of outOfReach) tries.get(door)!.set(name, tried)
-    // whoever may move rows may move all of them: nothing to learn, and all rows would be touched
+    // a persona that may move its rows is skipped: nothing to learn, and all its rows would change
     const who = names.filter(name => !may(door).includes(name) && !outOfReach.has(name))
     await attempt([door], who)
     for (const [name, tried] of tries.get(door)!)
@@ -146,15 +146,14 @@ async function matrixOf(
 }
 
 /**
- * What a try came to. A value that a constraint refuses has passed the policies, which are asked before:
- * somebody was let in. A fault inside a policy is a fault, never a refusal.
+ * The result of a try. A constraint is checked after the policies, so its error means that the policies
+ * allowed the statement. An error inside a policy is a fault, not a denial.
  */
 function fate(door: Door, tried: TryResult): Fate {
   if (tried.fault) {
     const { code } = tried.fault
     if (code === '42501') return 'denied'
-    // a trigger may raise what it likes before the policies are asked: only the server's own
-    // constraints come after them
+    // a trigger may raise any error before policies are checked; the server's own constraints come after them
     return code.startsWith('23') && tried.fault.constraint ? 'allowed' : 'fault'
   }
   if (door.sweeps) return tried.seen || tried.rows >= wideUpdateLimit ? 'allowed' : 'denied'
@@ -162,7 +161,7 @@ function fate(door: Door, tried: TryResult): Fate {
   return tried.rows > 0 ? 'allowed' : 'denied'
 }
 
-/** Somebody who tries something, and whether they may. */
+/** A persona that tries something, and whether it may. */
 interface AccessAttempt {
   object: string
   persona: string
@@ -171,7 +170,7 @@ interface AccessAttempt {
   about: string[]
 }
 
-/** What a try came to, as the matrix shows it; what is wrong with it goes to `found`. */
+/** The cell of the matrix for a try. A wrong result is added to `found`. */
 function judgeCell(
   { object, persona, what, may, about }: AccessAttempt,
   came: Fate,
@@ -220,8 +219,8 @@ async function callsOf(tx: Db, access: Access, found: Probed['found']): Promise<
 }
 
 /**
- * What the policies cost for what the application asks, by EXPLAIN as the first persona: who is asking must
- * be found out once and not for every row, and a large table must not be read from end to end.
+ * Runs EXPLAIN on the application's queries as the first persona. It reports policies that find out the
+ * current user once for every row, and large tables that are read completely.
  */
 async function policyCosts(tx: Db, access: Access): Promise<Finding[]> {
   const found: Finding[] = []

@@ -6,11 +6,11 @@ import { policyReach } from './policy_reach.js'
 import type { CalledFunction, ReadBy } from './policy_reach.sql.js'
 import type { Subject } from './visibility_twins.sql.js'
 
-/** What the files played so far have changed, and what of it twins cannot show. */
+/** The effect of the files that were run on twins so far, and the part of it that twins cannot show. */
 export class AccessState {
-  /** Why nothing can be said from here on; null where something can. */
+  /** Why nothing is known from here on; null if something is. */
   everything: string | null = null
-  /** The server has refused a file: the twins are not changed any further. */
+  /** True after the server has refused a file: the twins are not changed any further. */
   stopped = false
   private readonly tables = new Map<string, string>()
   private readonly functions = new Map<string, string>()
@@ -21,10 +21,10 @@ export class AccessState {
   private changed = false
 
   constructor(
-    /** The columns that policies ask for, by table. */
+    /** The columns that policies read, by table. */
     private readonly asked: ReadonlyMap<string, string[]> = new Map(),
     private readonly subjects: Subject[] = [],
-    /** Functions that are there and that the files change. */
+    /** Existing functions that the files change. */
     private readonly changedFunctions: ReadonlySet<string> = new Set(),
   ) {}
 
@@ -62,14 +62,14 @@ export class AccessState {
     }
   }
 
-  /** Nothing that comes after this migration can be played. */
+  /** Notes that nothing after this migration can be tried. */
   stop(migration: string, reason: string): void {
     this.stopped = true
     this.changed = true
     this.everything ??= `${migration} can't be tried before it runs: ${reason}`
   }
 
-  /** A migration that writes rows of a table whose triggers may write other rows leaves nothing to say. */
+  /** If a migration writes rows of a table whose triggers may write other rows, nothing is known after it. */
   noteTriggers(migration: string, firing: ReadonlySet<string>): void {
     for (const [table, writes] of this.written)
       if (firing.has(table) && writes.some(w => w.by === migration)) {
@@ -78,14 +78,14 @@ export class AccessState {
       }
   }
 
-  /** Whether anything was noted that may change who sees what, since this was last asked. */
+  /** Whether a change that may affect visibility was noted since the last call. */
   takeChanged(): boolean {
     const { changed } = this
     this.changed = false
     return changed
   }
 
-  /** The migration that makes a relation which an expression reads; null where none does. */
+  /** The migration that creates a relation which an expression reads; null if there is none. */
   makes(expression: unknown): string | null {
     for (const relation of relationsRead(expression)) {
       const by = this.made.get(relation)
@@ -94,7 +94,7 @@ export class AccessState {
     return null
   }
 
-  /** Why nobody can say who sees rows of a table now; null where the twins show it. */
+  /** Why the visibility of a table's rows is unknown now; null if the twins show it. */
   whyUnknown(
     table: string,
     twin: string,
@@ -117,7 +117,7 @@ export class AccessState {
       const through = by === null ? 'its policies read' : `${by} reads`
       const written = this.whyWritten(original ?? name, false)
       if (written) return `${through} ${original ?? name}; ${written}`
-      // a twin has the new policies
+      // a twin has the changed policies
       if (original !== null) continue
       const made = this.made.get(name)
       if (made) return `${through} ${name}, which ${made} makes`
@@ -149,12 +149,12 @@ export class AccessState {
         : []
   }
 
-  /** The table whose twin a name is; null for any other. */
+  /** The table whose twin has this name; null if it is no twin. */
   private originalOf(name: string): string | null {
     const [schema, table] = namesIn(name) ?? []
     return this.subjects.find(s => s.name === table && twinSchema(s.schema) === schema)?.table ?? null
   }
 }
 
-/** Why it is not known what a migration changes. */
+/** The reason for a migration whose effect is only known when it runs. */
 export const onlyRunning = (migration: string): string => `only running ${migration} shows what it changes`

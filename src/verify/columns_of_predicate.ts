@@ -6,8 +6,8 @@ import { tableColumns } from './proof.sql.js'
 const systemColumns = new Set(['ctid', 'tableoid', 'xmin', 'xmax', 'cmin', 'cmax'])
 
 /**
- * The columns of a table that a predicate may ask for; null where it may ask for the whole row, or for
- * where it is stored. A name that belongs to another table of the predicate counts too.
+ * The columns of a table that a predicate may read. Null if it may read the whole row or system columns. A
+ * name that belongs to another table in the predicate counts too.
  */
 export async function columnsOfPredicate(
   sql: Db,

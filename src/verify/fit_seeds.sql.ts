@@ -1,24 +1,24 @@
 import { type Db, ident } from '../database/types.js'
 
-/** A column of a table that a seed writes to. */
+/** A column of a table that a seed writes. */
 export interface SeededColumn {
   table: string
   name: string
-  /** Takes whole numbers only, where a file may say a uuid. */
+  /** True if it takes integers, where a file may have a uuid. */
   isInteger: boolean
-  /** GENERATED ALWAYS AS IDENTITY: a given value needs OVERRIDING SYSTEM VALUE. */
+  /** True for GENERATED ALWAYS AS IDENTITY: a given value needs OVERRIDING SYSTEM VALUE. */
   isIdentity: boolean
-  /** Must be given a value: NOT NULL, without a default. */
+  /** True if a value must be given: NOT NULL without a default. */
   isRequired: boolean
-  /** In a unique index: a value of another row would be refused. */
+  /** True if it is in a unique index: another row's value would be refused. */
   isUnique: boolean
-  /** The table and column that it refers to, else null. */
+  /** The table and column that it references, else null. */
   refersTo: { table: string; column: string } | null
-  /** SQL for a value of its type, a new one in each row where the type has that many; null for none. */
+  /** SQL for a value of its type, different in each row if the type allows it. Null if there is none. */
   made: string | null
 }
 
-/** The columns of these tables as far as a seed has to know them. */
+/** The columns of these tables, with what a seed needs to know. */
 export async function seededColumns(sql: Db, tables: string[]): Promise<SeededColumn[]> {
   return sql<SeededColumn[]>`
     select t.name as table, a.attname::text as name,
@@ -67,7 +67,7 @@ export async function seededColumns(sql: Db, tables: string[]): Promise<SeededCo
     order by t.name, a.attnum`
 }
 
-/** A value that some row has in a column, as text; null where there is none. */
+/** Some existing value of a column as text; null if there is none. */
 export async function anyValue(sql: Db, table: string, column: string): Promise<string | null> {
   const [row] = await sql.unsafe<{ value: string }[]>(
     `select ${ident(column)}::text as value from ${table} where ${ident(column)} is not null limit 1`,

@@ -4,10 +4,10 @@ import { anyValue, parentRows, type SeededColumn, seededColumns } from './fit_se
 import { whyNotAct } from './lent_rights.js'
 import { reachingOut } from './probes.sql.js'
 
-/** Where uuids of a file were replaced: the text of the number that takes the place of each. */
+/** Uuids of a file that were replaced, each with the number that replaces it. */
 export type Renumbered = Map<string, string>
 
-/** First of the ids that seeds are given where a table numbers its rows: high in the type, few in use. */
+/** The first id for seeds of a table with numbers as ids. Numbers that high are rarely used. */
 const firstNumber = 2_147_000_000
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -33,7 +33,7 @@ export async function fitSeeds(
   const seeded = new Set([...(written ?? []), ...tables])
   const columns = await seededColumns(tx, [...tables])
   let fitted = text
-  // from the end, so that the offsets of those before stay true
+  // from the last one, so that the offsets of the others stay valid
   for (const s of inserts.reverse()) {
     const own = columns.filter(c => c.table === relationName(s.node.relation))
     const given: string[] = s.node.cols.map((c: { ResTarget: { name: string } }) => c.ResTarget.name)
@@ -88,7 +88,7 @@ export const renumber = (text: string, renumbered: Renumbered): string =>
   [...renumbered].reduce((all, [id, n]) => all.replaceAll(id, n), text)
 
 async function valueFor(tx: Db, c: SeededColumn, seeded: ReadonlySet<string>): Promise<string | null> {
-  // whose row it would be is what the check is about: that is for the track to say
+  // whose row it is decides what the check finds, so the track must say it
   if (c.refersTo && seeded.has(c.refersTo.table)) return null
   const other = c.refersTo
     ? await anyValue(tx, c.refersTo.table, c.refersTo.column)
@@ -98,7 +98,7 @@ async function valueFor(tx: Db, c: SeededColumn, seeded: ReadonlySet<string>): P
   return other === null ? (c.refersTo ? null : c.made) : literal(other)
 }
 
-/** Gives each uuid in the place of a number a number of its own. */
+/** Assigns a number to each uuid in a column of integers. */
 function renumberIds(s: Statement, given: string[], own: SeededColumn[], renumbered: Renumbered): void {
   for (const { List } of s.node.selectStmt.SelectStmt.valuesLists)
     for (const [i, item] of List.items.entries()) {
@@ -110,7 +110,7 @@ function renumberIds(s: Statement, given: string[], own: SeededColumn[], renumbe
     }
 }
 
-/** An INSERT of rows of values with further columns. */
+/** An INSERT of literal rows, with further columns. */
 async function withColumns(
   { text }: Statement,
   added: { column: string; value: string }[],

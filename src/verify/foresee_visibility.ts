@@ -15,10 +15,10 @@ import { changedFunctions, isLostFromTheStart, readAccessFiles, subjectNames } f
 import { NotForeseen } from './visibility_twins.js'
 import { searchPath, subjectsOf } from './visibility_twins.sql.js'
 
-/** Persons that a plan asks for. */
+/** Most users that a plan examines. */
 export const mostPersons = 10
 
-/** Who will see what when the pending migrations have run. */
+/** The predicted visibility after the pending migrations. */
 export interface Foreseen {
   prediction: Prediction
   tables: Table[]
@@ -34,10 +34,10 @@ const nothingForeseen: Foreseen = {
 }
 
 /**
- * Finds out who will see which rows after each pending migration: the changes are made to twins of the
- * tables, which hold what policies ask of the rows, in a transaction that is rolled back. Of what the
- * application uses only ACCESS SHARE is taken. What cannot be foreseen there is said, never guessed. With
- * `always`, what is seen now is found out also where nothing that comes after can be.
+ * Predicts which rows each role sees after each pending migration. The changes are made to twins of the
+ * tables, with the values that policies read, in a transaction that is rolled back. The original tables are
+ * only locked in ACCESS SHARE mode. What cannot be predicted is reported as unknown. With `always`, today's
+ * visibility is determined even if nothing can be predicted.
  */
 export async function foreseeVisibility(
   ctx: Context,

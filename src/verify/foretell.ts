@@ -4,7 +4,7 @@ import type { Check } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import { runCheck } from './run_check.js'
 
-/** What checks say of the data of today, as what lies ahead and not as a fault. */
+/** Runs checks on today's data. What they find is reported as OUTLOOK, not as a fault. */
 export async function foretell(
   ctx: Context,
   connection: Connection,
@@ -22,8 +22,8 @@ export async function foretell(
 }
 
 /**
- * The listings of a track that speak before a migration, as tables. One that the server could not answer says
- * so.
+ * Listings of a track that apply before a migration, as tables. If the server reports an error, the table
+ * shows it.
  */
 export async function foretellTables(
   ctx: Context,

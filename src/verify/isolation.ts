@@ -3,8 +3,8 @@ import type { Track } from '../model/project.js'
 import { type CheckResult, type Finding, finding } from '../model/report.js'
 
 /**
- * What is not verified of who may do what, after these checks; none where all of it is, or where a check
- * that failed says so already. Without it a verdict could be clean although nobody tried a door.
+ * ISOLATION_UNVERIFIED if some access rights were not tried by these checks. None if all were, or if a failed
+ * check reports it. Otherwise a verdict could be clean although no right was tried.
  */
 export function unverifiedIsolation(
   track: Track,

@@ -1,13 +1,13 @@
 import type { Db } from '../database/types.js'
 
-/** What a statement does with columns of a table; no column is the whole table. */
+/** A privilege that a statement needs on columns of a table. Without columns, on the whole table. */
 export interface RightWanted {
   table: string
   right: 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE'
   column: string | null
 }
 
-/** Of these, the rights that a role has not; columns that their table has not are left out. */
+/** Of these rights: those that a role lacks. Columns that do not exist are left out. */
 export async function rightsLacking(sql: Db, role: string, wanted: RightWanted[]): Promise<RightWanted[]> {
   return sql<RightWanted[]>`
     select distinct w.table, w.right, a.attname::text as column

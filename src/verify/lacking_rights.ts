@@ -11,8 +11,8 @@ import { partText } from '../model/table_name.js'
 import { type RightWanted, rightsLacking } from './lacking_rights.sql.js'
 
 /**
- * What a role may not do that statements do: each right with the statement that gives it, as a check reports
- * it. None where the role has all rights, and policies or triggers say no.
+ * The rights for statements that a role lacks, each with the GRANT, as rows of a check. Empty if the role has
+ * all rights: then policies or triggers refused.
  */
 export async function lackingRights(
   sql: Db,
@@ -29,7 +29,7 @@ export async function lackingRights(
   })
 }
 
-/** Pure: the rights that a statement needs, by its parse tree. */
+/** Pure: the rights that a statement needs, according to its parse tree. */
 function rightsWanted({ kind, node }: Statement): RightWanted[] {
   const wanted: RightWanted[] = []
   const target = node.relation ? relationName(node.relation) : null

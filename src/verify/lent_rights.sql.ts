@@ -2,10 +2,10 @@ import type { Db } from '../database/types.js'
 import { type ForeignCode, foreignCode } from '../plan/foreign_code.sql.js'
 
 /**
- * Code of others that acting as somebody on these tables would run: policies and views that show the tables,
- * with all that those read, and where rows are written, what the tables and those that follow by foreign keys
- * run. SET ROLE in the session of a superuser takes no rights away: such code gets them back with RESET ROLE.
- * Empty for any other role, which has no more to lend than its own rights.
+ * Code of other owners that would run if this session used these tables as another role: policies and views
+ * of the tables with everything that they read and, for writes, what the tables and those below their foreign
+ * keys run. SET ROLE in a superuser's session takes no rights away, because such code can use RESET ROLE.
+ * Empty if the current role is no superuser: it has no rights of others to lend.
  */
 export async function codeOfOthers(
   sql: Db,
@@ -39,8 +39,8 @@ async function followingTables(sql: Db, tables: string[]): Promise<string[]> {
 }
 
 /**
- * Functions that a policy of these tables calls or a view of them, or a policy or a view of what those read,
- * and that belong neither to the owner of the table, to a superuser, to the owner of the database, nor to us.
+ * Functions that policies or views of these tables call, directly or through what they read. Functions of the
+ * table's owner, of a superuser, of the database's owner and of the current role are left out.
  */
 const shownByOthers = (sql: Db, tables: string[]): Promise<ForeignCode[]> => sql<ForeignCode[]>`
   with recursive code as (

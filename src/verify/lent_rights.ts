@@ -3,10 +3,10 @@ import { shortList } from '../model/few_names.js'
 import { describeForeignCode } from '../plan/foreign_code.js'
 import { codeOfOthers } from './lent_rights.sql.js'
 
-/** Most pieces of code that a reason names. */
+/** Most functions that a reason names. */
 const mostCode = 3
 
-/** Why this session must not read or write these tables as somebody, else null. */
+/** Why this session must not use these tables as another role, else null. */
 export async function whyNotAct(sql: Db, tables: string[], does: 'reads' | 'writes'): Promise<string | null> {
   const code = await codeOfOthers(sql, tables, does)
   if (code.length === 0) return null

@@ -2,7 +2,7 @@ import { columnFacts, relationExists } from '../database/catalog.sql.js'
 import { type Db, ident } from '../database/types.js'
 import type { TrackInfo, TrackObjects } from '../model/project.js'
 
-/** One change for the worse. */
+/** A change that makes the database wrong. */
 export interface Mutant {
   name: string
   sql: string
@@ -14,8 +14,8 @@ export async function mutateBy(sql: Db, text: string): Promise<void> {
 }
 
 /**
- * All mutants of what exists: names from the files, what belongs to the tables that the track made, and the
- * functions that it expects.
+ * All mutants for the existing objects: objects that the files name, parts of the tables that the track
+ * created, and functions that it expects.
  */
 export async function mutantsOf(
   sql: Db,
@@ -28,7 +28,7 @@ export async function mutantsOf(
   const structural = await sql.unsafe<Mutant[]>(
     `with made as (select to_regclass(name) as oid from unnest(array(select jsonb_array_elements_text($1::text::jsonb))) as n (name)),
      named as (select to_regclass(x ->> 'table') as oid, x ->> 'name' as name, x ->> 'kind' as kind from jsonb_array_elements($2::text::jsonb) x),
-     -- one table with policies will do for doors beside them
+     -- one table with policies is enough to try ways around them
      secured as (select c.oid from pg_catalog.pg_class c where c.oid in (select oid from made) and c.relrowsecurity and c.relkind = 'r' order by 1 limit 1)
      select 'without policy ' || p.polname || ' on ' || p.polrelid::regclass as name,
        format('drop policy %I on %s', p.polname, p.polrelid::regclass) as sql
@@ -91,7 +91,7 @@ export async function mutantsOf(
        where c.relkind = 'r' and c.relnamespace in (to_regnamespace('chat_private'), to_regnamespace('rethread_archive'))) i
      where i.oid is not null
      union all
-     -- what policies ask, without asking
+     -- functions that policies call, replaced by ones that always allow
      select distinct 'function ' || f.oid::regprocedure || ' that says yes to everybody',
        format('create or replace function %s(%s) returns %s language sql stable security definer set search_path = pg_catalog, pg_temp as %L',
          f.oid::regproc, pg_get_function_arguments(f.oid), format_type(f.prorettype, null),
@@ -100,7 +100,7 @@ export async function mutantsOf(
      join pg_catalog.pg_depend d on d.refclassid = 'pg_proc'::regclass and d.refobjid = f.oid and d.classid = 'pg_policy'::regclass
      where f.pronamespace = to_regnamespace('chat_private') and f.prosecdef and f.prorettype in ('boolean'::regtype, 'text'::regtype)
      union all
-     -- what a trigger asks or does with its owner's rights, left out
+     -- trigger functions with their owner's rights, with an empty body
      select 'function ' || f.oid::regprocedure || ' without its body',
        format('create or replace function %s() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as ''begin return coalesce(new, old); end''',
          f.oid::regproc)
@@ -181,10 +181,7 @@ export async function mutantsOf(
   ]
 }
 
-/**
- * Rows that change for the worse: a message in another session, a message lost, two
- * messages that change places.
- */
+/** Changes of rows: a message moved to another session, a message deleted, two messages swapped. */
 async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
   const { sessions: s, messages: m } = info
   if (!m) return []
@@ -199,8 +196,8 @@ async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
   const created = ident(m.created)
   const sessionKey = ident(m.to ?? s.id)
   const off = `alter table ${m.table} disable trigger user; `
-  // by age, because places are reused: the first may be of a row that came after the backfill, of which
-  // nobody knows where it belongs
+  // choose by age, because space is reused: the first row may be newer than the backfill, and its session
+  // unknown
   const oldest = `${linked} order by ${created}, ctid limit 1`
   return [
     {
@@ -217,7 +214,7 @@ async function rowMutants(sql: Db, info: TrackInfo): Promise<Mutant[]> {
       sql: `${off}alter table ${m.table} alter column ${key} drop not null;
         update ${m.table} set ${key} = null where ctid = (select ctid from ${m.table} where ${oldest})`,
     },
-    // in the overlap it may
+    // while both applications run it may be null
     ...(isRequired
       ? [
           {

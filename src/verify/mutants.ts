@@ -28,15 +28,15 @@ import { barePlanOptions } from '../plan/make_plan.js'
 import { type Mutant, mutantsOf, mutateBy } from './mutants.sql.js'
 import { isListing, isOutlook, runCheck, type SharedFacts, sharedFactsOf, whySkipped } from './run_check.js'
 
-/** One change that a check must notice, and the checks that did. */
+/** A change that a check must notice, and the checks that noticed it. */
 interface MutantResult {
   mutant: Mutant
   caughtBy: string[]
-  /** Why the server refused the mutant; null where it was applied. */
+  /** Why the server refused the mutant; null if it was applied. */
   refusal: string | null
 }
 
-/** What one look at all checks gave: what each said where it found anything, and why a mutant was refused. */
+/** One run of all checks: what each reported, if anything, and why a mutant was refused. */
 interface Woken {
   said: Map<string, string>
   refusal: string | null
@@ -177,8 +177,8 @@ const refusedMutants = (checks: Check[], tried: MutantResult[]): Finding[] =>
   })
 
 /**
- * Applies one mutant, runs every check but those that are needless by what others said, and takes it all
- * back; what each check said, where it found anything.
+ * Applies one mutant, runs every check that is still needed, and rolls back. Returns what each check
+ * reported.
  */
 function wakeChecks(
   scene: Scene,
@@ -206,7 +206,7 @@ function wakeChecks(
   })
 }
 
-/** Work in a savepoint that is taken back; what it gave as text, or the server's fault. */
+/** Runs work in a savepoint that is rolled back. Returns its result as text, or the server's error. */
 async function resultText(tx: Db, work: (tx: Db) => Promise<unknown>): Promise<string> {
   try {
     return JSON.stringify(await takenBack(savepoint(tx), work))
@@ -216,7 +216,7 @@ async function resultText(tx: Db, work: (tx: Db) => Promise<unknown>): Promise<s
   }
 }
 
-/** Applies the mutant; the server's reason when it refuses it, else null. */
+/** Applies the mutant. Returns the server's error if it refuses, else null. */
 async function refusalOf(tx: Db, mutant: Mutant): Promise<string | null> {
   try {
     await savepoint(tx)(nested => mutateBy(nested, mutant.sql))

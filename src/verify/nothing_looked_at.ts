@@ -5,10 +5,10 @@ import { relationsNamed, statementsOrNone } from '../files/statements.js'
 import type { Check } from '../model/project.js'
 import { emptyTables } from './run_check.sql.js'
 
-/** Schemas whose emptiness says nothing: catalogs, and lists of what went wrong. */
+/** Schemas whose tables may be empty: catalogs, and lists of faults. */
 const listsOfFaults = /^(pg_catalog|information_schema|rethread|rethread_archive|chat_private)\./
 
-/** Why a check that found nothing had nothing to look at, else null. */
+/** Why a check that found nothing had nothing to examine, else null. */
 export async function whyNothingLookedAt(tx: Db, check: Check, tables: string[]): Promise<string | null> {
   const missing = await missingObjects(tx, check.requires)
   if (missing.length > 0) return `looked at nothing: there is no ${missing.join(', ')}`

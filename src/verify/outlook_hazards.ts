@@ -6,14 +6,14 @@ import type { Check, Track } from '../model/project.js'
 import { withHazards } from '../plan/decisions.js'
 import { runCheck } from './run_check.js'
 
-/** Whether what an outlook finds is a hazard, and not decided by a setting. */
+/** Whether the findings of an outlook are a hazard. They are none if its setting is set. */
 export const isDecision = (ctx: Context, { hazard }: Check): boolean =>
   hazard !== null && (hazard.unlessSet === null || !Object.hasOwn(ctx.settings, hazard.unlessSet))
 
 /**
- * A plan with the hazards that the track's outlooks see in the data: of the migration that each names, unless
- * the setting that decides has been set. Outlooks of migrations that are not in the plan are not asked.
- * Throws CHECK_FAILED where the server could not answer: nobody would know of the hazard.
+ * Adds the hazards that the track's outlooks find in the data, each at the migration that the outlook names,
+ * unless its setting is set. Outlooks of migrations that are not in the plan are not run. Throws CHECK_FAILED
+ * if the server cannot run one, because its hazard would be unknown.
  */
 export async function withOutlookHazards(
   ctx: Context,

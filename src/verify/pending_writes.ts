@@ -7,16 +7,16 @@ import { readAside } from '../database/scopes.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
 
-/** Longest question whether a backfill has rows to do, in milliseconds. */
+/** Time limit of the query for pending rows, in milliseconds. */
 const askMs = 1000
 
-/** What a backfill will do to rows. */
+/** The effect of a backfill on rows. `leaves` is set for one that removes rows. */
 export interface PendingWrites {
   writes: { table: string; columns: string[] | null } | null
   leaves: { table: string; alias: string; predicate: string } | null
 }
 
-/** What each pending backfill will do; nothing where it has no row to do. */
+/** The effect of each pending backfill. A backfill without pending rows is left out. */
 export async function pendingWrites(
   connection: Connection,
   track: Track,

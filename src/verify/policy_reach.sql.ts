@@ -1,16 +1,16 @@
 import type { Db } from '../database/types.js'
 
-/** A function of the application, as far as policies may call it. */
+/** A function of the application that policies may call. */
 export interface CalledFunction {
   name: string
   /** Its name without the schema. */
   bare: string
   body: string
-  /** It runs with the rights of an owner whom no row security binds. */
+  /** True if it is SECURITY DEFINER and row security does not apply to its owner. */
   passes: boolean
 }
 
-/** What an expression or a view is made of, by the catalog's dependencies. */
+/** The relations and functions of an expression or a view, from the catalog's dependencies. */
 export interface ReadBy {
   /** A table with policies, or a view. */
   reader: string
@@ -19,8 +19,8 @@ export interface ReadBy {
 }
 
 /**
- * What the policies of each table that ask who reads, and each view, read and call. Functions of extensions
- * are left out: they read no table of an application.
+ * What the SELECT policies of each table, and each view, read and call. Functions of extensions are left out,
+ * because they read no table of an application.
  */
 export async function reachGraph(sql: Db): Promise<{ reads: ReadBy[]; functions: CalledFunction[] }> {
   const [row] = await sql<{ graph: string }[]>`

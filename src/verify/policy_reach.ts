@@ -1,19 +1,21 @@
 import { namesIn } from '../model/table_name.js'
 import type { CalledFunction, ReadBy } from './policy_reach.sql.js'
 
-/** What decides who sees rows of a table, beside its own policies. */
+/** What decides about the visibility of a table's rows besides its own policies. */
 export interface Reach {
-  /** Tables and views that its policies read, each with the function or view by which; null for a policy. */
+  /**
+   * Tables and views that its policies read, each with the function or view that reads it; null for a policy.
+   */
   relations: Map<string, { by: string | null; passes: boolean }>
   functions: Set<string>
-  /** A function that puts statements together, so that what it reads is not known; else null. */
+  /** A function that composes SQL, so that what it reads is unknown; else null. */
   dynamic: string | null
 }
 
 /**
- * Pure: everything that the policies of a table read, through the policies of those tables, views and
- * functions. Of a function, each word of its body that is the name of a relation or of another function
- * counts: more than it reads, never less.
+ * Pure: everything that a table's policies read, directly or through other tables' policies, views and
+ * functions. For a function, every word of its body that is the name of a relation or function counts. That
+ * may be more than it reads, but never less.
  */
 export function policyReach(
   table: string,
@@ -34,7 +36,7 @@ export function policyReach(
     const known = reach.relations.get(name)
     if (known && (!known.passes || passes)) return
     if (name !== table || by !== null) reach.relations.set(name, { by, passes })
-    // an owner whom no policy binds reads the rows as they are
+    // row security does not apply to this owner, so policies of the relation do not matter
     if (!passes) follow(name, by)
   }
   const call = (f: CalledFunction, passes: boolean): void => {

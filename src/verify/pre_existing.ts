@@ -6,15 +6,15 @@ import { catalogOf, objects } from '../run/schema_snapshot.sql.js'
 import type { Checked } from './run_check.js'
 
 /**
- * Marks what checks have found on objects that are as they were before the first step of the track: a fault
- * of the database that was migrated, not of the migration. Where nobody has kept how the schema was, or
- * another major version did, nothing is marked and everything counts.
+ * Marks findings on objects that have not changed since before the first step of the track: they are no fault
+ * of the migration. Nothing is marked if that schema was not stored, or was stored under another major
+ * version.
  */
 export async function markPreExisting(sql: Db, track: Track, checked: Checked[]): Promise<void> {
   if (checked.every(c => c.about.size === 0)) return
   const before = await catalogBefore(sql, track.name, track.migrations[0]!.name)
   if (before === null) return
-  // what the track has changed, and somebody has changed back, is as it was and still a fault
+  // an object that the track changed and a person changed back is still a fault
   const last = await storedSchema(sql, await newestLook(sql))
   const now = catalogOf(await objects(sql))
   const isAsBefore = (name: string) =>
@@ -25,7 +25,7 @@ export async function markPreExisting(sql: Db, track: Track, checked: Checked[])
     for (const [i, names] of about) result.found[i]!.preExisting = names.every(isAsBefore)
 }
 
-/** What was marked, apart from what counts. */
+/** The marked findings, apart from those that count. */
 export function preExisting(track: Track, checked: Checked[]): { tables: Table[]; findings: Finding[] } {
   const rows = checked.flatMap(({ result }) =>
     result.found.filter(f => f.preExisting).map(f => [result.check, f.object, f.detail, result.fix]),

@@ -13,21 +13,21 @@ import { changesAccess, changesOf, type PendingFile } from './visibility_subject
 import { NotForeseen, Twins } from './visibility_twins.js'
 import { type Filling, type Subject, subjectsOf } from './visibility_twins.sql.js'
 
-/** Something of which nobody could find out who will see it. */
+/** Something whose future visibility could not be found out. */
 export interface Unforeseen {
   subject: string
-  /** The migration after which it is not known; null where it is not known now either. */
+  /** The migration after which it is unknown; null if it is unknown already now. */
   migration: string | null
   reason: string
 }
 
-/** Those of the tables whose changes fire triggers. */
+/** Of these tables: those whose changes fire triggers. */
 const firingTables = async (sql: Db, tables: string[]): Promise<ReadonlySet<string>> =>
   new Set((await subjectsOf(sql, tables)).filter(s => s.fires).map(s => s.table))
 
 interface Predicting {
   there: string[]
-  /** Functions that are there and that the files change. */
+  /** Existing functions that the files change. */
   functions: ReadonlySet<string>
   files: PendingFile[]
   seers: NamedSeer[]
@@ -165,13 +165,13 @@ async function noteWrites({ asked, twins, state }: Playing, migration: string): 
   return hasTwin
 }
 
-/** What the steps take out of a table, with the alias that their predicates use. */
+/** The rows that the steps remove from a table, with the aliases of their predicates. */
 const leavesOf = (table: string, writes: ReadonlyMap<string, PendingWrites>): Filling['leaves'] =>
   [...writes].flatMap(([migration, { leaves }]) =>
     leaves?.table === table ? [{ migration, alias: leaves.alias, predicate: leaves.predicate }] : [],
   )
 
-/** What was found out, or why it was not. */
+/** A result, or the reason that there is none. */
 async function orUnknown<T>(found: Promise<T>): Promise<T | { unknown: string }> {
   try {
     return await found
@@ -182,8 +182,8 @@ async function orUnknown<T>(found: Promise<T>): Promise<T | { unknown: string }>
 }
 
 /**
- * Plays all files on empty twins: which columns policies ask for on the way, and the file that the server
- * refuses, if any.
+ * Runs all files on empty twins. Returns the columns that policies read at any time, and the file that the
+ * server refuses, if any.
  */
 async function rehearse(
   tx: Db,

@@ -2,14 +2,14 @@ import { type Db, ident, literal } from '../database/types.js'
 import type { Persona } from '../model/project.js'
 
 /**
- * The settings that the API gives a request: role and claims, in the two spellings that auth.uid() reads, and
- * row security on. For this transaction only.
+ * Makes the rest of the transaction run as a persona, with the settings of an API request: role, claims in
+ * both forms that auth.uid() reads, and row security on.
  */
 export async function become(sql: Db, persona: Persona): Promise<void> {
   await sql.unsafe(becoming(persona))
 }
 
-/** The text that makes a transaction somebody's. */
+/** The SQL of `become`. */
 export const becoming = (persona: Persona): string => {
   const sub = typeof persona.claims.sub === 'string' ? persona.claims.sub : ''
   const settings = ['request.jwt.claim.sub', ...(persona.settings ?? ['app.user_id'])]
@@ -19,15 +19,15 @@ export const becoming = (persona: Persona): string => {
     set local role ${ident(persona.role)}`
 }
 
-/** Back to the connecting role, with full sight. */
+/** Returns to the connecting role, without row security. */
 export async function becomeUs(sql: Db): Promise<void> {
   await sql.unsafe(becomingUs)
 }
 
-/** The text that takes that back. */
+/** The SQL of `becomeUs`. */
 export const becomingUs = "reset role; select set_config('row_security', 'off', true)"
 
-/** Runs the statements of a file; the rows of the last one. */
+/** Runs the statements of a file. Returns the rows of the last one. */
 export async function seedRows(sql: Db, text: string): Promise<Record<string, unknown>[]> {
   const results = (await sql.unsafe(text)) as unknown as
     | Record<string, unknown>[]
@@ -35,25 +35,28 @@ export async function seedRows(sql: Db, text: string): Promise<Record<string, un
   return (Array.isArray(results[0]) ? results.at(-1) : results) as Record<string, unknown>[]
 }
 
-/** The seeding statements of an access file; the value of its last row. */
+/** Runs the seeding statements of an access file. Returns the value of its last row. */
 export async function seed(sql: Db, text: string): Promise<unknown> {
   const [row] = await seedRows(sql, text)
   return row ? Object.values(row)[0] : null
 }
 
-/** The person that the predicates of an access file speak of. */
+/** Sets the person for the predicates of an access file. */
 export async function setPerson(sql: Db, person: string): Promise<void> {
   await sql`select set_config('rethread.persona', ${person}, true)`
 }
 
-/** Rows of a table as the planner believes. */
+/** The planner's estimate of the rows of a table. */
 export async function rowEstimate(sql: Db, table: string): Promise<number> {
   const [row] = await sql<{ rows: number }[]>`
     select coalesce((select reltuples::float8 from pg_catalog.pg_class where oid = to_regclass(${table})), 0) as rows`
   return row!.rows
 }
 
-/** Roles that this session's own role can't become: a member of them may (`SET` since 16). */
+/**
+ * Of these roles: those that the session's role cannot SET. It must be a member (with SET since PostgreSQL
+ * 16).
+ */
 export async function unreachable(sql: Db, roles: string[]): Promise<{ name: string; ours: string }[]> {
   return sql<{ name: string; ours: string }[]>`
     select r.name, current_user::text as ours
@@ -65,8 +68,8 @@ export async function unreachable(sql: Db, roles: string[]): Promise<{ name: str
 }
 
 /**
- * Triggers that a change of rows would fire and whose functions reach outside of the database;
- * names of no table do no harm.
+ * Triggers that a change of rows would fire and that have effects outside of the database. Names that are no
+ * tables are ignored.
  */
 export async function reachingOut(sql: Db, names: string[]): Promise<string[]> {
   const rows = await sql<{ trigger: string }[]>`

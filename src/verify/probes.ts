@@ -13,13 +13,17 @@ import { lackingRights } from './lacking_rights.js'
 import { whyNotAct } from './lent_rights.js'
 import { become, becomeUs, reachingOut, seed, seedRows, unreachable } from './probes.sql.js'
 
-/** Longest wait for a lock and longest statement of a probe, in milliseconds: it must not be felt. */
+/**
+ * Lock timeout and statement timeout of a probe, in milliseconds. They are short, so that users notice
+ * nothing.
+ */
 const lockMs = 500
 
 const probeTimeoutMs = 5000
 
 /**
- * What a probe is taken back to on a session of its own; row security stays off until it becomes somebody.
+ * Runs work in transactions on a session of its own, and rolls them back. Row security is off until the work
+ * becomes a persona.
  */
 export const probing =
   (connection: Connection, options = ''): Scope =>
@@ -32,30 +36,30 @@ export const probing =
       return work(tx)
     })
 
-/** Work on a session of its own, with one snapshot, in one transaction that is always rolled back. */
+/** Runs work on a session of its own in one transaction with one snapshot, and rolls it back. */
 export async function neverLasting<T>(ctx: Context, work: (tx: Db) => Promise<T>): Promise<T> {
   await using connection = await connect(ctx, 'probe')
   return await takenBack(probing(connection, 'isolation level repeatable read'), work)
 }
 
-/** Why a check that acts proves nothing here. */
+/** Why a check that acts as a persona proves nothing here. */
 type NotProved = Facts['PROBE_SKIPPED']
 
-/** What a check's seeds have become; `renumbered` is null where they fit as they are. */
+/** The seeded access file. `renumbered` is null if the seeds fitted without changes. */
 interface Seeded {
   access: Access
   renumbered: Renumbered | null
 }
 
 /**
- * SQLSTATEs of a table that wants other rows than a file writes, and of triggers that raise: they say nothing
- * of the policies.
+ * SQLSTATEs of a table that requires other rows than the file writes, and of triggers that raise errors. They
+ * do not concern policies.
  */
 const wantsOtherRows = /^(22|23|44|P0)|^(42804|428C9)$/
 
 /**
- * Sends statements, and again as they fit these tables where those refuse the rows. Where they still do, a
- * reason; throws what else is refused, and what fitting can't change.
+ * Sends statements. If the tables refuse the rows, adapts the statements and sends them again. Returns a
+ * reason if they are still refused. Throws all other errors, and those that adapting cannot fix.
  */
 async function sendFitting<T>(
   tx: Db,
@@ -83,7 +87,7 @@ async function sendFitting<T>(
 const isOfRows = (error: unknown): boolean =>
   isRefused(error) && wantsOtherRows.test(serverFault(error)?.code ?? '')
 
-/** Whether no file of ours could be at fault: a value was given to a column that the server computes. */
+/** Whether the table alone is the cause: a generated column was given a value. */
 const isOfTables = (error: unknown): boolean => isSqlState(error, '428C9')
 
 function refusedRows(error: unknown): NotProved {
@@ -101,8 +105,8 @@ const lacksRight = (error: unknown): NotProved => ({
 })
 
 /**
- * Whether a policy or trigger of the application reads a setting that its own sessions have, and no probe
- * knows: `current_setting('app.tenant')`.
+ * Whether a policy or trigger reads a setting that only the application's sessions have, such as
+ * `current_setting('app.tenant')`.
  */
 const isOfSession = (error: unknown): boolean =>
   isSqlState(error, '42704') && /configuration parameter/.test(serverFault(error)!.message)
@@ -113,10 +117,10 @@ const unknownSetting = (error: unknown): NotProved => ({
   role: null,
 })
 
-/** Seeds what the access file says and reads what it expects; a reason where that can't be. */
+/** Seeds the rows of the access file and reads its expectations. Returns a reason if that is not possible. */
 export async function prepareProbe(tx: Db, check: Check): Promise<Seeded | { skipped: NotProved }> {
   const text = withoutByteOrderMark(check.file.text)
-  // rows are seeded and changed only where that fires nothing that reaches outside of the transaction
+  // do not seed or change rows if that fires triggers with effects outside of the database
   const outside = await reachingOut(tx, personasIn(text))
   if (outside.length > 0)
     return {
@@ -150,16 +154,13 @@ export async function prepareProbe(tx: Db, check: Check): Promise<Seeded | { ski
   }
 }
 
-/**
- * A check that acts could not be run at all, as when the last row of an access file
- * does not say what it should.
- */
+/** Thrown if a check that acts as a persona cannot run, for example because its access file is invalid. */
 export class CantProbe extends Error {}
 
-/** Nothing found, nothing reported. */
+/** A result without findings. */
 export const emptyProbe = (): Probed => ({ found: [], tables: [], findings: [], skipped: null })
 
-/** Nothing was proved, and why; that is never clean. */
+/** The result of a check that proved nothing, with the reason. It is never clean. */
 export const notProved = (check: Check, why: NotProved): Probed => ({
   ...emptyProbe(),
   skipped: why.reason,
@@ -167,8 +168,7 @@ export const notProved = (check: Check, why: NotProved): Probed => ({
 })
 
 /**
- * A probe: seeds what the track's access file says, becomes the persona, and gives
- * what the last SELECT finds.
+ * Runs a probe: seeds the track's access file, becomes the persona, and returns what the last SELECT finds.
  */
 export async function runProbe(tx: Db, track: Track, check: Check): Promise<Probed> {
   const access = track.checks.find(c => c.kind === 'access')
@@ -197,7 +197,7 @@ export async function runProbe(tx: Db, track: Track, check: Check): Promise<Prob
     }
   } catch (error) {
     if (isOfSession(error)) return notProved(check, unknownSetting(error))
-    // with grants by column, nobody has granted those that are new
+    // with grants by column, new columns may lack a grant
     const lacks = persona && isSqlState(error, '42501') ? await lackingRights(tx, persona.role, text) : []
     if (lacks.length === 0) throw error
     return { ...emptyProbe(), found: lacks }

@@ -1,13 +1,13 @@
 import type { Db } from '../database/types.js'
 
-/** The server's time, as it writes it. */
+/** The server's time as text. */
 export async function serverTime(sql: Db): Promise<string> {
   const [row] = await sql<{ at: string }[]>`
     select pg_catalog.to_char(pg_catalog.clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00') as at`
   return row!.at
 }
 
-/** The columns of those tables that are there. */
+/** The columns of the existing tables among these. */
 export async function tableColumns(
   sql: Db,
   tables: string[],

@@ -15,10 +15,10 @@ import { catalogOf, contentHash, objects } from '../run/schema_snapshot.sql.js'
 import { serverTime, tableColumns } from './proof.sql.js'
 import { bornBefore } from './visibility.js'
 
-/** Longest count of one table, in milliseconds. */
+/** Time limit for counting one table, in milliseconds. */
 const countTimeoutMs = 3_600_000
 
-/** Settings under which values are hashed: role and database may write them in other ways. */
+/** Settings under which values are hashed, because the role and the database may have other formats. */
 const oneSpelling = {
   timezone: 'UTC',
   datestyle: 'ISO, YMD',
@@ -36,7 +36,7 @@ export interface ProofSources {
   accounts: KeptProof['accounts']
 }
 
-/** Everything that was proved but the content of the tables, as a value that can be kept. */
+/** The proof of the current state, without the content of tables. */
 export async function provenNow(
   connection: Connection,
   report: Report,
@@ -67,7 +67,10 @@ export async function provenNow(
   }
 }
 
-/** Rows and content of the track's tables, of rows up to a time where they have one. Reads each once. */
+/**
+ * The number and the hash of the rows of the track's tables. If rows have a time, only those up to `at`
+ * count. Reads each table once.
+ */
 export async function tablesNow(
   connection: Connection,
   track: Track,
@@ -87,8 +90,8 @@ export async function tablesNow(
 }
 
 /**
- * What has changed since a proof. Rows that came since are nobody's business; rows that are gone, objects,
- * files, the database and what checks say are: those are findings. What was edited is shown.
+ * Compares a proof with the current state. Findings are missing rows, and differences in objects, files, the
+ * database and outcomes of checks. New rows are ignored. Edited rows are shown in the table only.
  */
 export async function compareProof(
   connection: Connection,
@@ -135,7 +138,7 @@ export async function compareProof(
   }
 }
 
-/** Pure: which checks came, went, changed or came to something else. */
+/** Pure: which checks are new, missing or changed, or have another outcome. */
 function compareChecks(then: KeptProof['checks'], now: KeptProof['checks']): string[] {
   const named = (list: KeptProof['checks'], name: string) => list.find(c => c.check === name)
   return [

@@ -13,11 +13,11 @@ import { runCheck } from './run_check.js'
 import { accessOf, type VerifyOptions, verify } from './verify.js'
 import { compareVisibility } from './visibility.js'
 
-/** What a person asked for. */
+/** Options of `prove`. */
 export interface ProveOptions extends VerifyOptions {
-  /** Whether the report carries the proof, for `--out`. */
+  /** Whether the report includes the proof, for `--out`. */
   keep: boolean
-  /** An earlier proof that is compared with what is there now; else null. */
+  /** An earlier proof to compare with, else null. */
   against: KeptProof | null
 }
 
@@ -116,10 +116,10 @@ async function accountsOf(
   return { accounts, tables: [{ title: 'What came in', columns, rows }], findings }
 }
 
-/** What an account counts. A file without `failed` has none. */
+/** The counts of an account. A file without `failed` has none. */
 const accountColumns = ['came_in', 'migrated', 'quarantined', 'failed', 'missing']
 
-/** What came in and is nowhere, or is counted twice: then the sum is not what came in. */
+/** NOT_ACCOUNTED if rows are missing or counted twice, so that the sum differs from what came in. */
 function unaccounted(object: string, [cameIn = 0, ...parts]: number[]): Finding[] {
   const missing = parts.at(-1)!
   const off = cameIn - parts.reduce((sum, n) => sum + n, 0)

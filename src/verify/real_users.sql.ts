@@ -1,12 +1,12 @@
 import { type Db, ident } from '../database/types.js'
 import { namesIn } from '../model/table_name.js'
 
-/** Pages of a table that are looked through for persons; all of a smaller one. */
+/** Most pages of a table that are read to find users. */
 const pagesOfRealUsers = 2000
 
 /**
- * Some of the persons that a column names, the same ones each time while the table is the same; the column
- * is `schema.table.column`.
+ * A sample of the users that a column names. It is the same each time as long as the table does not change.
+ * `column` is `schema.table.column`.
  */
 export async function sampleRealUsers(sql: Db, column: string, n: number): Promise<string[]> {
   const [schema, table, name] = namesIn(column) as [string, string, string]
@@ -24,7 +24,7 @@ export async function sampleRealUsers(sql: Db, column: string, n: number): Promi
   return (some.length < n ? await persons('') : some).map(r => r.person)
 }
 
-/** Refused by the server where a text is no value of a column of persons, `schema.table.column`. */
+/** Raises the server's error if a text is no valid value of a column of users, `schema.table.column`. */
 export async function asPersonId(sql: Db, column: string, person: string): Promise<void> {
   const [schema, table, name] = namesIn(column) as [string, string, string]
   const [found] = await sql<{ type: string }[]>`

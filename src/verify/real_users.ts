@@ -15,7 +15,7 @@ import { asPersonId, sampleRealUsers } from './real_users.sql.js'
 import { type Looker, lookTogether, wholeReadMs } from './row_groups.js'
 import { readVisibility } from './row_groups.sql.js'
 
-/** A real person as the API presents them: the token's claim that says who they are, and a role. */
+/** A real user as the API presents one: the claim of the token that identifies the user, and a role. */
 export const asRealUser = (
   claim: string,
   person: string,
@@ -26,7 +26,8 @@ export const asRealUser = (
 })
 
 /**
- * What some real persons see, against the rule of the track with full sight: more is a leak, less is a loss.
+ * Compares what a sample of real users sees with the track's rule, evaluated without row security. More rows
+ * are a leak, fewer are a loss.
  */
 export async function sampleMatrix(ctx: Context, track: Track, check: Check, n: number): Promise<Probed> {
   const probed = emptyProbe()
@@ -135,8 +136,8 @@ export async function rowsSeenBy(ctx: Context, track: Track, check: Check, perso
 }
 
 /**
- * Throws UsageError, which names what was typed, where it can be nobody's id. Of a person whom the column
- * does not have yet it may be asked: they see what is open to all.
+ * Throws UsageError if the typed text is no valid id. An id that does not exist is allowed: such a user sees
+ * what is open to everybody.
  */
 async function requirePerson(tx: Db, column: string, person: string): Promise<void> {
   try {

@@ -4,23 +4,26 @@ import type { VisibleRows } from '../model/project.js'
 import { namesIn, tableText } from '../model/table_name.js'
 
 /**
- * Somebody's rows of a table, of those that meet a condition: their number, an order-free hash of their ids,
- * and the ids themselves where all that they see are few.
+ * The visible rows of a table that satisfy a condition: their number, a hash of their ids that does not
+ * depend on order, and the ids themselves if there are few.
  */
 export interface Visibility {
   rows: number
   hash: string
   ids: string[]
-  /** What they see beside them. */
+  /** The other visible rows. */
   others: { rows: number; ids: string[] }
-  /** How many rows were looked at; null for all. */
+  /** How many rows were examined; null for all. */
   of: number | null
 }
 
-/** Most ids that are kept of what one person sees in one table. */
+/** Most ids that are kept for one user and table. */
 export const mostIds = 5000
 
-/** What the current role sees of a table, of the rows that a filter lets through. Reads them once. */
+/**
+ * The rows that the current role sees, of those that satisfy `filter`. `where` divides them into `rows` and
+ * `others`. Reads the table once.
+ */
 export async function readVisibility(
   sql: Db,
   { table, id }: VisibleRows,
@@ -42,27 +45,27 @@ export async function readVisibility(
   return { rows, hash, ids, others: { rows: others, ids: more }, of: null }
 }
 
-/** Rows that no policy tells apart, because they are alike in every column that policies ask for. */
+/** Rows that policies cannot distinguish, because all columns that policies read are equal. */
 export interface RowGroup {
-  /** Id of one of them. */
+  /** The id of one of them. */
   one: string
-  /** The first column that policies ask for, as text; null also where they ask for none. */
+  /** The first column that policies read, as text. Null also if they read none. */
   first: string | null
-  /** All of those columns as one text. */
+  /** The values of all these columns as one text. */
   key: string
-  /** How many there are, and the sum of the hashes of their ids, of those that fulfil a condition. */
+  /** How many rows satisfy the condition, and the sum of the hashes of their ids. */
   rows: number
   hash: string
-  /** How many there are that do not fulfil it. */
+  /** How many rows do not satisfy it. */
   others: number
 }
 
-/** How the planner would read a table from end to end. */
+/** The plan for reading a whole table. */
 export const planReading = (sql: Db, { table, id }: VisibleRows, isTable: boolean): Promise<PlanNode> =>
-  // where a row is stored is in no index
+  // no index has the ctid, so the plan reads the table
   queryPlan(sql, `select ${isTable ? 'ctid' : ident(id)} from ${table}`)
 
-/** How the planner would find the current role's rows of a table, of those that a filter lets through. */
+/** The plan for the current role's rows that satisfy a filter. */
 export const planFinding = (sql: Db, { table, id }: VisibleRows, filter: string): Promise<PlanNode> =>
   queryPlan(sql, `select ${ident(id)} from ${table} where ${filter}`)
 
@@ -77,7 +80,9 @@ const groupQuery = ({ table, id }: VisibleRows, columns: string[], where: string
     from ${table} ${list.length > 0 ? `group by ${list.join(', ')}` : 'having count(*) > 0'}`
 }
 
-/** Reads a table once; null where it has more groups than `most`, for which it may not be read. */
+/**
+ * Groups the rows of a table, reading it once. Null if it has more than `most` groups, or probably far more.
+ */
 export async function readGroups(
   sql: Db,
   of: VisibleRows,
@@ -86,13 +91,13 @@ export async function readGroups(
   most: number,
 ): Promise<RowGroup[] | null> {
   const query = groupQuery(of, columns, where)
-  // the planner's guess is often too high: only where it is far off what is wanted nobody tries
+  // the planner's estimate is often too high, so give up only if it is far above the limit
   if ((await queryPlan(sql, query))['Plan Rows'] > 50 * most) return null
   const groups = await sql.unsafe<RowGroup[]>(`${query} limit ${most + 1}`)
   return groups.length > most ? null : groups
 }
 
-/** Which of some rows the current role sees, of those that fulfil a condition. */
+/** Of these rows: those that the current role sees and that satisfy the condition. */
 export async function visibleAmong(
   sql: Db,
   { table, id }: VisibleRows,
@@ -106,7 +111,7 @@ export async function visibleAmong(
   return rows.map(r => r.id)
 }
 
-/** The ids of the rows of some groups, by the key of the group; reads the table once. */
+/** The ids in some groups, each with the key of its group. Reads the table once. */
 export async function idsIn(
   sql: Db,
   { table, id }: VisibleRows,
@@ -119,21 +124,21 @@ export async function idsIn(
   if (groups.length === 0) return []
   if (first === undefined) return sql.unsafe(found)
   const values = groups.flatMap(g => (g.first === null ? [] : [g.first]))
-  // the first column is compared before the text of all is made, which takes ten times as long
+  // compare the first column before building the text of all, which takes ten times as long
   return sql.unsafe(
     `${found} where case when ${ident(first)} is null or ${ident(first)} = any (${arrayOf(values)})
        then ${groupKey(columns)} = any (${arrayOf(groups.map(g => g.key))}) else false end`,
   )
 }
 
-/** Rows that a sample has, about; most that it may have; and how many more each person's own may be. */
+/** Usual size of a sample in rows, its largest size, and the most rows of each user's own. */
 const usualSample = 10_000
 const mostSampled = 20_000
 const mostOwn = 200
 
 /**
- * Ids of rows spread over a table of so many rows, and of some that are the persons' own where `column` is
- * one of it.
+ * The ids of a sample of a table with about `rows` rows. If `column` is one of the table's, rows of the given
+ * users are included.
  */
 export async function sampleOf(
   sql: Db,
@@ -153,5 +158,5 @@ export async function sampleOf(
   return found.map(r => r.id)
 }
 
-/** A text that the server takes for an array of whatever it is compared with. */
+/** An array literal, to be compared with a column of any type. */
 const arrayOf = (values: string[]): string => literal(writeTextArray(values))

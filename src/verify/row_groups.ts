@@ -19,65 +19,65 @@ import {
 } from './row_groups.sql.js'
 import { columnsAsked } from './visibility_twins.sql.js'
 
-/** Longest wait for a lock, and longest look of one person, in milliseconds. */
+/** Lock timeout, and time limit of one user's query, in milliseconds. */
 const lookWaitMs = 500
 const onePersonMs = 2000
-/** Longest read of a whole table for everybody, in milliseconds, and how much longer for a million rows. */
+/** Time limit for reading a whole table, in milliseconds, and the addition for each million rows. */
 const wholeMs = 2000
 const wholeMsForAMillion = 2000
-/** Cost, as the planner counts it, up to which a table is small: everybody reads it for themselves. */
+/** Up to this planner cost a table is small, and everybody reads it separately. */
 const smallCost = 2000
-/** A look counts as one by index where it costs at most this part of reading the table. */
+/** A query counts as using an index if its cost is at most this part of the cost of the whole table. */
 const partByIndex = 1 / 20
-/** Most groups of rows that each person is asked about. */
+/** Most groups of rows for which each user's visibility is checked. */
 const mostGroups = 20_000
 
-/** Longest statement that reads all of so many rows once, in milliseconds. */
+/** Time limit of a statement that reads a table with so many rows once, in milliseconds. */
 export const wholeReadMs = (rows: number): number =>
   wholeMs + Math.ceil((Math.max(0, rows) / 1e6) * wholeMsForAMillion)
 
-/** Somebody whose sight of a table is asked for. */
+/** A user or role whose visible rows are examined. */
 export interface Looker {
-  /** Makes the transaction theirs; it is taken back afterwards. */
+  /** Makes the transaction run as this user. It is rolled back afterwards. */
   enter: (tx: Db) => Promise<void>
-  /** Rows of the table that count. */
+  /** A predicate: only these rows of the table count. */
   filter: string
 }
 
-/** What is asked about one table. */
+/** A question about the visible rows of one table. */
 export interface SightQuestion {
   of: VisibleRows
   lookers: Looker[]
-  /** Rows that are counted and hashed; what else is seen is counted apart. */
+  /** A predicate for the rows that are counted and hashed. Other visible rows are counted separately. */
   where: string
-  /** The columns that the filters ask for; null where they may ask for anything. */
+  /** The columns that the filters read; null if they may read anything. */
   columns: string[] | null
-  /** A column of persons, and persons whose own rows belong into a sample. */
+  /** A column of users, and the users whose own rows must be in a sample. */
   persons: { column: string; ids: string[] }
-  /** Rows that belong into a sample. */
+  /** Ids of further rows for a sample. */
   also: string[]
-  /** The rows that are looked at, where an earlier look has chosen them; else null. */
+  /** The ids of the sample of an earlier look, which is used again; else null. */
   sample: string[] | null
-  /** Whether what one sees is compared with what another sees: then all look at the same rows. */
+  /** True if users are compared with each other: then all are examined with the same rows. */
   alike: boolean
-  /** Cost up to which a table is small; the usual one where it is left out. */
+  /** Up to this planner cost a table is small. It has a default. */
   small?: number
 }
 
-/** What was seen, in the order of the lookers, null where it took too long; and the sample, if any. */
+/** What each looker sees, in order, null if it took too long; and the sample, if one was used. */
 export interface Sighting {
   seen: (Visibility | null)[]
   sample: string[] | null
-  /** Rows that the table has, about. */
+  /** Estimated rows of the table. */
   rows: number
 }
 
 /**
- * What each looker sees of a table, without reading it for each. Who reads it by an index does. For the
- * others it is read once, in groups of rows that are alike in all columns that its policies ask for, and each
- * of them looks at one row of every group, under the policies themselves. Where groups would be too many, or
- * a policy asks for more than columns, they look at a sample of the rows. The transaction must hold one
- * snapshot, so that a row which somebody changes meanwhile stays what it was.
+ * Finds out what each looker sees of a table, without reading it once for each. A looker whose query uses an
+ * index runs it. For the others, the table is read once and divided into groups of rows that are equal in all
+ * columns that its policies read. Each looker then selects one row of every group, under the real policies.
+ * If there are too many groups, or a policy reads more than columns, a sample of rows is used. The
+ * transaction must have one snapshot, so that concurrent changes do not matter.
  */
 export async function lookTogether(tx: Db, question: SightQuestion): Promise<Sighting> {
   const { of, lookers, where, small = smallCost } = question
@@ -99,7 +99,7 @@ export async function lookTogether(tx: Db, question: SightQuestion): Promise<Sig
     if (plan === 'nothing') result.seen[i] = nothingSeen
     costs.push(plan === 'nothing' ? 0 : (plan?.['Total Cost'] ?? null))
   }
-  // together they read the table twice: once in groups, and once for the ids of who sees little
+  // the way by groups reads the table twice: for the groups, and for the ids of those who see few rows
   const few = costs.reduce<number>((sum, c) => sum + (c ?? Infinity), 0) <= 2 * wholeCost
   const rest: number[] = []
   for (const [i, looker] of lookers.entries()) {
@@ -123,14 +123,17 @@ export async function lookTogether(tx: Db, question: SightQuestion): Promise<Sig
 
 const nothingSeen: Visibility = { rows: 0, hash: '0', ids: [], others: { rows: 0, ids: [] }, of: null }
 
-/** Work that is taken back, with limits for the wait for a lock and for each statement. */
+/** Runs work in a savepoint that is rolled back, with a lock timeout and a statement timeout. */
 const limited = <T>(tx: Db, ms: number, work: (inside: Db) => Promise<T>): Promise<T> =>
   takenBack(savepoint(tx), async inside => {
     await setLocal(inside, lookWaitMs, ms)
     return work(inside)
   })
 
-/** Work as a looker, taken back; `nothing` where they may not read the table, null where it took too long. */
+/**
+ * Runs work as a looker and rolls it back. Returns `nothing` if the looker may not read the table, null if it
+ * took too long.
+ */
 async function asLooker<T>(
   tx: Db,
   { enter }: Looker,
@@ -148,7 +151,7 @@ async function asLooker<T>(
   }
 }
 
-/** Work with full sight; null where it took too long, or where there is no full sight. */
+/** Runs work without row security. Null if it took too long, or if row security cannot be switched off. */
 async function withFullSight<T>(tx: Db, ms: number, work: (inside: Db) => Promise<T>): Promise<T | null> {
   try {
     return await limited(tx, ms, work)
@@ -166,11 +169,11 @@ async function lookAlone(
   ms: number,
 ): Promise<Visibility | null> {
   const seen = await asLooker(tx, looker, ms, inside => readVisibility(inside, of, looker.filter, where))
-  // they may read the ids, as has been asked, but not what the condition asks for
+  // the looker may read the ids, but not the columns of the condition
   return seen === 'nothing' ? null : seen
 }
 
-/** False where the policies ask for more than columns, or where there would be too many groups. */
+/** Returns false if the policies read more than columns, or if there are too many groups. */
 async function lookAtGroups(
   tx: Db,
   { of, lookers, where, columns: filtered }: SightQuestion,

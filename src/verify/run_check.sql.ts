@@ -1,20 +1,20 @@
 import { type Db, literal } from '../database/types.js'
 
-/** What stands before the text of a check when it is sent. */
+/** The text that is sent before that of a check. */
 const beforeCheck = 'with found as materialized (\n'
-/** How many characters that is: the server counts them in the places of faults. */
+/** Its length in characters, to correct the positions of errors. */
 export const beforeCheckLength = beforeCheck.length
 
-/** Rows of a check, and the names of its columns, also where there is no row. */
+/** Rows of a check, and the names of its columns even if there are no rows. */
 interface CheckRows {
   rows: Record<string, unknown>[]
   columns: string[]
 }
 
 /**
- * Rows of a check, up to a limit. A materialised subquery is planned to be read to its end, which it mostly
- * is, because nothing is found, by several workers where the server has some; and yet it gives its rows one
- * by one, so that a check that finds millions stays cheap. (A cursor would do both but the workers.)
+ * The rows of a check, up to a limit. PostgreSQL plans a materialised subquery to be read completely, with
+ * parallel workers; that is usual, because a check finds nothing. It still returns rows one by one, so a
+ * check with millions of rows stops early. A cursor would not use parallel workers.
  */
 export async function checkRows(sql: Db, body: string, limit: number): Promise<CheckRows> {
   const rows = await sql.unsafe<Record<string, unknown>[]>(
@@ -23,7 +23,7 @@ export async function checkRows(sql: Db, body: string, limit: number): Promise<C
   return { rows: [...rows], columns: rows.columns.map(c => c.name) }
 }
 
-/** Of these tables, by their names as SQL, those without a row. */
+/** Of these tables: those without a row. */
 export async function emptyTables(sql: Db, tables: string[]): Promise<string[]> {
   if (tables.length === 0) return []
   const rows = await sql.unsafe<{ name: string }[]>(

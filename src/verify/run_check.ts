@@ -24,39 +24,39 @@ import { whyNothingLookedAt } from './nothing_looked_at.js'
 import { CantProbe, runProbe } from './probes.js'
 import { beforeCheckLength, checkRows } from './run_check.sql.js'
 
-/** Rows of a finding that are shown. */
+/** Most rows of a check that are shown. */
 const mostShownRows = 20
-/** Longest check, in milliseconds. */
+/** Time limit of a check, in milliseconds. */
 const checkTimeoutMs = 120_000
 
-/** One check's part of a report. */
+/** The result of one check. */
 export interface Checked {
   result: CheckResult
   tables: Table[]
   findings: Finding[]
-  /** By place among its rows: objects of the catalog that a row is about, as `catalogOf` names them. */
+  /** By index of the row: the objects of the catalog that it is about, by their names in `catalogOf`. */
   about: ReadonlyMap<number, string[]>
 }
 
-/** True for checks that speak before the migration. */
+/** True for checks that run before the migration. */
 export const isOutlook = (check: Check): boolean => check.kind === 'outlook'
 
-/** What the checks that all tracks share read of one of them, from settings of the transaction. */
+/** What the checks of all tracks read about a track, from settings of the transaction. */
 export interface SharedFacts {
-  /** Tables that the track makes or calls its sessions and messages. */
+  /** Tables that the track creates, and those of its sessions and messages. */
   tables: string[]
-  /** Those, and every table of the application that its files name. */
+  /** The same tables, and every table of the application that its files name. */
   named: string[]
-  /** Its expected.json, entries that do not hold yet included. */
+  /** Its expected.json, with entries that do not apply yet. */
   expected: Expectation[]
 }
 
-/** Reads them from the track's files. Throws BAD_EXPECTED. */
+/** Reads the facts from the track's files. Throws BAD_EXPECTED. */
 export async function sharedFactsOf(track: Track): Promise<SharedFacts> {
   return { expected: await expectedOf(track), tables: await tablesOf(track), named: await tablesNamed(track) }
 }
 
-/** Why a check would look at nothing at what is applied, else null. */
+/** Why a check does not apply now or would examine nothing, else null. */
 export const whySkipped = (
   check: Check,
   expected: Expectation[],
@@ -64,14 +64,14 @@ export const whySkipped = (
 ): NotOfUse | null =>
   whyNotRun(check, applied) ?? (check.expects && whyNothingExpected(expected, check.expects, applied))
 
-/** What a check that acts, or that is shared by all tracks, has to know. */
+/** What checks that act as a persona, and shared checks, need to know. */
 export interface CheckSurroundings extends SharedFacts {
   track: Track
-  /** Whether every row is read: matrices walk through large tables, and checks don't take an index's word. */
+  /** True to read every row: matrices read large tables completely, and checks do not rely on indexes. */
   deep: boolean
-  /** What a check that acts is taken back to; null where none may act. */
+  /** The scope in which a check acts as a persona and is rolled back. Null if such checks may not run. */
   scope: Scope | null
-  /** Only what is found counts: nobody asks whether there was anything to look at. */
+  /** True if it does not matter whether there was anything to examine. */
   foundOnly?: boolean
 }
 
@@ -175,7 +175,7 @@ function faultOf({ file }: Check, error: unknown): string {
   return `${code}: ${message}${place}${lack}`
 }
 
-/** What was found, as the report has it. */
+/** The result of a check for the report. */
 export function checkedResult(
   base: Omit<CheckResult, 'outcome'>,
   probed: Probed,
@@ -213,10 +213,10 @@ const cellValue = (value: unknown): string | number | boolean | null =>
 
 /** What a check reads from settings of its transaction. */
 interface CheckSettings extends SharedFacts {
-  /** Bodies of the track's functions, as the applied migrations make them. */
+  /** The bodies of the track's functions according to the applied migrations. */
   bodies: Record<string, string[]>
   deep: boolean
-  /** Whether it is a gate of a migration, which takes up by itself what other steps leave to it. */
+  /** True for a gate of a migration, which itself handles what other steps leave to it. */
   gate: boolean
   foundOnly: boolean
 }
@@ -253,15 +253,15 @@ function readCheckRows(connection: Connection, check: Check, known: CheckSetting
   })
 }
 
-/** The rows of the track that failed, for checks that name it: an older ledger has no list of them. */
+/** The setting with the failed rows of the track. A ledger of an older version has no list of them. */
 const failedSetting = 'rethread.failed'
 
-/** Checks whose rows are shown as they are. */
+/** Checks whose rows are shown as a table. */
 export const isListing = (check: Check): boolean => check.kind === 'listing' || check.kind === 'account'
 
 /**
- * The gates of a migration that say no, each with the number of rows seen. Throws CHECK_FAILED for one that
- * the server could not answer.
+ * The gates of a migration that found rows, each with their number. Throws CHECK_FAILED if the server cannot
+ * run one.
  */
 export async function gateRows(
   connection: Connection,
@@ -289,8 +289,8 @@ export async function gateRows(
 }
 
 /**
- * Runs an access file or a probe inside a transaction that somebody else rolls back. `deep` walks through
- * large tables for updates without a WHERE, where some of the rows are tried otherwise.
+ * Runs an access file or a probe in a transaction that the caller rolls back. With `deep`, updates without a
+ * WHERE read large tables completely; otherwise a sample is used.
  */
 export const act = (tx: Db, track: Track, check: Check, deep: boolean): Promise<Probed> =>
   check.kind === 'access' ? accessMatrix(tx, check, deep) : runProbe(tx, track, check)

@@ -1,6 +1,6 @@
 import type { Db } from '../database/types.js'
 
-/** Those of the names that are roles whom row security may bind. */
+/** Of these names: the roles that row security may apply to. */
 export async function boundRoles(sql: Db, names: string[]): Promise<string[]> {
   if (names.length === 0) return []
   const rows = await sql<{ role: string }[]>`
@@ -9,7 +9,7 @@ export async function boundRoles(sql: Db, names: string[]): Promise<string[]> {
   return rows.map(r => r.role)
 }
 
-/** Those of the names that are functions of the application. */
+/** Of these names: the functions of the application. */
 export async function functionsThere(sql: Db, names: string[]): Promise<string[]> {
   if (names.length === 0) return []
   const rows = await sql<{ name: string }[]>`
@@ -22,7 +22,7 @@ export async function functionsThere(sql: Db, names: string[]): Promise<string[]
   return rows.map(r => r.name)
 }
 
-/** The tables of some schemas; none of the tool's own and of the server's. */
+/** The tables of some schemas. None for schemas of the tool and of the server. */
 export async function tablesOfSchemas(sql: Db, schemas: string[]): Promise<string[]> {
   if (schemas.length === 0) return []
   const rows = await sql<{ name: string }[]>`

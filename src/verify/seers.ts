@@ -13,29 +13,29 @@ import { sampleRealUsers } from './real_users.sql.js'
 import { boundRoles } from './seers.sql.js'
 import type { Seer } from './visibility_twins.sql.js'
 
-/** The role that the API gives to people. */
+/** The role that the API gives to signed-in users. */
 const roleOfPeople = 'authenticated'
 
-/** Longest wait for a lock and longest search for persons, in milliseconds. */
+/** Lock timeout, and time limit of the search for users, in milliseconds. */
 const waitMs = 500
 const sampleMs = 5000
 
-/** Somebody whose sight is asked for, as a report calls them. */
+/** A user or role whose visibility is examined, with the name for reports. */
 export interface NamedSeer extends Seer {
   name: string
   isPerson: boolean
 }
 
-/** Who is asked, and who could not be. */
+/** The users and roles to examine, and those that cannot be examined. */
 export interface Seers {
   seers: NamedSeer[]
-  /** Whose sight can't be found out, with the reason. */
+  /** Whose visibility cannot be found out, with the reason. */
   unasked: { who: string; reason: string }[]
 }
 
 /**
- * Some real persons of a track, and every role that may read or write these tables now or that is among
- * `also`. Superusers are left out: they see everything.
+ * A sample of the track's users, and every role that may read or write these tables now or is in `also`.
+ * Superusers are left out, because they see everything.
  */
 export async function seersOf(
   sql: Db,
@@ -89,7 +89,7 @@ export async function seersOf(
   }
 }
 
-/** The first of some columns that is there. */
+/** The first of some columns that exists. */
 async function firstColumn(sql: Db, columns: string[]): Promise<string | null> {
   for (const column of columns) {
     const [schema, name, last] = namesIn(column) as [string, string, string]

@@ -35,30 +35,30 @@ import {
   sharedFactsOf,
 } from './run_check.js'
 
-/** A known finding that somebody has accepted. */
+/** A finding that is accepted in the configuration. */
 interface Acceptance {
   /** Key of the finding: `<track>/<check>/<object>`. */
   key: string
   reason: string
-  /** Last day on which it counts, such as 2026-12-31. */
+  /** Last day of the acceptance, such as 2026-12-31. */
   until: string
 }
 
-/** What a person asked for. */
+/** Options of `verify`. */
 export interface VerifyOptions {
   /** Names of checks; empty for all. */
   only: string[]
   failOn: 'warn' | 'error'
-  /** Also compare what so many real persons see with what the track says they should; 0 for none. */
+  /** How many real users to compare with the track's rule; 0 for none. */
   sample: number
-  /** Also count and hash again what the backfills have left. */
+  /** Whether to count and hash the results of backfills again. */
   deep: boolean
-  /** Also show what this person sees, else null. */
+  /** A user whose visible rows are shown, else null. */
   asUser: string | null
   accepted: Acceptance[]
 }
 
-/** A wish for nothing in particular. */
+/** The default options. */
 export const plainVerifyOptions: VerifyOptions = {
   only: [],
   failOn: 'error',
@@ -69,8 +69,8 @@ export const plainVerifyOptions: VerifyOptions = {
 }
 
 /**
- * Runs a track's checks: those that look, each in a read-only transaction of its own that is rolled back,
- * with full sight; those that act, as the persons they speak of, in transactions that are rolled back too.
+ * Runs a track's checks. Checks that only read run without row security, each in its own read-only
+ * transaction. Checks that act run as their personas. All transactions are rolled back.
  */
 export async function verify(ctx: Context, track: Track, options: VerifyOptions): Promise<Report> {
   refuseUnknownChecks(track, options.only)
@@ -96,7 +96,7 @@ export async function verify(ctx: Context, track: Track, options: VerifyOptions)
   accept(report, options.accepted, await today(connection.sql))
   if (applied.size > 0) report.findings.push(...unverifiedIsolation(track, applied, report.checks))
   judgeChecks(report, track, applied.size, options)
-  // what was not looked at is never called clean
+  // a verification that was stopped early is never clean
   return ctx.signal.aborted ? interrupted(report, track.name) : report
 }
 
@@ -110,9 +110,8 @@ interface Verifying {
 }
 
 /**
- * Runs checks in two lanes: those that look, on the given session, beside those that act, on one of
- * their own. What every track has comes last among the first: it needs the track's tables, for which all
- * files are parsed meanwhile.
+ * Runs checks in parallel on two sessions: those that read on the given one, those that act on another.
+ * Shared checks come last, because they need the track's tables, for which all files are parsed meanwhile.
  */
 async function runAll(
   { ctx, connection, track, options, applied }: Verifying,
@@ -155,7 +154,7 @@ function add(report: Report, { result, tables, findings }: Partial<Checked>): vo
   report.findings.push(...(findings ?? []))
 }
 
-/** Nothing may be called verified where rows may be hidden from who verifies. */
+/** Reports tables whose rows row security may hide from the verifying role. Nothing is verified then. */
 async function reportHiddenRows(connection: Connection, tables: string[], report: Report): Promise<void> {
   for (const t of await relationFacts(connection.sql, tables))
     if (t.filtered)
@@ -164,11 +163,11 @@ async function reportHiddenRows(connection: Connection, tables: string[], report
       )
 }
 
-/** The track's access file, once the migration that it speaks of is applied. */
+/** The track's access file, once the migration that it requires is applied. */
 export const accessOf = (track: Track, applied: ReadonlySet<string>): Check | undefined =>
   track.checks.find(c => c.kind === 'access' && whyNotRun(c, applied) === null)
 
-/** What is only done when asked for. */
+/** Work that is only done when it is requested. */
 async function runRequestedExtras(
   { ctx, connection, track, options, applied }: Verifying,
   report: Report,
@@ -192,7 +191,7 @@ async function runRequestedExtras(
     )
 }
 
-/** Throws Failures with each name of `--only` that no check has. */
+/** Throws Failures with each name of `--only` that is no check. */
 function refuseUnknownChecks(track: Track, only: string[]): void {
   const known = track.checks.map(c => c.name)
   const wrong = only
@@ -205,7 +204,7 @@ function refuseUnknownChecks(track: Track, only: string[]): void {
   if (wrong.length > 0) throw new Failures(wrong)
 }
 
-/** Marks the findings that somebody has accepted and whose day is not over. */
+/** Marks findings that are accepted and whose acceptance has not expired. */
 function accept(report: Report, accepted: Acceptance[], day: string): void {
   const used = new Set<string>()
   for (const check of report.checks)
@@ -225,26 +224,26 @@ function accept(report: Report, accepted: Acceptance[], day: string): void {
 }
 
 /**
- * A step that failed and was not run again: what it would have done is missing, and no check asks for it. One
- * of a rollback is none: the checks look at what is still there.
+ * A step that failed and was not run again. No check looks for what it would have done. Failed steps of a
+ * rollback do not count: the checks examine what still exists.
  */
 const isFailedStep = (f: Finding): boolean =>
   f.code === 'UNFINISHED' && f.facts.outcome === 'failed' && f.facts.direction === 'up'
 
-/** True when a check found something that nobody has accepted, at or above a level. */
+/** True if a check found something of at least this level that is not accepted. */
 const isLoud = (c: CheckResult, failOn: 'warn' | 'error'): boolean =>
   c.outcome === 'found' &&
   (c.level === 'error' || (c.level === 'warn' && failOn === 'warn')) &&
   (counts(c) || (failOn === 'warn' && c.found.some(f => f.accepted === null)))
 
 function judgeChecks(report: Report, track: Track, applied: number, options: VerifyOptions): void {
-  // a track of which nothing is applied never verifies clean
+  // a track without applied migrations never verifies clean
   if (applied === 0) report.findings.push(finding('NOTHING_APPLIED', track.name))
   const ran = report.checks.filter(c => c.outcome !== 'skipped').length
   if (ran === 0 && applied > 0) report.findings.push(finding('NO_CHECKS_RUN', track.name))
   for (const c of report.checks.filter(c => c.outcome === 'failed'))
     report.findings.push(finding('CHECK_FAILED', c.check, { reason: c.reason ?? c.outcome }))
-  // what could not be probed is never called clean; nor is what a policy hides
+  // a check that could not act, or a policy that is evaluated per row, is never clean
   const unproven = report.findings.some(f => f.code === 'PROBE_SKIPPED' || isFailedStep(f))
   const costly =
     options.failOn === 'warn' &&

@@ -2,23 +2,23 @@ import { relationExists } from '../database/catalog.sql.js'
 import type { Db } from '../database/types.js'
 
 /**
- * What one person saw of one table; rows, hash and ids are null where there was no row
- * security and all was open.
+ * What one user saw of one table. `rows`, `hash` and `ids` are null if there was no row security and
+ * everything was visible.
  */
 export interface StoredVisibility {
   person: string
   relation: string
   rows: number | null
   hash: string | null
-  /** Which rows; fewer than `rows` where there were too many. */
+  /** The ids; fewer than `rows` if there were too many. */
   ids: string[] | null
-  /** How many rows were looked at; null for all. */
+  /** How many rows were examined; null for all. */
   of: number | null
   run: number
   at: string
 }
 
-/** Stores what somebody sees since the transaction began; what was stored first stays. */
+/** Stores what a user sees at the start of the transaction. An earlier record stays. */
 export async function storeVisibility(
   sql: Db,
   {
@@ -35,7 +35,7 @@ export async function storeVisibility(
     on conflict (track, person, relation) do nothing`
 }
 
-/** Stores the ids of the rows that were looked at instead of all. */
+/** Stores the ids of the sample that was examined. */
 export async function storeSample(
   sql: Db,
   { run, track, relation }: { run: number; track: string; relation: string },
@@ -47,7 +47,7 @@ export async function storeSample(
     on conflict do nothing`
 }
 
-/** The ids of the rows that a run has looked at instead of all; null where it has looked at all. */
+/** The ids of a run's sample; null if it examined all rows. */
 export async function storedSample(
   sql: Db,
   { run, track, relation }: { run: number; track: string; relation: string },
@@ -58,10 +58,10 @@ export async function storedSample(
   return row?.ids ?? null
 }
 
-/** What was stored of a track; nothing where the tool's schema is not there. */
+/** What was stored for a track. Empty if the tool's schema does not exist. */
 export async function storedVisibility(sql: Db, track: string): Promise<StoredVisibility[]> {
   if (!(await relationExists(sql, 'rethread.sights'))) return []
-  // a database that an older version has migrated has no samples
+  // a ledger of an older version has no samples
   return sql<StoredVisibility[]>`
     select person, relation, rows::float8 as rows, hash, ids, run::float8 as run, at::text as at,
       (to_jsonb(s) ->> 'sampled')::float8 as of
@@ -75,7 +75,7 @@ export async function transactionTime(sql: Db): Promise<string> {
   return row!.at
 }
 
-/** Whether a role may read a table, or columns of it. */
+/** Whether a role may read a table or some of its columns. */
 export async function mayRead(sql: Db, role: string, table: string): Promise<boolean> {
   const [row] = await sql<{ may: boolean }[]>`
     select has_schema_privilege(${role}, c.relnamespace, 'USAGE')
@@ -84,7 +84,7 @@ export async function mayRead(sql: Db, role: string, table: string): Promise<boo
   return row!.may
 }
 
-/** How many rows a table has, as far as a predicate says. */
+/** How many rows of a table satisfy a predicate. */
 export async function rowsWhere(sql: Db, table: string, where: string): Promise<number> {
   const [row] = await sql.unsafe<{ rows: number }[]>(
     `select count(*)::float8 as rows from ${table} where ${where}`,

@@ -26,15 +26,15 @@ import {
   transactionTime,
 } from './visibility.sql.js'
 
-/** Persons whose sight is recorded before the first step. */
+/** Most users whose visible rows are recorded before the first step. */
 const mostRealUsers = 10
-/** The role that the API gives to people. */
+/** The role that the API gives to signed-in users. */
 const role = 'authenticated'
 
 /**
- * Before the first step of a track: which rows sampled persons see, for `prove` to compare with
- * afterwards. Where a table has no row security everybody who may read it sees all of it, which is
- * known without reading it. Never stops a run; says where only a sample of the rows was looked at.
+ * Records before the first step of a track which rows a sample of users sees. `prove` compares it with what
+ * they see afterwards. In a table without row security all readers see everything, so it is not read. It
+ * never stops a run. The findings say if only a sample of the rows was examined.
  */
 export async function recordVisibility(run: Run, track: Track): Promise<Finding[]> {
   const { info } = await readTrackInfo(track)
@@ -77,10 +77,10 @@ export async function recordVisibility(run: Run, track: Track): Promise<Finding[
   return findings
 }
 
-/** What there is to store of whoever sees all of a table. */
+/** The record of a user who sees a whole table. */
 const seesEverything = { rows: null, hash: null, ids: null, of: null }
 
-/** Looks with one snapshot, and takes back whom it has become. */
+/** Runs queries with one snapshot, in a transaction that is rolled back. */
 const atOneMoment = <T>(connection: Connection, work: (tx: Db) => Promise<T>): Promise<T> =>
   takenBack(transaction(connection.sql, 'isolation level repeatable read'), work)
 
@@ -202,7 +202,7 @@ function alikeSights(stored: StoredVisibility[]): AlikeSights[] {
   return [...groups.values()]
 }
 
-/** A condition for rows that were there at a time: whoever wrote those that came since sees more by right. */
+/** A condition for rows that existed at a time. A user rightly sees rows that they have written since. */
 export function bornBefore(info: TrackInfo, table: string, at: string): string {
   const column =
     info.messages?.table === table
@@ -214,8 +214,8 @@ export function bornBefore(info: TrackInfo, table: string, at: string): string {
 }
 
 /**
- * Pure: how many rows were won and lost from sight; null where that can't be known. `there` is how many rows
- * there are of those that were there then.
+ * Pure: how many more and fewer rows a user sees; null if unknown. `there` is how many of the former rows
+ * still exist.
  */
 function visibilityDifference(
   then: StoredVisibility,
@@ -223,7 +223,7 @@ function visibilityDifference(
   there: number,
 ): { more: number | null; less: number | null } {
   if (!now) return { more: null, less: null }
-  // who saw everything can't see more; of a sample nobody knows how many rows they do not see
+  // who saw everything cannot see more; of a sample it is unknown how many rows are missing
   if (then.rows === null || then.ids === null)
     return { more: 0, less: now.of === null ? Math.max(0, there - now.rows) : null }
   if (then.of === now.of && then.hash === now.hash && then.rows === now.rows) return { more: 0, less: 0 }

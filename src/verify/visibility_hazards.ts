@@ -8,9 +8,9 @@ import { readersAfter, type SightHazard } from '../plan/readers.js'
 import { foreseeVisibility, mostPersons } from './foresee_visibility.js'
 
 /**
- * A plan with the hazards HIDES_ROWS and SHOWS_ROWS: of roles that no policy is for any more, and of whoever
- * is foreseen to see none of the rows that they see now, or others. The tables say which roles read what;
- * with `preview` also who sees how many rows after which step, and the findings of whom that is not known.
+ * Adds the hazards HIDES_ROWS and SHOWS_ROWS: for roles that no policy applies to any more, and for roles or
+ * users that would see none of today's rows, or other rows. The tables show which roles read what. With
+ * `preview` they also show how many rows each sees after each step, and findings name what is unknown.
  */
 export async function withVisibility(
   ctx: Context,
@@ -27,7 +27,7 @@ export async function withVisibility(
   })
   const hazardsOf = (migration: string): Hazard[] => {
     const known = readers.hazards.get(migration) ?? []
-    // that no policy is for a role says more than that it sees no row
+    // that no policy is for a role says more than that it sees no rows
     const isKnown = ({ code, subject, role }: SightHazard) =>
       role !== null && known.some(k => k.code === code && k.subject === subject && k.role === role)
     const more = (foreseen.hazards.get(migration) ?? []).filter(h => !isKnown(h))
@@ -37,7 +37,7 @@ export async function withVisibility(
     const hazards = hazardsOf(s.migration.name)
     return hazards.length > 0 ? withHazards(s, hazards) : s
   }
-  // what is not known from a step on is not known after the next ones
+  // what is unknown after one step is also unknown after the next ones: report it once
   const unknown = foreseen.unknown.filter(
     (u, i, all) => i === all.findIndex(o => o.subject === u.subject && o.reason === u.reason),
   )

@@ -5,34 +5,34 @@ import { isRoleOfPeople } from '../plan/widens_access.js'
 import type { NamedSeer } from './seers.js'
 import type { SeenRows } from './visibility_twins.sql.js'
 
-/** What everybody that is asked sees of a table, in the order of the seers, or why nobody knows. */
+/** What each seer sees of a table, in order, or why it is unknown. */
 export type Sight = SeenRows[] | { unknown: string }
 
-/** What is seen of some tables when a migration has run; `after` is null for now. */
+/** What is visible in some tables after a migration; `after` is null for now. */
 export interface SightMoment {
   after: string | null
   sights: ReadonlyMap<string, Sight>
 }
 
-/** Who is predicted to see what. */
+/** The prediction of who sees what. */
 export interface Prediction {
   seers: NamedSeer[]
-  /** Tables that are spoken of, each with the rows that it has; null where nobody could count. */
+  /** Tables, each with its number of rows; null if they could not be counted. */
   tables: { name: string; rows: number | null }[]
-  /** Now, and after each migration that changes who sees what; in order. */
+  /** Now, and after each migration that changes visibility, in order. */
   moments: SightMoment[]
 }
 
-/** How what somebody sees has changed, in rows; null where only that it is not the same is known. */
+/** The change of what a seer sees, in rows. Null if only the fact of a change is known. */
 interface SightChange {
   gains: number | null
   loses: number | null
 }
 
-/** Pure: the rows that somebody sees more and less than before, of a table with so many rows. */
+/** Pure: how many more and fewer rows are seen, of a table with so many rows. */
 function sightChange(before: SeenRows, after: SeenRows, rows: number | null): SightChange {
   if (before.hash === after.hash && before.rows === after.rows) return { gains: 0, loses: 0 }
-  // nothing is part of everything, and everything of nothing
+  // if nothing was seen before, or everything is seen now, no row can be lost
   if (before.rows === 0 || after.rows === rows)
     return { gains: Math.max(0, after.rows - before.rows), loses: 0 }
   if (after.rows === 0 || before.rows === rows)
@@ -41,7 +41,7 @@ function sightChange(before: SeenRows, after: SeenRows, rows: number | null): Si
   return { gains: rowsBeside(after.ids, before.ids), loses: rowsBeside(before.ids, after.ids) }
 }
 
-/** How many rows are in one list and not in the other. */
+/** How many rows are in the first list and not in the second. */
 function rowsBeside(ids: string, others: string): number {
   const known = new Set(others.split(' '))
   return ids
@@ -51,7 +51,7 @@ function rowsBeside(ids: string, others: string): number {
 
 const isSeen = (sight: Sight | undefined): sight is SeenRows[] => Array.isArray(sight)
 
-/** Pure: a table of the report for each table whose rows are seen by others than before. */
+/** Pure: one table of the report for each table whose visibility is examined. */
 export const previewTables = ({ seers, tables, moments }: Prediction): Table[] =>
   tables.map(({ name, rows }) => ({
     title: `Who sees which rows of ${name}${rows === null ? '' : `, which has ${rows}`}`,
@@ -77,18 +77,18 @@ function sightChangeText(before: SeenRows | null, after: SeenRows | null, rows: 
   return parts.filter(Boolean).join(', ') || 'same'
 }
 
-/** What somebody sees before a migration and after it. */
+/** What a seer sees before and after a migration. */
 interface SeenChange {
   seer: NamedSeer
   before: SeenRows
   after: SeenRows
-  /** Rows that they did not see before, as far as is known. */
+  /** Rows that the seer did not see before, as far as is known. */
   gained: number
 }
 
 /**
- * Pure: the hazards of each migration by name. A role of a program that would see no row any more, persons of
- * whom none would, and whoever would see rows that they do not see before.
+ * Pure: the hazards of each migration, by its name: a program's role that would see no row any more, users
+ * none of whom would see a row, and seers that would see new rows.
  */
 export function visibilityHazards({ seers, tables, moments }: Prediction): Map<string, SightHazard[]> {
   const hazards = new Map<string, SightHazard[]>()

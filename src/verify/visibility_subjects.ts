@@ -13,13 +13,13 @@ import { functionsThere, tablesOfSchemas } from './seers.sql.js'
 import type { PlayedStatement } from './visibility_twins.js'
 import { subjectsOf } from './visibility_twins.sql.js'
 
-/** A pending migration, and what it changes about who sees what. */
+/** A pending migration with its changes of access. */
 export interface PendingFile {
   migration: Migration
   played: PlayedStatement[]
 }
 
-/** The pending migrations with what each statement changes about who sees what. */
+/** The pending migrations with each statement's changes of access. */
 export async function readAccessFiles(pending: Migration[]): Promise<PendingFile[]> {
   const files: PendingFile[] = []
   for (const migration of pending) {
@@ -32,14 +32,11 @@ export async function readAccessFiles(pending: Migration[]): Promise<PendingFile
   return files
 }
 
-/** Everything that files change about who sees what. */
+/** All changes of access in these files. */
 export const changesOf = (files: PendingFile[]): AccessChange[] =>
   files.flatMap(f => f.played.flatMap(p => p.changes))
 
-/**
- * The tables whose rows may be seen by others once some migrations have run, and those of the migrations that
- * may change that.
- */
+/** The tables whose visibility some migrations may change, and these migrations. */
 export async function visibilityStops(
   sql: Db,
   pending: Migration[],
@@ -56,7 +53,7 @@ export async function visibilityStops(
   }
 }
 
-/** Whether a change may decide who sees rows of these tables; `functions` are those that are there. */
+/** Whether a change may affect who sees rows of these tables. `functions` are those that exist. */
 export const changesAccess = (c: AccessChange, tables: string[], functions: ReadonlySet<string>): boolean =>
   (c.on === 'table' && (tables.includes(c.table) || c.table.endsWith('.*'))) ||
   (c.on === 'unknown' &&
@@ -68,7 +65,7 @@ export const changesAccess = (c: AccessChange, tables: string[], functions: Read
       c.functions.some(f => functions.has(f)) ||
       tables.some(t => c.schemas.includes(namesIn(t)![0]!))))
 
-/** The functions that are there and that files change. */
+/** Existing functions that files change. */
 export const changedFunctions = async (sql: Db, files: PendingFile[]): Promise<ReadonlySet<string>> =>
   new Set(
     await functionsThere(
@@ -77,7 +74,7 @@ export const changedFunctions = async (sql: Db, files: PendingFile[]): Promise<R
     ),
   )
 
-/** The tables whose rows may be seen by others than before; also some that are not there. */
+/** The tables whose visibility may change. Some may not exist. */
 export async function subjectNames(sql: Db, files: PendingFile[]): Promise<string[]> {
   const changes = changesOf(files)
   const direct = new Set<string>()
@@ -94,7 +91,7 @@ export async function subjectNames(sql: Db, files: PendingFile[]): Promise<strin
     }
     if (c.on === 'unknown') for (const table of c.tables ?? []) direct.add(table)
   }
-  // rights of roles count on every table that the files speak of, those of a schema on all of its tables
+  // a change of roles concerns all tables that the files name; one of a schema concerns all of its tables
   if (everywhere)
     for (const { migration } of files)
       for (const pair of await pairsIn(migration.file.text)) direct.add(tableText(pair))
@@ -118,7 +115,7 @@ export async function subjectNames(sql: Db, files: PendingFile[]): Promise<strin
   return [...there]
 }
 
-/** Whether nothing can be foreseen of these tables, as the files themselves show. */
+/** Whether the files show that nothing can be predicted about these tables. */
 export function isLostFromTheStart(
   files: PendingFile[],
   tables: string[],

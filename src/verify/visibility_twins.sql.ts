@@ -4,38 +4,38 @@ import { stubOfPolicy } from '../plan/access_changes.sql.js'
 
 /** A table whose policies are tried on a twin. */
 export interface Subject {
-  /** As SQL, with its schema. */
+  /** Its name with its schema, as SQL. */
   table: string
   schema: string
   name: string
   owner: string
-  /** Rows as the planner believes; 0 where nobody has counted. */
+  /** Estimated rows; 0 if it was never analyzed. */
   rows: number
   /** Its partitions. */
   parts: string[]
-  /** Whether a change of its rows fires a trigger, which may change other rows. */
+  /** Whether changes of its rows fire a trigger, which may change other rows. */
   fires: boolean
   rowSecurity: boolean
   forced: boolean
   columns: string[]
-  /** Columns whose type has no equality. */
+  /** Columns whose type has no equality operator. */
   unequal: string[]
   policies: {
     name: string
     permissive: boolean
-    /** Whether it is asked when rows are read. */
+    /** Whether it applies to reads. */
     reads: boolean
     command: string
     roles: string[]
     using: string | null
   }[]
-  /** Who may read: the whole table, or a column of it. `public` is everybody. */
+  /** Roles that may read the whole table, or a column of it. `public` is everybody. */
   grants: { role: string; column: string | null }[]
-  /** Whether the owner has every right because nobody has granted or revoked any. */
+  /** True if nothing was granted or revoked, so the owner has all rights. */
   usual: boolean
 }
 
-/** Tables as far as a twin needs them; those that are not there, and views, are left out. */
+/** The facts about tables that a twin needs. Views and names that do not exist are left out. */
 export async function subjectsOf(sql: Db, tables: string[]): Promise<Subject[]> {
   const rows = await sql<{ subject: string }[]>`
     select jsonb_build_object(
@@ -74,15 +74,15 @@ export async function subjectsOf(sql: Db, tables: string[]): Promise<Subject[]> 
 
 const granteeText = (role: string): string => (role === 'public' ? 'public' : quotedPart(role))
 
-/** Columns of a twin that its original has not: the number of a row of it, and how many rows it is. */
+/** Additional columns of a twin: the number of its row, and how many original rows it represents. */
 const ownColumns = { id: 'rethread_row', rows: 'rethread_rows', leaves: 'rethread_leaves' }
 
-/** Makes a schema for twins that everybody may look into. */
+/** Creates a schema for twins. PUBLIC gets USAGE. */
 export async function openSchema(sql: Db, schema: string): Promise<void> {
   await sql.unsafe(`create schema ${ident(schema)}; grant usage on schema ${ident(schema)} to public`)
 }
 
-/** Makes an empty twin: the columns, owner, rights to read and row security of the original. */
+/** Creates an empty twin with the original's columns, owner, SELECT rights and row security. */
 export async function makePolicyTwin(
   sql: Db,
   subject: Subject,
@@ -96,7 +96,7 @@ export async function makePolicyTwin(
   await on(
     `alter table ${name} ${[...nullable, `add ${ownColumns.id} bigint`, `add ${ownColumns.rows} bigint`, `add ${ownColumns.leaves} text[]`].join(', ')}`,
   )
-  // what default privileges have given to the twin, its original may not have
+  // default privileges may have granted rights on the twin that the original lacks
   const [born] = await sql<{ roles: string[] }[]>`
     select coalesce(array_agg(distinct case a.grantee when 0 then 'public' else pg_get_userbyid(a.grantee)::text end), '{}')::text[] as roles
     from pg_catalog.pg_class c, aclexplode(c.relacl) a where c.oid = to_regclass(${name}) and a.grantee <> c.relowner`
@@ -111,7 +111,7 @@ export async function makePolicyTwin(
   if (forced) await on(`alter table ${name} force row level security`)
 }
 
-/** Gives a twin a policy of its original; `using` is its expression with the names of the twins. */
+/** Creates one of the original's policies on its twin. `using` is its expression with the names of twins. */
 export async function addPolicy(
   sql: Db,
   twin: string,
@@ -128,8 +128,8 @@ export async function addPolicy(
 }
 
 /**
- * What those policies of a table are about that are asked when rows are read: columns, or the whole row. With
- * `others` also what policies of other tables ask of this one.
+ * What the SELECT policies of a table read of it: columns, or the whole row. With `others`, also what
+ * policies of other tables read of it.
  */
 export async function columnsAsked(
   sql: Db,
@@ -149,18 +149,18 @@ export async function columnsAsked(
   return row!
 }
 
-/** How a twin gets its rows. */
+/** How to fill a twin. */
 export interface Filling {
   table: string
   twin: string
   columns: string[]
-  /** Rows that are alike in these columns are one row of the twin. */
+  /** True if rows that are equal in these columns become one row of the twin. */
   grouped: boolean
-  /** Rows that a later step takes out: by which, and its predicate with the alias that it is written for. */
+  /** Rows that later steps remove: the step, and its predicate with its alias. */
   leaves: { migration: string; alias: string; predicate: string }[]
 }
 
-/** Reads the original once; how many rows there are. */
+/** Reads the original once into the twin. Returns the number of its rows. */
 export async function fillTwin(sql: Db, { table, twin, columns, grouped, leaves }: Filling): Promise<number> {
   const list = columns.map(ident)
   const alias = leaves[0]?.alias ?? 'rethread_o'
@@ -184,37 +184,37 @@ export async function fillTwin(sql: Db, { table, twin, columns, grouped, leaves 
   return row!.rows
 }
 
-/** Takes out of a twin what a step takes out of its original. */
+/** Deletes from a twin the rows that a step removes from the original. */
 export async function leaveTwin(sql: Db, twin: string, migration: string): Promise<void> {
   await sql.unsafe(`delete from ${twin} where ${literal(migration)} = any (${ownColumns.leaves})`)
 }
 
-/** Somebody whose sight is asked for: a role, and the claims that make it a person. */
+/** A role and the claims of a user, whose visibility is examined. */
 export interface Seer {
   role: string
   claims: Record<string, unknown>
 }
 
-/** What somebody sees of a table. */
+/** What a seer sees of a table. */
 export interface SeenRows {
-  /** SQLSTATE where the table may not be read, or a policy fails. */
+  /** SQLSTATE if the table may not be read, or a policy raises an error. */
   fault: string | null
   rows: number
-  /** Equal for the same rows. */
+  /** Equal for equal sets of rows. */
   hash: string
-  /** Which rows, with how many each is: `1:20 7:3`; null where there are too many to say. */
+  /** Numbers of the twin's rows, each with its count: `1:20 7:3`. Null if there are too many. */
   ids: string | null
 }
 
-/** Most rows of a twin that are kept by name of what one person sees. */
+/** Most rows of a twin that are listed for one seer. */
 const mostSeenIds = 5000
 
-/** What is asked of a twin. */
+/** The query on a twin. */
 export const twinQuery = (twin: string): string =>
   `select coalesce(sum(${ownColumns.rows}), 0) as rows, coalesce(sum(pg_catalog.hashint8(${ownColumns.id})), 0) as hash,
      case when count(*) <= ${mostSeenIds} then coalesce(string_agg(${ownColumns.id} || ':' || ${ownColumns.rows}, ' '), '') end as ids from ${twin}`
 
-/** What is asked of a table itself, whose rows a key tells apart; without one, how many rows. */
+/** The query on an original table, with a key that identifies rows. Without a key, it only counts. */
 export const tableQuery = (table: string, key: string | null): string =>
   key === null
     ? `select count(*) as rows, count(*) as hash, null::jsonb as ids from ${table}`
@@ -222,8 +222,8 @@ export const tableQuery = (table: string, key: string | null): string =>
          case when count(*) <= ${mostSeenIds} then coalesce(string_agg(pg_catalog.hashtextextended(${key}, 0) || ':1', ' '), '') end as ids from ${table}`
 
 /**
- * What each of them sees by a query, in one message; who may not read gets a fault. `twin` and `schema` are
- * asked for the rights: a right to read any column is enough.
+ * What each seer sees by a query, in one message to the server. A seer that may not read gets a fault. Rights
+ * are checked on `twin` and `schema`; a right to read any column is sufficient.
  */
 export async function seenBy(
   sql: Db,
@@ -247,7 +247,7 @@ export async function seenBy(
   return JSON.parse(row!.seen) as SeenRows[]
 }
 
-/** Becomes each of them in turn; what fails is theirs alone. */
+/** Runs the query as each seer in turn. An error only affects that seer. */
 const asking = `do $rethread$
 declare
   seer pg_catalog.jsonb;
@@ -276,24 +276,24 @@ begin
 end
 $rethread$`
 
-/** Lets everybody read what a twin has beside its original's columns. */
+/** Lets everybody read the additional columns of a twin. */
 export async function openTwin(sql: Db, twin: string): Promise<void> {
   await sql.unsafe(`grant select (${ownColumns.id}, ${ownColumns.rows}) on ${twin} to public`)
 }
 
-/** Runs a text with the schemas that unqualified names are looked for in. */
+/** Runs a text with a given search_path. */
 export async function runIn(sql: Db, path: string, text: string): Promise<void> {
   await sql`select set_config('search_path', ${path}, true)`
   await sql.unsafe(text)
 }
 
-/** The schemas that unqualified names are looked for in now. */
+/** The current search_path. */
 export async function searchPath(sql: Db): Promise<string> {
   const [row] = await sql<{ path: string }[]>`select current_setting('search_path') as path`
   return row!.path
 }
 
-/** The schemas of the server alone: what is printed of an expression then has every name in full. */
+/** Empties search_path, so that expressions are printed with schema-qualified names. */
 export async function closePath(sql: Db): Promise<void> {
   await sql`select set_config('search_path', '', true), set_config('check_function_bodies', 'off', true)`
 }

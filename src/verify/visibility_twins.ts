@@ -28,37 +28,40 @@ import {
   twinQuery,
 } from './visibility_twins.sql.js'
 
-/** Longest wait for a lock, in milliseconds: only ACCESS SHARE is taken on what an application uses. */
+/** Lock timeout in milliseconds. The originals are only locked in ACCESS SHARE mode. */
 const twinWaitMs = 50
-/** Longest statement that changes the catalog, in milliseconds. */
+/** Time limit of a statement that changes the catalog, in milliseconds. */
 const changeMs = 5000
-/** Longest look of everybody at a table, in milliseconds, and how much longer for a million rows. */
+/**
+ * Time limit of a query on a table for all seers, in milliseconds, and the addition for each million rows.
+ */
 const twinLookMs = 5000
 const lookMsForAMillion = 2000
 
-/** What was not found out, and why. */
+/** Thrown for what could not be predicted, with the reason. */
 export class NotForeseen extends Error {}
 
-/** A statement of a pending file, and what it changes. */
+/** A statement of a pending file with its changes of access. */
 export interface PlayedStatement {
   statement: Statement
   changes: AccessChange[]
 }
 
 /**
- * Twins of tables, on which policies, row security and rights are changed as the pending files will change
- * them. They hold the rows of the originals as far as policies ask for them, and nobody waits for them.
- * Roles, functions and schemas are changed themselves. All in a transaction that is taken back.
+ * Twins of tables. Policies, row security and rights are changed on the twins as the pending files will
+ * change them. Twins have the originals' rows, reduced to what policies read, and nobody waits for their
+ * locks. Roles, functions and schemas are changed themselves. Everything is in a transaction that is rolled
+ * back.
  */
 export class Twins {
   private readonly twins: Map<string, { schema: string; name: string }>
-  /** Names of the policies that nobody is asked about who reads, by table. */
+  /** By table, names of policies that do not apply to reads. */
   private readonly silent = new Map<string, Set<string>>()
 
   constructor(
     private readonly tx: Db,
     readonly subjects: Subject[],
-    /** Where the files look for unqualified names. */
+    /** The search_path of the files. */
     private readonly path: string,
   ) {
     this.twins = new Map(subjects.map(s => [s.table, { schema: twinSchema(s.schema), name: s.name }]))
@@ -80,7 +83,7 @@ export class Twins {
     this.silent.clear()
     for (const schema of new Set([...this.twins.values()].map(t => t.schema)))
       await openSchema(this.tx, schema)
-    // a policy may read another twin, which has to be there
+    // a policy may read another twin, so create all twins first
     for (const s of this.subjects) {
       await makePolicyTwin(this.tx, s, this.twins.get(s.table)!)
       this.silent.set(s.table, new Set(s.policies.filter(p => !p.reads).map(p => p.name)))
@@ -90,7 +93,7 @@ export class Twins {
         await addPolicy(this.tx, this.twinOf(s.table), p, p.using === null ? null : await this.moved(p.using))
   }
 
-  /** Whether queries of policies read the rows of a table, so that it matters how many are alike. */
+  /** The tables that queries in policies read. For these it matters how many rows are equal. */
   async areCounted(files: PlayedStatement[][]): Promise<Set<string>> {
     const read = new Set<string>()
     for (const s of this.subjects)
@@ -104,7 +107,7 @@ export class Twins {
     return read
   }
 
-  /** Runs what a file changes; throws NotForeseen where the server refuses it. */
+  /** Runs the changes of a file. Throws NotForeseen if the server refuses one. */
   async play(file: PlayedStatement[]): Promise<void> {
     await setLocal(this.tx, twinWaitMs, changeMs)
     const open = twinSchema('public')
@@ -138,7 +141,7 @@ export class Twins {
         const isSilent = reads === null ? silent.has(name) : !reads
         silent.delete(name)
         if (isSilent && becomes !== null) silent.add(becomes)
-        // whoever may write is not asked here
+        // policies for writes are not examined
         if (isSilent && reads === null && statement.kind === 'AlterPolicyStmt') continue
         if (isSilent && reads === false) {
           await runIn(this.tx, path, stubOfPolicy(name, this.twinOf(t)))
@@ -149,7 +152,7 @@ export class Twins {
     }
   }
 
-  /** The columns that policies of readers ask for, of each table. */
+  /** The columns of each table that SELECT policies read. */
   async asked(): Promise<Map<string, string[]>> {
     const asked = new Map<string, string[]>()
     for (const s of this.subjects) {
@@ -160,19 +163,22 @@ export class Twins {
     return asked
   }
 
-  /** Reads a table once, into its twin; how many rows it has. Throws NotForeseen where it takes too long. */
+  /**
+   * Reads a table once into its twin. Returns the number of its rows. Throws NotForeseen if it takes too
+   * long.
+   */
   async fill(s: Subject, filling: Omit<Filling, 'table' | 'twin'>): Promise<number> {
     return this.inTime(s, `the rows of ${s.table} could not be read`, inside =>
       fillTwin(inside, { ...filling, table: s.table, twin: this.twinOf(s.table) }),
     )
   }
 
-  /** Takes out of a twin what a step takes out of its original. */
+  /** Deletes from a twin the rows that a step removes from the original. */
   async leave(table: string, migration: string): Promise<void> {
     await leaveTwin(this.tx, this.twinOf(table), migration)
   }
 
-  /** What everybody sees of a table. Throws NotForeseen where it takes too long. */
+  /** What all seers see of a table. Throws NotForeseen if it takes too long. */
   async look(s: Subject, seers: Seer[]): Promise<SeenRows[]> {
     const table = this.twinOf(s.table)
     return this.inTime(s, `who sees which rows of ${s.table} was not found out`, async inside => {

@@ -41,7 +41,7 @@ function laidOut(name: string, path: string, script: string, source: string, at:
   }
 }
 
-/** A breakpoint divides statements also where no semicolon does. Places in the text stay what they are. */
+/** Ends statements at breakpoints, also where a semicolon is missing. Positions in the text do not change. */
 const divided = (text: string): string =>
   text.replace(/-->(?=[ \t]*statement-breakpoint)/g, (mark, at: number) =>
     /[;\s]*$/.exec(text.slice(Math.max(0, at - 200), at))![0].includes(';') ? mark : ';--',
@@ -56,7 +56,7 @@ function readFolders(folder: Folder): LayoutReading {
   return { migrations, faults: [] }
 }
 
-/** Milliseconds since 1970 of fourteen digits, UTC. */
+/** The time of fourteen digits (UTC), in milliseconds since 1970. */
 const timeOf = (digits: string): number =>
   Date.parse(digits.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/, '$1-$2-$3T$4:$5:$6Z'))
 
@@ -79,7 +79,7 @@ function readJournal(folder: Folder): LayoutReading {
   for (const name of folder.sql)
     if (!named.has(name)) faults.push(finding('NOT_IN_JOURNAL', `${folder.shown}${name}`, { journal: path }))
   for (const [i, { tag, when }] of entries.entries()) {
-    // Drizzle applies what is younger than the newest applied: an older entry behind it would be left out
+    // Drizzle applies entries that are newer than the newest applied one, so it would skip an older one here
     const before = entries[i - 1]
     if (before && when < before.when)
       faults.push(
@@ -92,7 +92,7 @@ function readJournal(folder: Folder): LayoutReading {
   return { migrations, faults }
 }
 
-/** The entries of a journal in their order, or what is wrong with it. */
+/** The entries of a journal in order, or the fault of the journal. */
 function entriesOf(text: string): { tag: string; when: number }[] | string {
   let read: unknown
   try {

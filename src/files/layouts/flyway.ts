@@ -5,7 +5,7 @@ import { badLayout } from '../marked_parts.js'
 
 const versioned = /^([VUB])([0-9][0-9._]*)__(.*)\.sql$/
 const repeatable = /^R__(.*)\.sql$/
-/** SQL that Flyway runs around its own work. */
+/** Names of callbacks: SQL that Flyway runs before or after its own work. */
 const callback =
   /^(?:before|after)(?:Each)?(?:Migrate|Undo|Clean|Info|Validate|Baseline|Repair|Connect|Version|Repeatables|Versioned)/
 const wanted = 'V<version>__<description>.sql or R__<description>.sql'
@@ -13,19 +13,19 @@ const wanted = 'V<version>__<description>.sql or R__<description>.sql'
 interface FlywayFile {
   folder: Folder
   file: string
-  /** Path below the folder that Flyway looks in, by which its history names a script. */
+  /** The path below Flyway's folder. It identifies a script in Flyway's history. */
   script: string
 }
 
 /**
  * `V1_2__name.sql`, `U1_2__name.sql`, `R__name.sql`, in folders of any depth. Versions are compared part by
- * part; repeatable files come last, sorted by what they say they are, and run again when they change.
+ * part. Repeatable files come last, sorted by description, and run again when they change.
  */
 export default {
   title: 'Flyway',
   folders: ['src/main/resources/db/migration', 'db/migration', 'sql', 'flyway/sql'],
   detect: folder =>
-    // a folder with files of other kinds is not looked through: it may be a whole repository
+    // do not search below a folder that has files of other kinds: it may be a whole repository
     (folder.files.length > 0 ? folder.files : everyFile(folder).map(f => f.file)).some(file =>
       /^(?:V[0-9][0-9._]*|R)__.*\.sql$/.test(file),
     )
@@ -67,7 +67,7 @@ export default {
   },
 } satisfies Layout
 
-/** Files of a folder and the folders in it, as Flyway looks for them. */
+/** The files of a folder and of all folders below it, as Flyway finds them. */
 function everyFile(folder: Folder, below = '', depth = 0): FlywayFile[] {
   const own = folder.files.map(file => ({ folder, file, script: below + file }))
   if (depth === 6) return own
@@ -75,7 +75,7 @@ function everyFile(folder: Folder, below = '', depth = 0): FlywayFile[] {
   return [...own, ...names.flatMap(name => everyFile(folder.folder(name), `${below}${name}/`, depth + 1))]
 }
 
-/** Equal for versions that Flyway takes for the same: `1`, `1.0` and `01_0`. */
+/** Equal for versions that are the same for Flyway: `1`, `1.0` and `01_0`. */
 const versionKey = (version: string): string =>
   version
     .split(/[._]+/)

@@ -18,7 +18,7 @@ export default {
   folders: ['db/migrations', 'migrations', 'db/migration', 'internal/db/migrations'],
   detect: folder => (folder.sql.some(name => /^\d+_.*\.up\.sql$/.test(name)) ? 45 : 0),
   read: folder => {
-    // the tool finds the way back by the version, whatever the rest of the name says
+    // the tool finds the rollback by its version only
     const downs = new Map(
       folder.sql.flatMap(name => {
         const version = golangBackName.exec(name)?.[1]

@@ -37,7 +37,7 @@ function readGoose(folder: Folder, { file, version: digits, slug }: NumberedFile
     const reason = 'goose would put values of the environment in (ENVSUB ON)'
     faults.push(badLayout(source, path, reason, replaced.start))
   }
-  // it holds for both ways
+  // applies to both directions
   const isApart = /^[ \t]*--[ \t]*\+goose[ \t]+no[ \t]+transaction\b/im.test(source)
   const transaction = isApart ? 'each' : 'as-needed'
   const version = withoutZeros(digits)

@@ -7,7 +7,10 @@ import { unnumbered } from '../numbered_files.js'
 
 const graphileName = /^(\d{6,})(?:-(.*))?\.sql$/
 
-/** `committed/000001.sql` with `--! Previous:` and `--! Hash:`; what is in work is not a migration yet. */
+/**
+ * `committed/000001.sql` with `--! Previous:` and `--! Hash:`. The current, uncommitted migration is not
+ * read.
+ */
 export default {
   title: 'graphile-migrate',
   folders: ['migrations'],
@@ -43,7 +46,7 @@ export default {
         name: file.slice(0, -4),
         title: header.get('Message') ?? (titleOf(slug) || version),
         path,
-        // its headers look like ours
+        // its headers look like rethread's
         text: source.replace(/^--! .*$/gm, line =>
           /^--! (?:[A-Z]|no-transaction)/.test(line) ? blankOf(line) : line,
         ),
@@ -59,6 +62,6 @@ export default {
   },
 } satisfies Layout
 
-/** Where the committed files are: in `committed/`, or here where that is the folder that was named. */
+/** The folder with the committed files: `committed/`, or this one if it was named directly. */
 const committedIn = (folder: Folder): Folder =>
   folder.folders.includes('committed') ? folder.folder('committed') : folder

@@ -43,7 +43,7 @@ function readNodePgMigrate(folder: Folder, { file, version, slug }: NumberedFile
     text: up,
     transaction: 'as-needed',
     down: down === null ? null : { path, text: down, transaction: 'as-needed' },
-    // the tool records names: two files with one number are two migrations
+    // the tool records names, so two files with the same number are two migrations
     key: file,
     faults,
     foreign: foreignFile({ version, description: slug, script: name, source }),

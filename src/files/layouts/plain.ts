@@ -4,7 +4,7 @@ import { withoutZeros } from '../../model/versions.js'
 import { type Layout, titleOf } from '../layout.js'
 import { readNumbered } from '../numbered_files.js'
 
-/** Names that people give to the way back of a file beside it. */
+/** Usual names for a rollback file beside a migration. */
 const plainBackName = /^(\d+.*?)[-_.](?:down|rollback|undo|revert)\.sql$/i
 const plainNames = {
   pattern: /^(\d+)(?:[-_.\s]*(.*))?\.sql$/,
@@ -13,7 +13,7 @@ const plainNames = {
   beside: plainBackName,
 } as const
 
-/** Numbered SQL files that no tool in particular wrote: `001_name.sql`, compared as numbers. */
+/** Numbered SQL files of no particular tool: `001_name.sql`, compared as numbers. */
 export default {
   title: 'numbered SQL files',
   folders: ['db/migrations', 'migrations', 'database/migrations', 'sql/migrations', 'db/migrate', 'sql'],

@@ -25,7 +25,7 @@ export default {
           text: source,
           transaction: 'as-needed',
           down: own.files.includes('down.sql') ? { ...own.file('down.sql'), transaction: 'as-needed' } : null,
-          // the whole name is what Prisma records
+          // Prisma records the whole name
           key: name,
           faults: [],
           foreign: foreignFile({ version, description: slug, script: name, source }),

@@ -2,7 +2,7 @@ import { foreignFile } from '../../model/foreign.js'
 import { type Finding, finding } from '../../model/report.js'
 import { type Folder, type LaidOut, type Layout, titleOf } from '../layout.js'
 
-/** One change of a plan: its line, and the tags that follow it before it is reworked. */
+/** One change of a plan: its line, and the tags up to its rework. */
 interface SqitchChange {
   name: string
   line: number
@@ -16,8 +16,8 @@ const changeLine =
 const tagLine = /^@(\S+)/
 
 /**
- * `sqitch.plan` orders the changes; `deploy/` applies them, `revert/` takes them back. A change that is
- * reworked has its older text in `deploy/<change>@<tag>.sql`.
+ * `sqitch.plan` has the order of changes. `deploy/` applies them and `revert/` undoes them. When a change is
+ * reworked, its older text is in `deploy/<change>@<tag>.sql`.
  */
 export default {
   title: 'Sqitch',
@@ -54,7 +54,7 @@ export default {
       }
       const revert = scriptOf(top, 'revert', c.name, later)
       migrations.push({
-        // the first keeps its name when it is reworked
+        // the first instance keeps its name when the change is reworked
         name: number === 1 ? c.name : `${c.name}~${number}`,
         title: c.note || titleOf(c.name),
         path: deploy.path,
@@ -65,7 +65,7 @@ export default {
         faults: own,
         foreign: foreignFile({
           version: '',
-          // as Sqitch names a change of a project
+          // the form in which Sqitch names a change of a project
           description: `${project}:${number === 1 ? c.name : `${c.name}~${number}`}`,
           script: deploy.path.slice(folder.shown.length),
           source: deploy.text,
@@ -76,7 +76,7 @@ export default {
   },
 } satisfies Layout
 
-/** The changes of a plan with the tags behind each. */
+/** The changes of a plan, each with the tags that follow it. */
 function readSqitchPlan(text: string, path: string, faults: Finding[]): SqitchChange[] {
   const changes: SqitchChange[] = []
   for (const [i, raw] of text
@@ -101,13 +101,13 @@ function readSqitchPlan(text: string, path: string, faults: Finding[]): SqitchCh
   return changes
 }
 
-/** The tags between a change and its next instance: its older files carry one of them. */
+/** The tags between a change and its next instance. The older files have one of them in their name. */
 function tagsBeforeRework(plan: SqitchChange[], at: number): string[] {
   const next = plan.findIndex((c, i) => i > at && c.name === plan[at]!.name)
   return plan.slice(at, next).flatMap(c => c.tags)
 }
 
-/** A change may need `name`, `name@tag`, `@tag`; `!name` says what it conflicts with. */
+/** Checks a requirement of a change: `name`, `name@tag` or `@tag`. `!name` is a conflict. */
 function judgeNeed(
   need: string,
   seen: ReadonlyMap<string, number>,
@@ -140,7 +140,7 @@ function scriptOf(
   return file === undefined ? null : folder.file(file)
 }
 
-/** Where `deploy/` and `revert/` are: here, unless `sqitch.conf` says otherwise. */
+/** The folder with `deploy/` and `revert/`: this one, unless `sqitch.conf` names another. */
 function topOf(folder: Folder): Folder {
   const settings = folder.files.includes('sqitch.conf') ? folder.text('sqitch.conf') : ''
   const top = /^\s*top_dir\s*=\s*(\S+)/m.exec(settings)?.[1]

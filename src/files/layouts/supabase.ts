@@ -9,7 +9,7 @@ export const supabaseNames = {
   compares: 'text',
 } as const
 
-/** `supabase/migrations/<14 digits>_name.sql`; the CLI sorts the names as texts, and has no way back. */
+/** `supabase/migrations/<14 digits>_name.sql`. The CLI sorts the names as texts and has no rollbacks. */
 export default {
   title: 'the Supabase CLI',
   folders: ['supabase/migrations'],
