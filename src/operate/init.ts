@@ -107,9 +107,9 @@ const isAskedOf = ({ bindings, tables, columns }: ReadProposal, subject: string)
   })
 
 /**
- * The only track that nothing is open of, unless another may be meant; else the one that clearly comes
- * nearest, where something was found for all of it and only columns or the zone are open, which a person is
- * asked about. Throws TRACK_UNCLEAR, and says which comes nearest.
+ * The only track of which nothing is open, unless another may be meant. Else the one that clearly comes
+ * nearest, if something was found for all of it and only columns or the zone are open: a person is asked
+ * about these. Throws TRACK_UNCLEAR, which says which one comes nearest.
  */
 function likeliest(proposals: ReadProposal[], shipped: Track[], zone: string | null): ReadProposal {
   const certain = proposals.filter(isCertain)

@@ -39,7 +39,7 @@ export async function fitSeeds(
     const given: string[] = s.node.cols.map((c: { ResTarget: { name: string } }) => c.ResTarget.name)
     const parents: string[] = []
     for (const c of written === null ? [] : own)
-      parents.push(...(await referredRows(tx, s, given.indexOf(c.name), c, seeded, renumbered)))
+      parents.push(...(await seedParent(tx, s, given.indexOf(c.name), c, seeded, renumbered)))
     renumberIds(s, given, own, renumbered)
     const added: { column: string; value: string }[] = []
     for (const c of own.filter(c => c.isRequired && !given.includes(c.name))) {
@@ -63,7 +63,7 @@ export async function fitSeeds(
  * The rows that a given column refers to, in a table that no seed writes: people who stand in a table of the
  * application's own stand in another one too. None where writing them would run what no probe may.
  */
-async function referredRows(
+async function seedParent(
   tx: Db,
   s: Statement,
   at: number,
