@@ -169,9 +169,12 @@ async function rewritePlpgsql(
       const piece = before + part.query.slice(start, inner.tokens[end - 1]!.end)
       const own = await editsOf(piece)
       const shift = before ? 1 : 0
+      const isTarget = assignment >= 0 && first === 0
       const placed = {
         ...own,
         replace: (from: number, until: number, now: string) => {
+          // what a value is assigned to is read by no name: a label would be no SQL there
+          if (isTarget && from === until) return
           const at = own.tokens.findIndex(t => t.start === from)
           const last = own.tokens.findIndex(t => t.end === until)
           // an insertion is before a token, or after one
