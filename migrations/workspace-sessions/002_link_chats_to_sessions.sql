@@ -177,10 +177,11 @@ returns uuid
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
 begin
   insert into public.chat_sessions as s (id, workspace_id, user_id, title, created_at, updated_at)
   values (put_legacy_session.id, put_legacy_session.workspace_id, owner_id, put_legacy_session.title, coalesce(first_at, now()), coalesce(last_at, now()))
-  on conflict on constraint chat_sessions_pkey do update
+  on conflict (id) do update
   set created_at = least(s.created_at, excluded.created_at),
       -- beside the title a time is written: who changes that alone is stamped
       updated_at = greatest(s.updated_at + case when s.title = excluded.title then interval '0' else interval '1 microsecond' end, excluded.updated_at),

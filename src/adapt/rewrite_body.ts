@@ -153,11 +153,11 @@ async function rewritePlpgsql(
     const places = placesOf(inner.tokens, edits.tokens, startOf(part.line), taken)
     if (!places) throw new SyntaxFault(`cannot find \`${part.query}\` in the body`, 0)
     taken.add(places[0]!)
-    for (const { lead, first, end } of piecesOf(part, inner.tokens)) {
+    for (const { lead, first, end, isTarget } of piecesOf(part, inner.tokens)) {
       const text = lead + part.query.slice(inner.tokens[first]!.start, inner.tokens[end - 1]!.end)
       const own = await editsOf(text)
       const shift = lead ? 1 : 0
-      const placed = editsElsewhere(own, edits, i => all[places[i - shift + first]!]!)
+      const placed = editsElsewhere(own, edits, isTarget, i => all[places[i - shift + first]!]!)
       for (const parsed of await parseStatements(text)) {
         await rewritePart(track, { ...to, edits: placed }, parsed, scope)
         if (part.runs) await rewriteDynamic({ ...to, edits: placed }, inner => rewriteSql(track, inner))
@@ -176,6 +176,8 @@ interface Piece {
   lead: '' | 'select '
   first: number
   end: number
+  /** True for the variable that an assignment sets. */
+  isTarget: boolean
 }
 
 /** A part is read whole. An assignment is `target := expression`; the target is a variable's. */
@@ -183,18 +185,25 @@ function piecesOf({ mode }: BodyPart, tokens: SqlToken[]): Piece[] {
   const assignment = mode > 2 ? tokens.findIndex(t => t.raw === ':=' || t.raw === '=') : -1
   const pieces: Piece[] =
     assignment < 0
-      ? [{ lead: mode === 2 ? 'select ' : '', first: 0, end: tokens.length }]
+      ? [{ lead: mode === 2 ? 'select ' : '', first: 0, end: tokens.length, isTarget: false }]
       : [
-          { lead: 'select ', first: 0, end: assignment },
-          { lead: 'select ', first: assignment + 1, end: tokens.length },
+          { lead: 'select ', first: 0, end: assignment, isTarget: true },
+          { lead: 'select ', first: assignment + 1, end: tokens.length, isTarget: false },
         ]
   return pieces.filter(p => p.first < p.end)
 }
 
 /** Edits of a piece that are made in its body; `tokenOf` is a token of the piece as the body has it. */
-const editsElsewhere = (own: Edits, body: Edits, tokenOf: (index: number) => SqlToken): Edits => ({
+const editsElsewhere = (
+  own: Edits,
+  body: Edits,
+  isTarget: boolean,
+  tokenOf: (index: number) => SqlToken,
+): Edits => ({
   ...own,
   replace: (from, until, now) => {
+    // what a value is assigned to is read by no name: a label would be no SQL there
+    if (isTarget && from === until) return
     const at = own.tokens.findIndex(t => t.start === from)
     const last = own.tokens.findIndex(t => t.end === until)
     // an insertion is before a token, or after one

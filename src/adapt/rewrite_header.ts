@@ -52,6 +52,7 @@ async function rewriteValue(
       return rewriteSupersedes(track, value)
     case 'ours':
     case 'mirrored':
+    case 'catch-up':
     case 'alike':
       return rewriteOwned(track, key, value)
     case 'mutant':

@@ -220,7 +220,7 @@ function insert(to: Rewrite, node: Node, outer: NameScope): void {
     assignments(to, conflict.targetList, target, own)
     visit(to, conflict.whereClause, own)
   }
-  targets(to, node.returningList, own)
+  targets(to, node.returningClause?.exprs, own)
 }
 
 /** Rewrites the columns that an INSERT or UPDATE assigns. */
@@ -263,7 +263,7 @@ function update(to: Rewrite, node: Node, outer: NameScope): void {
   fromClause(to, node.fromClause, scope)
   assignments(to, node.targetList, target, scope)
   visit(to, node.whereClause, scope)
-  targets(to, node.returningList, scope)
+  targets(to, node.returningClause?.exprs, scope)
 }
 
 function remove(to: Rewrite, node: Node, outer: NameScope): void {
@@ -272,7 +272,7 @@ function remove(to: Rewrite, node: Node, outer: NameScope): void {
   scope.sources.push(rangeSource(to, node.relation, scope))
   fromClause(to, node.usingClause, scope)
   visit(to, node.whereClause, scope)
-  targets(to, node.returningList, scope)
+  targets(to, node.returningClause?.exprs, scope)
 }
 
 /** Renames the next occurrence of a column as a bare word, from a token on. Returns the index after it. */

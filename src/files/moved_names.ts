@@ -70,8 +70,11 @@ async function movedInLiteral(raw: string, schemaFor: (schema: string, name: str
     } catch (error) {
       if (!(error instanceof SyntaxFault)) throw error
     }
-  return raw.replace(/(?<![\w.])([a-z_]\w*)\.([a-z_]\w*)/g, (whole, schema: string, name: string) => {
-    const moved = schemaFor(schema, name)
+  return raw.replace(pairInLiteral, (whole, schema: string, name: string) => {
+    const moved = textOrNull(schemaFor(unquoted(schema), unquoted(name)))
     return moved === null ? whole : `${moved}.${name}`
   })
 }
+
+/** A qualified name as a literal has it: `'chat."Message"'::regclass`. */
+const pairInLiteral = /(?<![\w."])("(?:[^"\n]|"")+"|[a-z_]\w*)\.("(?:[^"\n]|"")+"|[a-z_]\w*)/g

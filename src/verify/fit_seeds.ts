@@ -26,10 +26,9 @@ export async function fitSeeds(
   renumbered: Renumbered,
   written: ReadonlySet<string> | null = null,
 ): Promise<string> {
-  const inserts = (await parseStatements(text)).filter(
-    s => s.kind === 'InsertStmt' && s.node.cols && s.node.selectStmt?.SelectStmt?.valuesLists,
-  )
-  const tables = new Set(inserts.map(s => relationName(s.node.relation)))
+  const writes = (await parseStatements(text)).filter(s => s.kind === 'InsertStmt')
+  const inserts = writes.filter(s => s.node.cols && s.node.selectStmt?.SelectStmt?.valuesLists)
+  const tables = new Set(writes.map(s => relationName(s.node.relation)))
   const seeded = new Set([...(written ?? []), ...tables])
   const columns = await seededColumns(tx, [...tables])
   let fitted = text
@@ -51,7 +50,7 @@ export async function fitSeeds(
     const filled = await withColumns(s, added, overrides)
     // a trigger of the table that it refers to may have made the row
     const statement =
-      parents.length > 0 && !s.node.onConflictClause && !s.node.returningList
+      parents.length > 0 && !s.node.onConflictClause && !s.node.returningClause
         ? `${parents.join('\n')}\n${filled} on conflict do nothing`
         : filled
     fitted = fitted.slice(0, s.offset) + statement + fitted.slice(s.offset + s.text.length)

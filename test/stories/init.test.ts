@@ -58,6 +58,85 @@ test('a table that only may be one of the track is nobody’s to press Enter for
   expect(existsSync(join(cwd, 'migrations'))).toBe(false)
 })
 
+test('a track that wants one table is not chosen by it where another one’s own tables would be left alone', async () => {
+  const cwd = folder({})
+  await using db = await database(newest(), 'empty')
+  // chats that have their messages in a table of their own: of the workspaces, projects could be made
+  await db.sql.unsafe(`
+    create table public.workspaces (id uuid primary key, user_id uuid not null references auth.users (id), name text not null);
+    create table public.chats (id uuid primary key, user_id uuid not null references auth.users (id), workspace_id uuid not null references public.workspaces (id), name text not null, model text not null, created_at timestamptz not null default now());
+    create table public.messages (id uuid primary key, chat_id uuid not null references public.chats (id), role text not null, content text not null, created_at timestamptz not null default now())`)
+  const ran = await rethread(db.url, ['init'], { cwd })
+  expect([ran.code, codes(ran), existsSync(join(cwd, 'migrations'))]).toEqual([3, ['TRACK_UNCLEAR'], false])
+  const [unclear] = ran.report.findings
+  expect(unclear!.message).toContain('leaves `public.chats` alone, which workspace-sessions is about')
+  expect(unclear!.fix).toBe('--track helper-chats | --track workspace-sessions')
+  const doctor = await rethread(db.url, ['doctor'], { cwd })
+  expect(doctor.report.findings.find(f => f.code === 'NEAREST_TRACK')?.subject).toBe('workspace-sessions')
+  // whoever names the track gets it
+  const named = await rethread(db.url, ['init', '--track', 'helper-chats'], { cwd })
+  expect([named.code, codes(named)]).toEqual([0, ['COPIED']])
+})
+
+test('who asks is tried on the database before anything is written, and may be nobody', async () => {
+  const cwd = folder({})
+  await using db = await database(newest(), 'empty')
+  await db.sql.unsafe(`
+    create function public.update_updated_at() returns trigger language plpgsql as $$ begin new.updated_at = now(); return new; end $$;
+    create table public.users (id bigint primary key);
+    create table public.workspaces (id bigint primary key, owner_id bigint not null references public.users (id), name text not null);
+    create table public.chats (id bigint primary key, workspace_id bigint references public.workspaces (id), user_id bigint references public.users (id), role text not null, message text, created_at timestamptz default now());
+    insert into public.users values (1); insert into public.workspaces values (1, 1, 'w'); insert into public.chats values (1, 1, 1, 'user', 'hello');
+    grant select on public.chats to authenticated`)
+  const init = (asks: string) =>
+    rethread(
+      db.url,
+      ['init', '--track', 'workspace-sessions', '--map', `auth.users=users,identity=${asks}`],
+      {
+        cwd,
+      },
+    )
+  for (const [asks, says] of [
+    ['nobody', 'column "nobody" does not exist'],
+    ['app.who()', 'schema "app" does not exist'],
+    ["current_setting('app.user', true)", 'operator does not exist: text = bigint'],
+  ] as const) {
+    const refused = await init(asks)
+    expect([refused.code, codes(refused), existsSync(join(cwd, 'migrations'))]).toEqual([
+      3,
+      ['MAPPING_OPEN'],
+      false,
+    ])
+    expect(refused.report.findings[0]!.message).toContain(says)
+    expect(refused.report.findings[0]!.fix).toContain('identity=<yours>')
+  }
+  expect((await init('none')).code).toBe(0)
+  expect(JSON.parse(readFileSync(join(cwd, 'rethread.config.json'), 'utf8')).mapping.identity).toBe(
+    'null::bigint',
+  )
+  const migrated = await rethread(db.url, ['migrate'], { cwd })
+  expect([migrated.code, migrated.report.verdict]).toEqual([0, 'clean'])
+})
+
+test('texts of which some are no times: what is asked is no wrong type as well, and iso may be said', async () => {
+  const cwd = folder({})
+  await using db = await database(newest(), 'empty')
+  await db.sql.unsafe(club('', 'text'))
+  await db.sql.unsafe(
+    `update public.team_messages set sent_at = case id % 3 when 0 then '' when 1 then 'yesterday' else '2025-01-01T10:00:00Z' end`,
+  )
+  const named = ['init', '--track', 'workspace-sessions', '--map', 'chats.created_at=sent_at']
+  const asked = await rethread(db.url, named, { cwd })
+  expect([asked.code, codes(asked)]).toEqual([3, ['MAPPING_OPEN']])
+  expect(asked.report.findings[0]!.message).toContain(
+    "it is text and holds '', 2025-01-01T10:00:00Z, yesterday",
+  )
+  expect((await rethread(db.url, [...named, '--map-values', 'chats.created_at=iso'], { cwd })).code).toBe(0)
+  expect((await rethread(db.url, ['migrate'], { cwd })).report.verdict).toBe('clean')
+  const [session] = await db.sql`select min(created_at) as at, count(*)::int as n from public.chat_sessions`
+  expect([session!.at.toISOString(), session!.n]).toEqual(['2025-01-01T10:00:00.000Z', 4])
+})
+
 test('times without a zone: the zone is asked for, and what it says holds for the migration and for the triggers', async () => {
   for (const type of ['date', 'timestamp']) {
     const cwd = folder({})

@@ -98,6 +98,49 @@ test('on the target itself: rolled back, with what could not be rehearsed and wh
   expect(trace.locks[0]!.heldMs).toBeGreaterThan(0)
 })
 
+test.each(
+  ['workspace-sessions', 'trip-sessions', 'conversation-history'].flatMap((track, n) =>
+    some(n === 1 ? 'newest' : 'oldest').map(server => [track, server.major, server] as const),
+  ),
+)(
+  '%s on the target itself, whose rows nobody has counted: what is left out fails nothing, on PostgreSQL %i',
+  async (track, _major, server) => {
+    await using db = await database(server, track, 60)
+    // as of a table that was never analyzed
+    await db.sql.unsafe(
+      `update pg_catalog.pg_class set reltuples = -1, relpages = 0 where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')`,
+    )
+    const before = await picture(db.sql)
+    const rehearse = async () => {
+      const { report } = await rethread(db.url, ['plan', '--track', track, '--rehearse'])
+      const failed = [
+        ...report.steps.filter(s => s.outcome === 'failed').map(s => [s.migration, s.reason]),
+        ...report.checks.filter(c => c.outcome === 'failed').map(c => [c.check, c.reason]),
+        ...report.checks
+          .filter(c => ['accounted', 'orphaned_messages', 'every_conversation'].includes(c.check))
+          .flatMap(c => c.found.map(f => [c.check, f.detail])),
+      ]
+      expect([failed, report.findings.map(f => f.code)]).toEqual([[], expect.arrayContaining(['REHEARSED'])])
+      return report
+    }
+    const { steps } = await rehearse()
+    const backfill = steps.find(s => s.phase === 'backfill' && s.outcome !== 'rolled-back')!
+    expect([backfill.outcome, backfill.reason]).toEqual([
+      'not-run',
+      expect.stringMatching(/a backfill of the rows of public\.\w+ in one transaction/),
+    ])
+    expect(await picture(db.sql)).toEqual(before)
+    const [made] = await db.sql`select to_regnamespace('rethread') as it`
+    expect(made!.it).toBeNull()
+    // without a row, backfills are rehearsed too
+    await db.sql.unsafe(
+      `truncate ${track === 'workspace-sessions' ? 'public.chats' : track === 'trip-sessions' ? 'public.conversations' : 'public.chat_sessions'} cascade`,
+    )
+    await rehearse()
+  },
+  60_000,
+)
+
 test('a table that is rewritten is told, and a rollback file that forgets something', async () => {
   await using db = await database(newest(), 'empty')
   await db.sql.unsafe(

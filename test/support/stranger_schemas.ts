@@ -142,6 +142,29 @@ export const strangerSchemas: StrangerSchema[] = [
     ],
   },
   {
+    name: 'tables and columns that the application has under the names of the track',
+    tables: `${stamp}
+      create table public.workspaces (id uuid primary key default gen_random_uuid(), owner_id uuid not null references auth.users, name text not null);
+      create table public.chat_sessions (id serial primary key, note text);
+      create table public.chats (id uuid primary key default gen_random_uuid(), workspace_id uuid references public.workspaces on delete cascade, user_id uuid references auth.users, session_id text not null, role text not null, message text not null, created_at timestamptz default now());
+      insert into auth.users (id) select md5('u' || i)::uuid from generate_series(1, 3) i;
+      insert into public.workspaces select md5('w' || i)::uuid, md5('u' || i)::uuid, 'w' from generate_series(1, 3) i;
+      insert into public.chat_sessions (note) values ('their own');
+      insert into public.chats (workspace_id, user_id, session_id, role, message) select md5('w' || (1 + i % 3))::uuid, md5('u' || (1 + i % 3))::uuid, 'browser ' || i, 'user', 'm' from generate_series(1, 30) i;
+      ${granted('public')}`,
+    init: ['--track', 'workspace-sessions', '--map', 'chat_sessions="Thread",chats.session_id="threadId"'],
+    old: [
+      `insert into public.chats (workspace_id, user_id, session_id, role, message) values (md5('w1')::uuid, md5('u1')::uuid, 'browser', 'user', 'old')`,
+      `insert into public.chat_sessions (note) values ('another')`,
+      `update public.chats set workspace_id = md5('w2')::uuid where session_id = 'browser 3'`,
+    ],
+    left: 'public.chats where "threadId" is null',
+    fresh: [
+      `with opened as (insert into public."Thread" (workspace_id, user_id) values (md5('w1')::uuid, md5('u1')::uuid) returning id)
+       insert into public.chats ("threadId", workspace_id, user_id, session_id, role, message) select id, md5('w1')::uuid, md5('u1')::uuid, 'b', 'user', 'hello' from opened`,
+    ],
+  },
+  {
     name: 'a charter desk with numbers for ids',
     tables: `
       create table public.brokers (id bigint generated always as identity primary key, clerk_id text not null unique, email text not null);
