@@ -1,4 +1,4 @@
-import { openProject, type Report } from '../../src/index.js'
+import { type ConsentRequest, openProject, type Report } from '../../src/index.js'
 import { differences } from '../../src/run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../../src/run/schema_snapshot.sql.js'
 import { type Database, database, picture } from './database.js'
@@ -175,13 +175,19 @@ export class VariationStory implements AsyncDisposable {
       if (report.verdict !== 'interrupted' && ends(report)) return report.verdict
     }
     let report = await this.command(verb, request, { beside })
-    // a consent is for the rows that were there when it was asked for: those of today are now reported
-    const asks = report.findings.find(f => f.code === 'CONSENT_NEEDED')
-    if (asks?.code === 'CONSENT_NEEDED' && asks.facts.missing.join() === 'QUARANTINES_ROWS')
-      report = await this.command(verb, {
-        ...request,
-        consent: { ...everything(this.db, this.fitting), rows: asks.facts.rows },
-      })
+    // a consent is for the rows that were there when it was asked for: those of today are now reported. Where
+    // most of them are set aside, those who read them read none any more
+    let consent: ConsentRequest = everything(this.db, this.fitting)
+    for (const hazard of ['QUARANTINES_ROWS', 'HIDES_ROWS'] as const) {
+      const asks = report.findings.find(f => f.code === 'CONSENT_NEEDED')
+      if (asks?.code !== 'CONSENT_NEEDED' || asks.facts.missing.join() !== hazard) continue
+      consent = {
+        ...consent,
+        allow: [...(consent.allow ?? []), hazard],
+        rows: asks.facts.rows ?? consent.rows,
+      }
+      report = await this.command(verb, { ...request, consent })
+    }
     // what follows from the rows that are taken out is known when they are set aside
     const referred = report.findings.some(f => f.code === 'ROWS_REFERENCED')
     if (!ends(report) && !referred) throw new Error(said(report))
