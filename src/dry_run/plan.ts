@@ -50,8 +50,8 @@ import { connected, invalidIndexes } from './diagnostics.sql.js'
 import { estimateBackfills, sampleBackfills } from './estimate.js'
 
 /**
- * Runs work in one READ ONLY REPEATABLE READ transaction: the server itself refuses any write, and all
- * numbers are of one moment. It ends with a rollback.
+ * Runs work in one READ ONLY REPEATABLE READ transaction, which is rolled back. The server refuses any write,
+ * and all numbers are of one moment.
  */
 async function inReadOnly<T>(ctx: Context, work: (connection: Connection) => Promise<T>): Promise<T> {
   await using connection = await connect(ctx, 'reader')
@@ -59,23 +59,20 @@ async function inReadOnly<T>(ctx: Context, work: (connection: Connection) => Pro
   return await takenBack(scope, tx => work(inside(connection, tx)))
 }
 
-/** What a person asked `plan` for. */
+/** Options of `plan`. */
 export interface DryRunOptions extends PlanOptions {
   consent: Consent
-  /** The plan is to be pinned: what `--out` writes comes with the report. */
+  /** True to add the pin that `--out` writes. */
   pinned?: boolean
-  /** Who will see which rows is to be shown, and of whom that is not known. */
+  /** True to show who will see which rows, and for whom that is unknown. */
   visibility?: boolean
 }
 
-/**
- * The dry run of `migrate`: steps with SQL, phases and hazards, the tables they touch,
- * who would be in the way now.
- */
+/** The dry run of `migrate`: steps with SQL, phases, hazards and tables, and who would be in the way now. */
 export const dryRun = async (ctx: Context, track: Track, options: DryRunOptions): Promise<Report> =>
   (await dryRunAndPlan(ctx, track, options)).report
 
-/** Of another tool's files, those of the plan that nothing takes back. */
+/** Of another tool's files: those of the plan without a rollback. */
 function oneWay(track: Track, plan: Plan): Finding[] {
   if (!track.layout) return []
   const names = plan.steps
@@ -192,7 +189,7 @@ export function dryRunAndPlan(
   })
 }
 
-/** Who would wait for what: the first lock of each kind that makes an application wait, by step and table. */
+/** Who would wait for what: by step and table, the first lock of each kind that makes an application wait. */
 function waitsTable(steps: StepResult[]): Table {
   const rows: Table['rows'] = []
   for (const s of steps) {
@@ -215,7 +212,7 @@ function waitsTable(steps: StepResult[]): Table {
 const withEstimates = (steps: StepResult[], of: Map<string, NonNullable<StepResult['estimate']>>) =>
   steps.map(s => (of.has(s.migration) ? { ...s, estimate: of.get(s.migration)! } : s))
 
-/** The dry run, sharpened by batches that run and are rolled back. */
+/** The dry run, with estimates from batches that are run and rolled back. */
 export async function dryRunWithSample(ctx: Context, track: Track, options: DryRunOptions): Promise<Report> {
   const report = await dryRun(ctx, track, options)
   const { table, estimates, findings } = await sampleBackfills(
@@ -229,7 +226,7 @@ export async function dryRunWithSample(ctx: Context, track: Track, options: DryR
   return report
 }
 
-/** The dry run of `rollbackShape`: the loss report and the steps. */
+/** The dry run of a rollback: the loss report and the steps. */
 export function dryRunRollback(ctx: Context, track: Track, options: RollbackOptions): Promise<Report> {
   return inReadOnly(ctx, async connection => {
     const target = await inspect(ctx, connection)
@@ -263,15 +260,14 @@ async function tablesTable(connection: Connection, names: string[]): Promise<Tab
   }
 }
 
-/** Transactions that hold a lock on a touched table right now: "if you ran it now". */
+/** Transactions that hold a lock on one of the tables now. */
 async function inTheWay(connection: Connection, tables: string[]): Promise<Finding[]> {
   const holders = await holdersOf(connection.sql, tables)
   return holders.map(h => finding('BLOCKER_NOW', h.table, { mode: h.mode, who: describeBlocker(h) }))
 }
 
 /**
- * What the server itself says against a run now: signals that would slow a backfill, indexes
- * that a broken build has left.
+ * What the server's state says against a run now: signals that would slow a backfill, and invalid indexes.
  */
 async function strain(connection: Connection, tables: string[]): Promise<Finding[]> {
   if (tables.length === 0) return []
@@ -282,7 +278,7 @@ async function strain(connection: Connection, tables: string[]): Promise<Finding
   ]
 }
 
-/** Publications that would send each row that a backfill writes. */
+/** Publications that would send every row that a backfill writes. */
 async function published(connection: Connection, track: Track, pending: string[]): Promise<Finding[]> {
   const tables = new Set<string>()
   for (const m of track.migrations) {

@@ -28,7 +28,7 @@ import { type Applications, judgeNewApp } from './new_app.js'
 import { compareMoments, runApplication } from './old_app.js'
 import { refuseForeignCode } from './refuse_foreign_code.js'
 
-/** Longest statement of a rehearsal on the target itself, in milliseconds: it holds its locks that long. */
+/** Time limit of a statement of a rehearsal on the target, in milliseconds. Its locks are held that long. */
 const statementMs = 10_000
 
 /** What a rehearsal adds to a plan's report. */
@@ -37,24 +37,24 @@ export interface Rehearsed {
   checks: Report['checks']
   tables: Table[]
   findings: Finding[]
-  /** The tables that the plan touches, as the steps have left them. */
+  /** The tables that the plan touches, after the steps. */
   schema?: Report['schema']
-  /** `interrupted` where somebody pressed Ctrl-C, `attention` where a gate closed. */
+  /** `interrupted` after Ctrl-C, `attention` if a gate stopped it. */
   verdict: Ran['verdict']
 }
 
-/** What is rehearsed besides the plan. */
+/** Options of a rehearsal besides the plan. */
 interface PlaceRehearsal {
   applications: Applications
-  /** The tables as they are before, for a picture of them afterwards. */
+  /** The tables before the steps, for a picture of them afterwards. */
   schema: Report['schema']
   consent: Consent
 }
 
 /**
- * Executes the plan on the target itself, in one transaction that is rolled back. Its locks are real
- * and are held to the end: short lock time-outs, and a warning. What can't be done there is
- * `not-run` with the reason.
+ * Executes the plan on the target itself, in one transaction that is rolled back. Its locks are real and held
+ * to the end, so lock timeouts are short and the report warns. What is not possible there is `not-run` with a
+ * reason.
  */
 export async function rehearseInPlace(
   ctx: Context,
@@ -121,8 +121,8 @@ export async function rehearseInPlace(
 }
 
 /**
- * Why a step can't be rehearsed inside a transaction on a live target, and whether
- * those after it build on it.
+ * Why a step cannot be rehearsed in a transaction on the target, and whether the following steps depend on
+ * it.
  */
 async function whyNot(tx: Db, m: Migration): Promise<{ reason: string; ends: boolean } | null> {
   if (m.backfill) {
@@ -147,8 +147,8 @@ async function whyNot(tx: Db, m: Migration): Promise<{ reason: string; ends: boo
 }
 
 /**
- * Sends the statements of a file one by one, each with its trace; what fails is taken
- * back and ends the rehearsal.
+ * Sends the statements of a file one by one and records their effects. An error is rolled back and ends the
+ * rehearsal.
  */
 async function rehearseStep(
   ctx: Context,
@@ -164,7 +164,7 @@ async function rehearseStep(
       const guard = await DestructionGuard.open(inner, file, statements, permits)
       for (const s of statements)
         await guard.run(s, null, left => tracer.run(left.text, () => sendText(inner, left.text)))
-      // what is put off to the commit of this file is not to be done at once in the next
+      // rolled back, so that constraints that this file deferred are still deferred in the next one
       await takenBack(savepoint(inner), () => guard.end(statements.at(-1)))
       return tracer.end()
     })
@@ -174,7 +174,7 @@ async function rehearseStep(
       return {
         outcome: 'failed',
         result: { reason: 'it would take away what nobody has named' },
-        // it has failed nobody yet: the reviewer reads about it
+        // it did no harm in a rehearsal, so it is a warning
         findings: [{ ...error.finding, level: 'warn' }],
         ends: true,
       }
@@ -184,10 +184,13 @@ async function rehearseStep(
   }
 }
 
-/** What a run may take away that was allowed all that its plan names. */
+/** Consent for everything that the plan names: what a run with it may delete. */
 const allowed = { allow: new Set<HazardCode>(['DELETES_DATA']), confirm: null }
 
-/** What a rollback may take away: what its statements name is archived first, here nothing is. */
+/**
+ * What a rollback may delete: everything that its statements name. A run archives it first; a rehearsal does
+ * not.
+ */
 async function archivable(track: Track, m: Migration): Promise<Permits> {
   const objects = (await parseStatements(m.rollback!.file.text)).flatMap(droppedObjects)
   return {
@@ -210,14 +213,14 @@ async function checked(
   const results: Report['checks'] = []
   for (const check of track.checks) {
     if (isOutlook(check) || isListing(check) || check.deep) continue
-    // what acts would only say that it has nothing to act on yet
+    // a check that acts would only report that it does not apply yet
     if (acts(check) && whyNotRun(check, applied) !== null) continue
     results.push((await runCheck(ctx, inside(connection, tx), check, applied, around)).result)
   }
   return results
 }
 
-/** What was rehearsed, to be undone. */
+/** The rehearsed steps, to be rolled back by their files. */
 interface WayBack {
   track: Track
   done: Migration[]
@@ -226,7 +229,7 @@ interface WayBack {
   storage: StepStorage
 }
 
-/** The way back, in the same transaction, and whether the schema is then as it was. */
+/** Runs the rollbacks in the same transaction and compares the schema with that before the first step. */
 async function back(
   ctx: Context,
   tx: Db,
@@ -266,16 +269,16 @@ async function back(
     )
 }
 
-/** Objects that a report shows. */
+/** Most objects that a report shows. */
 const mostShownObjects = 20
 
-/** Whether the schema is as it was before, after all of the way back. */
+/** The finding about whether the schema is as before, after all rollbacks. */
 export const wayBack = (where: string, on: 'target' | 'copy', steps: number, differing: string[]): Finding =>
   differing.length === 0
     ? finding('REHEARSED', where, { steps, on })
     : finding('REHEARSAL_DIFFERS', where, { on, objects: differing.slice(0, mostShownObjects) })
 
-/** The rollbacks that were rehearsed, with the locks that somebody would have waited for. */
+/** The rehearsed rollbacks, with the locks for which others would have waited. */
 export const downTable = (steps: StepResult[]): Table => ({
   title: 'The way back, rehearsed',
   columns: ['rollback', 'outcome', 'ms', 'locks'],

@@ -6,14 +6,14 @@ import type { FleetTarget } from './parse_targets.js'
 /** Why databases were not started. */
 export type StopReason = FactsOfFleet['NOT_STARTED']
 
-/** What became of the databases of a list, in its order; null where a database was not started. */
+/** The results, in the order of the list; null for a database that was not started. */
 interface RolledOut {
   reports: (TargetReport | null)[]
-  /** Why some were not started; null where all were. */
+  /** Why some were not started; null if all were. */
   stop: StopReason | null
 }
 
-/** Verdicts that count as a failure of a database: it is not where the command was to take it. */
+/** Verdicts that count as a failure of a database. */
 const failures: readonly Verdict[] = ['failed', 'refused', 'interrupted']
 
 /**
