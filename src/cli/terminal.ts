@@ -7,34 +7,36 @@ import { worded } from '../render/words/index.js'
 import { showsUnicode, withPlainMarks } from './look.js'
 import { InPlace, liveLine, progressLine } from './progress.js'
 
-/** What a person has typed: hazards, the database's name, and for how many rows QUARANTINES_ROWS is. */
+/** The consent that a person has typed: hazards, the database's name, and the rows for QUARANTINES_ROWS. */
 interface Agreed {
   allow: string[]
   confirm: string | null
   rows: number | null
 }
 
-/** Where events go, and the only place that asks a person anything. */
+/** Receives events, and is the only place that asks a person. */
 interface Terminal {
   emit: (event: Event) => void
-  /** On a terminal: asks for the consent that a refused report needs; null when there is nobody to ask. */
+  /** On a terminal: asks for the consent that a refused report needs. Null if nobody can be asked. */
   askConsent(report: Report, never: boolean): Promise<Agreed | null>
-  /** On a terminal: asks what a refused report leaves open; what was answered, null where nobody is asked. */
+  /**
+   * On a terminal: asks the open questions of a refused report. Returns the answers; null if nobody is asked.
+   */
   askNames(report: Report, never: boolean): Promise<string[] | null>
-  /** At Ctrl-C: what happens now, the second time what is in place. */
+  /** At Ctrl-C: shows what happens now; the second time, what is in place. */
   interrupted(again: boolean): void
   close(): void
 }
 
-/** Milliseconds between two looks of the live line. */
+/** Interval of the live line, in milliseconds. */
 const liveEveryMs = 100
 
-/** Milliseconds between two plain progress lines where there is no terminal. */
+/** Interval of progress lines without a terminal, in milliseconds. */
 const plainEveryMs = 3000
 
 /**
- * One line of JSON for each event: when, which run of the ledger, and the event. `run` is null before the run
- * has a number, and for commands that only read.
+ * One line of JSON for each event: the time, the run and the event. `run` is null before the run has a
+ * number, and for commands that only read.
  */
 function eventLog(process: NodeJS.Process): (event: Event) => void {
   const runs = new Map<string | undefined, number>()

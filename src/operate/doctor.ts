@@ -17,7 +17,7 @@ import { foretell } from '../verify/foretell.js'
 import { isOutlook } from '../verify/run_check.js'
 import { lesserRole } from './deploy_role.js'
 
-/** Looks at target and files without writing, and says for each thing how to fix it. */
+/** Examines the target and the files without writing, and says how to fix each problem. */
 export async function doctor(
   ctx: Context,
   project: Project,
@@ -45,9 +45,9 @@ export async function doctor(
     const linted = toLint(track, pending)
     report.findings.push(...layoutFindings(track, 'error'))
     const fit = fits.find(f => f.track === track)!
-    // a track that needs no table of the application's fits by name only
+    // a track that requires no table of the application is only chosen by name
     const isFit = fit.fits || (fit.lacks.length === 0 && fit.has.every(r => / auth\./.test(r)))
-    // who has begun goes on: another role would own nothing of what is there, the ledger least of all
+    // a track that was begun continues with its role, which owns the objects and the ledger
     if (isFit && target.facts.superuser && rows === null)
       report.findings.push(await lesserRole(connection.sql, track, target.info.role))
     const shapes = isFit ? await elementShapes(ctx, connection, track) : null
@@ -78,15 +78,14 @@ export async function doctor(
     report.findings.push(...(await noneFits(connection.sql, project.tracks)))
   const triggers = await eventTriggers(connection.sql)
   if (triggers.length > 0) report.findings.push(finding('EVENT_TRIGGERS', target.info.database, { triggers }))
-  // the doctor refuses nothing: what would stop a run is attention here
+  // the doctor refuses nothing: what would stop a run is `attention` here
   const stops = report.findings.some(f => f.level === 'error' || f.level === 'refused')
   report.verdict = stops || leavesUnseen(report.findings) ? 'attention' : 'clean'
   return report
 }
 
 /**
- * Checks that can speak now: what lies ahead of a track not yet begun, and what
- * is in the way at any time.
+ * Whether a check applies now: an outlook before the track has begun, and a check that needs no migration.
  */
 const speaksNow = (check: Check, applied: ReadonlySet<string>): boolean =>
   isOutlook(check) ? applied.size === 0 : check.kind === 'check' && check.after === null && !check.shared
