@@ -5,8 +5,7 @@
 --! mutant: update chat_private.times_kept set since = '-infinity';
 --!   update public.conversations set updated_at = '2000-01-01'
 
--- Of messages written since the triggers are there: the backfill leaves every conversation the time that its
--- session had.
+-- Only for messages written since the triggers exist. The backfill keeps the time of every session.
 select c.id::text as object, format('its newest message is of %s, it says %s', n.created_at, coalesce(c.updated_at::text, 'nothing')) as detail
 from public.conversations c
 cross join lateral (
