@@ -53,7 +53,7 @@ $$;
 revoke all on function chat_private.put_back(regclass, jsonb) from public;
 
 -- Computes time, preview and title from the existing messages. The session is locked first, so that the
--- messages of whoever had locked it are seen. A stored chat is restored first.
+-- messages of an earlier holder of the lock are seen. A stored chat is restored first.
 create function chat_private.catch_up(session uuid) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp

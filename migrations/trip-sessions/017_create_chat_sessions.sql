@@ -440,7 +440,7 @@ exception
 end
 $$;
 
--- Makes the counters of a session those of its rows, whoever writes it. Missing links to the request's trip,
+-- Makes the counters of a session those of its rows on every write. Missing links to the request's trip,
 -- quotes and proposals are copied, and follow the request, as does the agent. If a transaction is counting
 -- into other sessions of the conversation or request, neither sees the other's rows: this waits for it, or
 -- records that. It stores which statement has counted, because messages of the same statement may be included

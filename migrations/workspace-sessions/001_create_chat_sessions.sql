@@ -81,7 +81,7 @@ create function chat_private.legacy_session_id(workspace_id uuid, author_id uuid
 language sql immutable parallel safe
 as $$ select overlay(pg_catalog.md5('rethread:legacy:' || chat_private.session_workspace(workspace_id)::text) placing '8' from 13)::uuid $$;
 
--- The author for the grouping: null, unless each author gets their own session.
+-- The author for the grouping: the same id for all, unless each author gets their own session.
 create function chat_private.legacy_author(author_id uuid) returns uuid
 language sql immutable parallel safe
 as $$ select '00000000-0000-0000-0000-000000000000'::uuid $$;
@@ -91,7 +91,7 @@ create function chat_private.legacy_pause() returns interval
 language sql immutable parallel safe
 as $$ select null::interval $$;
 
--- The time for the grouping: null, unless a pause ends a session. Then it is the number of a time slot as
+-- The time for the grouping: 0, unless a pause ends a session. Then it is the number of a time slot as
 -- long as the pause. All messages of a slot belong to one session.
 create function chat_private.legacy_slot(at timestamptz) returns bigint
 language sql immutable parallel safe

@@ -31,8 +31,8 @@ const ownPath = 'pg_catalog, pg_temp'
  * Sets the search_path for the files of a track: the default of role and database, without schemas in which
  * another role may create functions or operators, or has created some. The temporary schema is first, as
  * files expect; only the session can fill it. pg_catalog is searched first implicitly. It is not named,
- * because new tables go to the first named schema. Function names are resolved by `ownPath` before anything
- * runs; the names of schemas are then those of the default.
+ * because new tables go to the first named schema. The query is parsed with `ownPath`, so that no
+ * object of others is called; while it runs, it sets the default path to read its schemas.
  */
 const trackPathSql = `
   with trusted as materialized (${trustedSql}),

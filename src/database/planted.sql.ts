@@ -13,8 +13,8 @@ export interface Planted {
 
 /**
  * Roles that could change everything here anyway: the session's and current role, superusers, the owner of
- * the database, and groups to which a superuser has added us. Other memberships do not count, because before
- * PostgreSQL 16 any role could make another its member.
+ * the database, and groups to which a superuser has added us. Other memberships do not count: up to
+ * PostgreSQL 14 any role may make another role its member.
  */
 export const trustedSql = `
   select r.oid from pg_catalog.pg_roles r
