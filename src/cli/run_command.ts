@@ -14,7 +14,7 @@ import { checkOutputs, type OutputFile, printsToo, readOutputFiles } from './out
 import { openTerminal } from './terminal.js'
 import { typedLike, withCommands } from './typed_as.js'
 
-/** The format where none is named. */
+/** The default format. */
 const usualFormat = 'table'
 
 /** One command line, as far as it could be read. */

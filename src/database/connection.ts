@@ -180,15 +180,14 @@ const silence = () =>
   })
 
 /**
- * Ends a connection whose answer does not come although the server is not at work on it. A statement may take
- * hours, so a deadline of its own would be wrong for it: a second connection asks whether its backend is at
- * work. Where nobody answers there either, or the backend is gone, the connection is ended. So it is where
- * the backend has finished for two looks: the network has lost the answer, and the backend with its locks is
- * ended too.
+ * Ends a connection whose answer does not arrive although the server is not working on it. A statement may
+ * take hours, so a time limit would be wrong: a second connection looks at the state of the backend. If the
+ * server does not answer there either, or the backend is gone, the connection is ended. If two looks find the
+ * backend finished, the network has lost the answer, and the backend is terminated too.
  *
- *   moving -> silent -> at work (asked again later)
- *                   -> finished -> finished still: ended here and there
- *                   -> nobody answers, or no such backend: ended here
+ *   receiving -> silent -> working: look again later
+ *                       -> finished -> still finished: end the connection and the backend
+ *                       -> no answer, or no such backend: end the connection
  */
 async function endWhenSilent(
   wire: Wire,

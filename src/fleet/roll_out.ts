@@ -17,10 +17,10 @@ interface RolledOut {
 const failures: readonly Verdict[] = ['failed', 'refused', 'interrupted']
 
 /**
- * Runs something on each database, group by group, with a bounded number at work at the same time. A database
- * that fails never stops another that is at work; it may stop those that were not started:
+ * Runs work on each database, group by group, with a limited number at the same time. A database that fails
+ * never stops one that is running; it may stop those that were not started:
  *
- *   waiting -> at work -> ended
+ *   waiting -> running -> ended
  *           -> not started: a canary failed, too many failed, or the signal fired
  */
 export async function rollOut(

@@ -41,15 +41,15 @@ export async function archives(ctx: Context): Promise<Report> {
 }
 
 /**
- * Brings an archive back, in states that the database holds, so that the same command goes on where it was
- * broken off:
+ * Restores an archive. Its states are stored in the database, so that the same command continues after an
+ * interruption:
  *
- *   begun (`rethread.restores` names what is to be applied again) -> migrated -> each archive merged
+ *   begun (`rethread.restores` has the migrations to apply again) -> migrated -> each archive merged
  *   (`restored`) -> verified -> done
  *
- * Where the rollback took the tables away, the migrations are applied again first, as the bare `migrate`
- * would. Then the archived rows are merged into what is there, by the rules of `mergeTable` and
- * `mergeColumn`, and the track's checks have the last word.
+ * If the rollback dropped tables, the migrations are applied again first, as by `migrate` without options.
+ * Then the archived rows are merged into the existing ones, by the rules of `mergeTable` and `mergeColumn`.
+ * Finally the track's checks decide the verdict.
  */
 export async function restore(ctx: Context, track: Track, options: RestoreOptions): Promise<Report> {
   const { chosen, report: begun, pending } = await prepareRestore(ctx, track, options)

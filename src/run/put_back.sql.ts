@@ -1,18 +1,18 @@
 /**
- * Functions of the archive's schema that put rows back as they were. Rollback files call `put_back`, in psql
- * too; `restore` uses the same `hold_off` and `release`. All of it belongs to one transaction.
+ * Functions of the archive's schema that put rows back as they were. Rollback files call `put_back`, also in
+ * psql; `restore` uses the same `hold_off` and `release`. They all run in one transaction.
  *
- * - `alter` runs DDL as the session would have run it: event triggers of the application may name their
- *   tables without a schema.
- * - `settle` runs what deferred constraints of a table have put off: with such events pending, the server
- *   refuses every ALTER TABLE of it. They are deferred again afterwards.
- * - `hold_off` switches off triggers and rules that fire on INSERT and UPDATE, where this role owns the
- *   table, and returns the statements that switch them on again as they were. Foreign keys are still checked.
- * - `put_back` inserts what a migration has set aside: identity columns get the values that they had,
- *   generated columns their own, columns that are new their defaults. A constraint that is not validated does
- *   not hold for rows that are older than it: it is dropped and added again as it was. `rethread.sample`
- *   limits the rows, `rethread.twin` names the table of a rehearsal that takes them instead.
- * - `is_back` is true where the row is in its table again with all its values.
+ * - `alter` runs DDL with the session's search_path: event triggers of the application may name their tables
+ *   without a schema.
+ * - `settle` runs the pending deferred constraints of a table, because the server refuses ALTER TABLE as long
+ *   as there are any. They are deferred again afterwards.
+ * - `hold_off` disables triggers and rules for INSERT and UPDATE, if this role owns the table. It returns the
+ *   statements that enable them again. Foreign keys are still checked.
+ * - `put_back` inserts rows that a migration has quarantined. Identity columns get their former values,
+ *   generated columns are computed, and new columns get their defaults. A NOT VALID constraint may not hold
+ *   for older rows: it is dropped and added again. `rethread.sample` limits the number of rows.
+ *   `rethread.twin` is the table of a rehearsal that gets the rows instead.
+ * - `is_back` is true if the row is in its table again with all its values.
  */
 export const putBackSql = `
   create or replace function rethread_archive.alter(statement text) returns void
