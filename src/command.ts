@@ -19,7 +19,7 @@ import type { Consent } from './model/plan.js'
 import type { Project, Track } from './model/project.js'
 import type { Finding, Report, Table } from './model/report.js'
 
-/** Options that every command takes. */
+/** Options of all commands. */
 export const globalOptions = {
   databaseUrl: text(
     '--database-url <url>',
@@ -68,76 +68,76 @@ export const globalOptions = {
 /** Their values. */
 export type GlobalOptions = Values<typeof globalOptions>
 
-/** One run of a command as cli hands it over: everything read and checked, nothing of the process. */
+/** One run of a command, from cli: everything is read and checked, and it has nothing of the process. */
 export interface Invocation {
   args: string[]
   ctx: Context
   config: Config
   configRead: ConfigRead
-  /** Where each setting came from, for `doctor`. */
+  /** The source of each setting, for `doctor`. */
   sources: Table
-  /** The track that a flag or the configuration names; null where neither does. */
+  /** The track of a flag or the configuration; null if there is none. */
   trackName: string | null
-  /** The folders as they are, faults included. */
+  /** The tracks in the folders, with their faults. */
   project(): Project
-  /** The chosen track; throws the faults of the files, or TRACK_UNCLEAR. */
+  /** The chosen track. Throws the faults of the files, or TRACK_UNCLEAR. */
   track(): Promise<Track>
-  /** Whose layout the chosen track has, and what is odd about its files; none for a track of ours. */
+  /** Findings about the layout of the chosen track. None if it is in rethread's own layout. */
   layoutFindings(): Finding[]
-  /** A report with when its command began, the number of its run, and the limits that it ran under. */
+  /** The report with the start time of the command, the number of its run, and the limits that applied. */
   stamped(report: Report, startedAt: Date): Report
-  /** That migrations of another tool are beside, where the shipped tracks are used. */
+  /** FOLDER_NOT_READ if another tool's migrations are beside, but a shipped track is used. */
   unreadFolder(): Finding[]
   consent: Consent
-  /** What a person has answered to the questions of a report, as `--map` takes it. */
+  /** The answers to a report's questions, in the form of `--map`. */
   answers: string[]
   /** How long to wait for another run, in milliseconds. */
   leaseWaitMs: number
   /** Environment for programs that are started. */
   env: Record<string, string | undefined>
-  /** Folder that the command was started in. */
+  /** The working directory. */
   cwd: string
-  /** Folder of the package: shipped tracks and examples. */
+  /** Folder of the package, with shipped tracks and examples. */
   home: string
   /** When the command was started, by the machine's clock. */
   startedAt: Date
 }
 
-/** What a command runs with: the invocation, and the values of its options. */
+/** The input of a command: the invocation and the values of its options. */
 interface Input<O extends Options> extends Invocation {
   options: Values<O> & GlobalOptions
 }
 
-/** What a command file fills in. One file = one command; its name is the command's. */
+/** The declaration in a command file. Each file is one command, with the file's name. */
 interface Declaration<O extends Options> {
   summary: string
-  /** A whole command line that people can copy, for the help. */
+  /** A complete command line for the help, to be copied. */
   example: string
   /** Positional arguments in commander's notation, such as `<archive>`. */
   args?: string
-  /** Its own options; the types of their values are those that `run` gets. */
+  /** Its own options. `run` gets their values with their types. */
   options?: O
-  /** True when each filter of the tracks is a flag too: `--trip x` is `--filter trip=x`. */
+  /** True if each filter of the tracks is a flag too: `--trip x` is `--filter trip=x`. */
   filters?: boolean
-  /** True when it needs no database. */
+  /** True if it needs no database. */
   offline?: boolean
-  /** True when `--layout` says what it writes, not what the folder has. */
+  /** True if `--layout` is the layout that it writes, not that of the folder. */
   writesLayout?: boolean
-  /** True when it makes the folder that `--dir` names, where it is not there. */
+  /** True if it creates the folder of `--dir` if necessary. */
   makesFolder?: boolean
-  /** True for an offline command that looks at a database where one is named. */
+  /** True for an offline command that reads a database if one is named. */
   mayConnect?: boolean
-  /** True when it asks for consent, or says for what it would be needed. */
+  /** True if it needs consent, or shows which consent is needed. */
   consents?: boolean
   /**
-   * Makes it take `--targets`. True where it changes the databases with these options: then one goes first,
-   * and a failure stops the rest.
+   * Allows `--targets`. Returns true if it changes the databases with these options: then one goes first, and
+   * a failure stops the rest.
    */
   fleet?: (options: Values<O>) => boolean
   run(input: Input<O>): Promise<Report>
 }
 
-/** A command as cli knows it. */
+/** A command for cli. */
 export interface Command {
   summary: string
   example: string
@@ -149,10 +149,11 @@ export interface Command {
   makesFolder: boolean
   mayConnect: boolean
   consents: boolean
-  /** Whether it changes the databases of `--targets`; null where it takes none. */
+  /** Whether it changes the databases of `--targets`; null if it does not accept them. */
   fleet: ((typed: Record<string, Typed>) => boolean) | null
   /**
-   * Reads what was typed; what it gives runs the command. Throws Failures with every option that is wrong.
+   * Reads the options. The returned function runs the command. Throws Failures with every option that is
+   * wrong.
    */
   read(typed: Record<string, Typed>): (invocation: Invocation) => Promise<Report>
 }
@@ -173,14 +174,14 @@ export const defineCommand = <O extends Options = Record<never, never>>(
   consents: declared.consents ?? false,
   fleet: declared.fleet ? typed => declared.fleet!(readOptions({ ...declared.options } as O, typed)) : null,
   read: typed => {
-    // those of a list too, so that all that is wrong is said at once
+    // read the options of a list too, so that all faults are reported together
     const common = { ...globalOptions, ...(declared.fleet ? fleetOptions : {}) }
     const options = readOptions({ ...declared.options, ...common } as O & typeof globalOptions, typed)
     return invocation => declared.run({ ...invocation, options })
   },
 })
 
-/** The options that hold a backfill back. */
+/** The options that slow a backfill. */
 export const throttleOptions = {
   nice: factor(
     '--nice <factor>',

@@ -1,7 +1,4 @@
-/**
- * The library: a project is opened, its verbs are called, and each gives a report.
- * docs/library.md has examples.
- */
+/** The library: open a project, call its verbs, and get a report from each. docs/library.md has examples. */
 
 export type { ConfigValues } from './files/config.js'
 export { openProject } from './library/open_project.js'

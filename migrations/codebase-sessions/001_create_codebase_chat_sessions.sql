@@ -26,7 +26,7 @@ create index idx_codebase_chat_sessions_user_id on public.codebase_chat_sessions
 create index idx_codebase_chat_sessions_last_activity on public.codebase_chat_sessions (last_activity desc);
 create index idx_codebase_chat_sessions_repo on public.codebase_chat_sessions (repo) where repo is not null;
 
--- last_activity moves only when the conversation does; a debounced save of the cache is no activity.
+-- last_activity changes only with the conversation. A debounced save of the cache is no activity.
 create function chat_private.touch_codebase_chat_session() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -49,8 +49,8 @@ create trigger touch_codebase_chat_session
 
 alter table public.codebase_chat_sessions enable row level security;
 
--- A session without an owner equals nobody's id: it belongs to the service role, and nobody can
--- claim it through the API.
+-- A session without an owner matches no user. It belongs to the service role, and nobody can claim it through
+-- the API.
 create policy codebase_chat_sessions_select on public.codebase_chat_sessions for select to authenticated
   using (user_id = (select auth.uid()));
 create policy codebase_chat_sessions_insert on public.codebase_chat_sessions for insert to authenticated
@@ -63,6 +63,6 @@ create policy codebase_chat_sessions_delete on public.codebase_chat_sessions for
 revoke all on public.codebase_chat_sessions from public, anon, authenticated;
 grant select, insert, update, delete on public.codebase_chat_sessions to authenticated, service_role;
 
--- Last, because it locks auth.users against writes until the commit.
+-- Last, because it blocks writes to auth.users until the commit.
 alter table public.codebase_chat_sessions
   add constraint codebase_chat_sessions_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade;

@@ -36,8 +36,8 @@ create index idx_conversations_tenant_id on public.conversations (tenant_id);
 create index idx_conversations_user_recent on public.conversations (user_id, updated_at desc);
 create index idx_messages_conversation_created on public.messages (conversation_id, created_at);
 
--- What somebody is in a tenant; null when they are nothing. Looked up here and not in a policy, where a
--- policy of tenant_users that asks tenant_users would recurse.
+-- The role of the current user in a tenant; null if they are no member. It is a function, because a policy of
+-- tenant_users that reads tenant_users would recurse.
 create function chat_private.tenant_role(tenant uuid) returns text
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -77,7 +77,7 @@ grant select, insert, update, delete on public.conversations, public.messages to
 
 alter table public.messages
   add constraint messages_conversation_id_fkey foreign key (conversation_id) references public.conversations (id) on delete cascade;
--- Last, because these lock tenants and auth.users against writes until the commit.
+-- Last, because these block writes to tenants and auth.users until the commit.
 alter table public.conversations
   add constraint conversations_tenant_id_fkey foreign key (tenant_id) references public.tenants (id) on delete cascade;
 alter table public.conversations

@@ -1,8 +1,8 @@
 --! title: Keep chat_sessions and conversations in step, whichever application writes
 --! phase: expand
 
--- The setting role_map adds to this: 'bot=assistant, person=user'. What it does not
--- know goes to the quarantine. Elements that are texts alone have the role that text_roles gives them.
+-- The setting role_map adds to this map: 'bot=assistant, person=user'. Elements with unknown roles are
+-- quarantined. Elements that are only a text have the role that text_roles gives them.
 -- locks: none
 do $settings$
 declare
@@ -32,11 +32,11 @@ begin
 end
 $settings$;
 
--- What makes message ids unguessable: nobody can choose in advance the id that somebody else's message will
--- get. It outlives a rollback, so that a repeated migrate makes the same ids.
+-- The secret that makes message ids unpredictable: nobody can choose the future id of another user's message.
+-- It is kept after a rollback, so that a repeated migrate makes the same ids.
 create schema if not exists rethread_archive;
--- What can't be a message goes there. The tool has made it before its first step; a file that is pasted into
--- psql needs it too.
+-- The quarantine for what cannot be a message. rethread creates it before its first step; a file that is
+-- pasted into psql needs it too.
 create table if not exists rethread_archive.quarantine (
   id bigint generated always as identity primary key,
   track text not null,
@@ -56,8 +56,8 @@ insert into rethread_archive.message_keys (track, secret)
 values ('conversation-history', replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''))
 on conflict (track) do nothing;
 
--- Sessions whose other side could not be written together with the application's statement, and why.
--- Appended only: it is written by statements that must not wait. The next write to the session brings it up
+-- Sessions whose other side could not be written together with the application's statement, and why. Rows are
+-- only appended, because statements write them that must not wait. The next write to the session brings it up
 -- to date, or the backfill 006.
 create table chat_private.behind (
   session_id uuid not null,
@@ -72,10 +72,10 @@ create table chat_private.behind (
   at timestamptz not null default clock_timestamp(),
   caught_up_at timestamptz
 );
--- a publication of all tables has it too, and wants to name the rows that are changed
+-- a publication of all tables includes it and needs a replica identity
 alter table chat_private.behind replica identity full;
 create index behind_session_id on chat_private.behind (session_id);
--- From when on the time of a conversation follows its messages: older ones keep what they had.
+-- From when on the time of a conversation follows its messages. Older conversations keep their times.
 create table chat_private.times_kept (since timestamptz not null);
 insert into chat_private.times_kept (since) values (clock_timestamp());
 revoke all on chat_private.behind, chat_private.times_kept from public, anon, authenticated, service_role;
@@ -103,7 +103,7 @@ create function chat_private.place_id(secret text, session_id uuid, key text) re
 language sql immutable parallel safe
 as $$ select md5(secret || ':message:' || session_id || ':' || key)::uuid::text $$;
 
--- The same where that id belongs to an element which has moved: the first of its numbered forms that is free.
+-- The same if that id belongs to an element that has moved: the first free one of its numbered forms.
 create function chat_private.free_place_id(secret text, session_id uuid, key text, taken jsonb) returns text
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -119,8 +119,8 @@ begin
 end
 $$;
 
--- A date and time in ISO form; null when it is none. Without a zone it is UTC. Not for parallel plans, like
--- what calls it: before PostgreSQL 17 no error may be caught in them.
+-- A time in ISO form; null if it is none. Without a time zone it is UTC. Not parallel safe, like its callers:
+-- before PostgreSQL 17, no error may be caught in a parallel worker.
 create function chat_private.iso_time(said text) returns timestamptz
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -134,7 +134,7 @@ exception
 end
 $$;
 
--- A time as applications write it: ISO text, epoch seconds, epoch milliseconds. Null when it is none; the
+-- A time as applications write it: ISO text, epoch seconds, epoch milliseconds. Null if it is none. The
 -- original stays in metadata.
 create function chat_private.message_time(value jsonb) returns timestamptz
 language sql immutable
@@ -146,8 +146,8 @@ as $$
     when value #>> '{}' ~ E'^\\d{4}-\\d{2}-\\d{2}' then chat_private.iso_time(value #>> '{}') end
 $$;
 
--- Why the text of a JSON value can't be read: \u0000, or one half of a character that is written as two, as
--- applications leave it that cut a text in the middle of one. Null where it can.
+-- Why the text of a JSON value cannot be read; null if it can. The causes are \u0000, and half of a surrogate
+-- pair, left by applications that cut a text inside a character.
 create function chat_private.why_unreadable(value text) returns text
 language sql immutable parallel safe
 as $$
@@ -158,8 +158,8 @@ as $$
     then E'it holds half of a character (one of a pair such as \\ud83d\\ude00), which PostgreSQL can''t store' end
 $$;
 
--- Where a document holds its messages: '{}' for an array, else a path into an object. Null where nobody
--- knows. Of an object it takes only what why_unreadable has nothing against.
+-- The path to the messages in a document: '{}' for an array, else a path into an object. Null if unknown. An
+-- object must be readable according to why_unreadable.
 create function chat_private.messages_place(messages json) returns text[]
 language sql immutable parallel safe
 as $$
@@ -186,8 +186,8 @@ as $$
     ) end
 $$;
 
--- True where a session keeps its messages in a form that is understood: an array, nothing yet, or a document
--- that holds them in a known place. A document of which a part can't be read is not: none of it could be.
+-- True if a session stores its messages in a known form: an array, nothing yet, or a document with a known
+-- place for them. False for a document with an unreadable part: then none of it could be read.
 create function chat_private.keeps_messages(messages json) returns boolean
 language sql immutable parallel safe
 as $$
@@ -198,7 +198,7 @@ as $$
     when messages is not null then false end
 $$;
 
--- True where messages hold their answers: in lists of their own, or beside the question in one element.
+-- True if messages contain their answers, in lists or beside the question in the same element.
 create function chat_private.is_nested(messages json) returns boolean
 language sql immutable parallel safe
 as $$
@@ -210,10 +210,10 @@ as $$
   from (select messages::text as said offset 0) t
 $$;
 
--- What a document holds, in the order in which it was said; `path` leads to it. Nodes by key: from the
--- root to the current node, then those of branches that were left. Nested messages: each before its
--- answers, down to 500 levels. An element of an array that is a question and its answer is two messages.
--- Nodes that say nothing, and those that a deletion has emptied, are none.
+-- The messages of a document in the order of the conversation; `path` leads to each. Of nodes by key: first
+-- the path from the root to the current node, then abandoned branches. Of nested messages: each before its
+-- answers, down to 500 levels. An element with a question and its answer is two messages. Nodes without
+-- content, and those that a deletion has emptied, are left out.
 create function chat_private.session_elements(messages json, place text[], is_nested boolean)
 returns table (n bigint, key text, value json, is_current boolean, path text[])
 language sql immutable parallel safe
@@ -331,12 +331,11 @@ as $$
   where not x.value ? 'rethread_gone'
 $$;
 
--- What one element says. The first shape that it fits tells where the role and the text are; where those
--- places hold no text, the usual places of all shapes are looked at. `body` is the message, which some
--- wrap in a node; `place` is where the text was found. `hides` says why the element must be set aside
--- although it has a role: a message without text must not come of an element that has text somewhere. It
--- calls no other function, so that `rethread doctor` can run it as a query before the migration makes
--- it.
+-- What one element says. The first matching shape gives the places of the role and the text. If there is no
+-- text, the usual places of all shapes are tried. `body` is the message, which some formats wrap in a node.
+-- `place` is where the text was found. `hides` is why the element must be quarantined although it has a role:
+-- an element with a text somewhere must not become a message without text. It calls no other function, so
+-- that `rethread doctor` can run it as a query before the migration creates it.
 create function chat_private.read_element(element jsonb)
 returns table (shape text, body jsonb, role_path text[], role text, place text[], content text, hides text)
 language sql immutable parallel safe
@@ -474,7 +473,7 @@ as $$
   ) t on true
 $$;
 
--- When an element was said, as far as it says so: `body` is the message, which some wrap in a node.
+-- The time of an element, if it has one. `body` is the message, which some formats wrap in a node.
 create function chat_private.said_at(element jsonb, body jsonb) returns timestamptz
 language sql immutable
 as $$
@@ -486,10 +485,10 @@ as $$
     chat_private.message_time(element -> 'created_at'), chat_private.message_time(element -> 'createdAt'))
 $$;
 
--- The elements of what a session keeps: what each becomes, or the reason why it can't be a message.
--- `key` is its place in the array or its node in the document. Takes json, because jsonb could not hold all
--- that a json column holds. Of an array it may be the end alone: then `skipped` elements come before it, with
--- the ids `held`, the last of them said at `latest`.
+-- The elements of a session: what each becomes, or the reason why it cannot be a message. `key` is its index
+-- in the array or its node in the document. Takes json, because jsonb cannot store everything that a json
+-- column can. An array may be only the end of the whole: `skipped` elements come before it, with the ids
+-- `held`, and the last of them has the time `latest`.
 create function chat_private.elements_after(session_id uuid, messages json, started timestamptz, skipped bigint, held jsonb, latest timestamptz)
 returns table (n bigint, key text, id uuid, role text, content text, metadata jsonb, created_at timestamptz, reason text, original text, is_sealed boolean, path text[])
 language sql stable
@@ -579,8 +578,8 @@ returns table (n bigint, key text, id uuid, role text, content text, metadata js
 language sql stable
 as $$ select e.* from chat_private.elements_after(session_id, messages, started, 0, '{}', null) e $$;
 
--- The elements that were added to the end of an array, as an array of their own; null where anything else
--- has changed, where one of them has an id of its own, or where messages hold their answers.
+-- The elements that were added at the end of an array, as an array. Null if anything else has changed, if an
+-- added element has its own id, or if messages contain their answers.
 create function chat_private.appended(before json, messages json) returns json
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -599,8 +598,8 @@ begin
 end
 $$;
 
--- What holds a text, with another text in it. Calls of tools stay, and so do pictures and files where
--- the text ends with the empty lines that they leave.
+-- The container of a text, with another text in it. Tool calls stay. Pictures and files stay if the text ends
+-- with the empty lines that they leave.
 create function chat_private.restated_text(holder jsonb, content text) returns jsonb
 language sql immutable parallel safe
 as $$
@@ -629,8 +628,7 @@ as $$
     else to_jsonb(content) end
 $$;
 
--- An element with the role and the content of today where they are others than it says: in all places
--- where it says them.
+-- An element with the current role and content, in all places where it has them, if they differ.
 create function chat_private.restated_element(element jsonb, role text, content text) returns jsonb
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -681,8 +679,8 @@ begin
 end
 $$;
 
--- A message as an element of the array again: what was there before, when nobody has changed it. `marked`:
--- with its id and time, for which its place does not stand; `timed`: with the time as its own.
+-- A message as an element of the array: the original element if nobody has changed it. `marked`: with its id
+-- and time, if its index does not identify it. `timed`: with its own time.
 create function chat_private.element_of(m public.messages, marked boolean, timed boolean) returns jsonb
 language sql stable parallel safe
 as $$
@@ -708,9 +706,8 @@ as $$
   ) e
 $$;
 
--- A document that is no array, from the session's messages: an edit reaches its element, a deletion
--- empties it, and what the new application has written follows the last one. Null when nothing has
--- changed.
+-- A document that is no array, updated from the session's messages: an edit changes its element, a deletion
+-- empties it, and messages of the new application follow the last one. Null if nothing has changed.
 create function chat_private.rebuilt_document(session uuid, messages json, started timestamptz) returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -819,10 +816,10 @@ create function chat_private.unmarked(element jsonb) returns jsonb
 language sql immutable parallel safe
 as $$ select case jsonb_typeof(element) when 'object' then element - '{rethread_id,rethread_seal,rethread_at,timestamp}'::text[] else element end $$;
 
--- Writes what one session keeps from its messages. Elements that are no messages stay where they are;
--- messages that the new application has written come last; an element that moves up takes its id along.
--- Touches nothing when nothing has changed, and no session of another tenant or user than its conversation.
--- The session's row is locked before anything is read: two writers of one session come one after the other.
+-- Writes what a session stores from its messages. Elements that are no messages keep their places. Messages
+-- of the new application come last. An element that moves up keeps its id. Writes nothing if nothing has
+-- changed, and no session of another tenant or user than its conversation. The session's row is locked before
+-- anything is read, so that two writers of a session run one after the other.
 create function chat_private.rebuild_session(session uuid) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -880,7 +877,7 @@ begin
 end
 $$;
 
--- Whether two values of the old column say the same: json has no comparison of its own.
+-- Whether two values of the old column are equal; json has no equality operator.
 create function chat_private.same_messages(a jsonb, b jsonb) returns boolean
 language sql immutable parallel safe
 as $$ select a is not distinct from b $$;
@@ -888,11 +885,11 @@ create function chat_private.same_messages(a json, b json) returns boolean
 language sql immutable parallel safe
 as $$ select a::text is not distinct from b::text $$;
 
--- The old application has changed what a session keeps: its messages follow. `before` is null for a session
--- that is new. An element that the new application wrote (it is sealed) goes only when the write does nothing
--- but leave elements out, and a minute after it was written: a writer that had read the array before would
--- delete what it never saw. True when some were kept. Never waits for a message: one that another transaction
--- is changing is left to that transaction, which comes to this session next.
+-- Updates the messages after the old application has changed a session. `before` is null for a new session.
+-- An element that the new application wrote (it is sealed) is only deleted by a write that does nothing else
+-- but remove elements, at least a minute after it was written: a writer that read the array earlier would
+-- delete what it never saw. Returns true if some were kept. Never waits for a message: one that another
+-- transaction is changing is left to that transaction, which processes this session next.
 create function chat_private.merge_messages(session uuid, before json, messages json, started timestamptz) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -979,7 +976,8 @@ begin
 end
 $$;
 
--- The time of a conversation is never before its newest message. False when somebody holds the conversation.
+-- Makes the time of a conversation at least that of its newest message. False if another transaction has
+-- locked the conversation.
 create function chat_private.touch_conversation(session uuid) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -1000,10 +998,9 @@ begin
 end
 $$;
 
--- A session that is behind, brought up to date: first what the old application wrote, then what the new one
--- did. It sets in_step itself: a query may call it before whatever else it does, and triggers that answered
--- it would take the lines away that the query is about to change. A setting of the function would do, but
--- only a superuser may give it one.
+-- Brings a session up to date: first what the old application wrote, then what the new one did. It sets
+-- in_step itself, because a query may call it first, and triggers that react to it would delete the rows that
+-- the query is about to change. Only a superuser could give the function a SET clause for it.
 create function chat_private.catch_up(session uuid) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -1107,9 +1104,9 @@ exception
 end
 $$;
 
--- The old application has written a session: bring its conversation and messages up to date. Never fails its
--- statement: what can't be done now is behind, and done later. Changes only a conversation of the same tenant
--- and user as the row that was written.
+-- After the old application has written a session: updates its conversation and messages. Never fails its
+-- statement: what cannot be done now is recorded in behind and done later. Only changes a conversation with
+-- the tenant and user of the row.
 create function chat_private.follow_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -1185,8 +1182,8 @@ end
 $$;
 revoke all on function chat_private.follow_session() from public;
 
--- The old application has emptied its table: what it kept is gone on the other side too. No trigger sees
--- single rows go.
+-- After the old application has truncated its table: deletes its content on the other side. TRUNCATE fires no
+-- row triggers.
 create function chat_private.follow_truncation() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -1223,8 +1220,8 @@ end
 $$;
 revoke all on function chat_private.follow_truncation() from public;
 
--- An id that is a session's of somebody else is taken, as it will be when the backfill has made
--- that session's conversation.
+-- An id of another user's session is refused, as it will be when the backfill has created that session's
+-- conversation.
 create function chat_private.guard_conversation_id() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -1244,7 +1241,7 @@ end
 $$;
 revoke all on function chat_private.guard_conversation_id() from public;
 
--- The new application has written a conversation: the old one finds it in chat_sessions.
+-- After the new application has written a conversation: writes it to chat_sessions for the old one.
 create function chat_private.follow_conversation() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -1299,8 +1296,8 @@ end
 $$;
 revoke all on function chat_private.follow_conversation() from public;
 
--- The new application has written messages of some conversations, one statement: each array is written once.
--- Messages that are only added are appended to it, whatever its length.
+-- After a statement of the new application has written messages: writes each conversation's array once. If
+-- messages are only added, they are appended, whatever the length of the array.
 create function chat_private.follow_messages() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -1369,8 +1366,8 @@ end
 $$;
 revoke all on function chat_private.follow_messages() from public;
 
--- The new application has written messages: their conversations are as new as they are, by one update of one
--- row for each conversation of a statement. It goes on when the old application is gone.
+-- After the new application has written messages: updates the times of their conversations, one row for each
+-- conversation and statement. It is kept when the old application is gone.
 create function chat_private.touch_conversations() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -1409,7 +1406,7 @@ end
 $$;
 revoke all on function chat_private.touch_conversations() from public;
 
--- Nothing of this is for the application to call.
+-- The application must not call any of these.
 revoke all on function
   chat_private.elements(uuid, json, timestamptz), chat_private.appended(json, json), chat_private.said_at(jsonb, jsonb),
   chat_private.elements_after(uuid, json, timestamptz, bigint, jsonb, timestamptz), chat_private.element_of(public.messages, boolean, boolean), chat_private.rebuilt_document(uuid, json, timestamptz),

@@ -10,8 +10,8 @@ drop trigger rethread_follow_added_messages on public.messages;
 drop trigger rethread_follow_changed_messages on public.messages;
 drop trigger rethread_follow_deleted_messages on public.messages;
 
--- The table moves with its indexes, triggers and policies. Its foreign keys would delete archived rows along
--- with live ones: they are cut and written down beside it, as are its grants.
+-- The table moves with its indexes, triggers and policies. Its foreign keys would delete archived rows
+-- together with live ones, so they are dropped and stored beside it, with its grants.
 create schema if not exists rethread_archive;
 create table if not exists rethread_archive.chat_sessions_manifest (kind text not null, name text not null, definition text not null);
 revoke all on rethread_archive.chat_sessions_manifest from public;

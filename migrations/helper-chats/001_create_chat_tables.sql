@@ -32,8 +32,8 @@ create table public.chat_messages (
   created_at timestamptz not null default now()
 );
 
--- The settings helpers (names, separated by commas) and max_message_length; without them any
--- name and any length will do.
+-- The settings helpers (names, separated by commas) and max_message_length. Without them any name and any
+-- length is allowed.
 -- locks: none
 do $settings$
 declare
@@ -57,7 +57,7 @@ create index idx_chat_sessions_helper_recent on public.chat_sessions (user_id, h
 create index idx_chat_sessions_project_recent on public.chat_sessions (project_id, last_message_at desc nulls last);
 create index idx_chat_messages_session_created on public.chat_messages (session_id, created_at);
 
--- Who may use a project: its owner. Replace the body with your own membership rule.
+-- Who may use a project: its owner. Replace the body with your own rule.
 create function chat_private.can_use_project(project uuid) returns boolean
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -94,8 +94,7 @@ create policy chat_messages_delete on public.chat_messages for delete to authent
 revoke all on public.chat_sessions, public.chat_messages from public, anon, authenticated;
 grant select, insert, update, delete on public.chat_sessions, public.chat_messages to authenticated, service_role;
 
--- With the setting hide_thread_id the API's users can't read the thread ids; the
--- server, as service_role, can.
+-- With the setting hide_thread_id, users of the API cannot read thread ids. The server, as service_role, can.
 -- locks: none
 do $hide$
 declare
@@ -113,8 +112,9 @@ $hide$;
 
 alter table public.chat_messages
   add constraint chat_messages_session_id_fkey foreign key (session_id) references public.chat_sessions (id) on delete cascade;
--- Chats of others that went with a project, because something refused to let them go on without one. They
--- come back at once where their messages go, by the trigger of 002, else by the backfill 003.
+-- Chats of other users that were deleted with a project, because something prevented them from staying
+-- without one. The trigger of 002 restores them at once if their messages are deleted; else the backfill 003
+-- does.
 create table chat_private.kept_chats (
   session_id uuid primary key,
   user_id uuid not null,
@@ -183,7 +183,7 @@ end
 $$;
 revoke all on function chat_private.keep_chats_of_others() from public;
 
--- Last, because these lock projects and auth.users against writes until the commit.
+-- Last, because these block writes to projects and auth.users until the commit.
 create trigger rethread_keep_chats_of_others
   before delete on public.projects
   for each row execute function chat_private.keep_chats_of_others();

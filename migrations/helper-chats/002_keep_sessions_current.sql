@@ -2,8 +2,8 @@
 --! phase: expand
 
 -- Sessions whose time, preview or title could not be changed together with the application's statement, and
--- why. Appended only: it is written by statements that must not wait. The next message of the session brings
--- it up to date, or the backfill 003.
+-- why. Rows are only appended, because statements write them that must not wait. The next message of the
+-- session brings it up to date, or the backfill 003.
 create table chat_private.behind (
   session_id uuid not null,
   operation text not null,
@@ -11,23 +11,23 @@ create table chat_private.behind (
   at timestamptz not null default clock_timestamp(),
   caught_up_at timestamptz
 );
--- a publication of all tables has it too, and wants to name the rows that are changed
+-- a publication of all tables includes it and needs a replica identity
 alter table chat_private.behind replica identity full;
 create index behind_session_id on chat_private.behind (session_id);
 revoke all on chat_private.behind from public, anon, authenticated, service_role;
--- chats that were put by before this table was there
+-- chats that were stored before this table existed
 insert into chat_private.behind (session_id, operation, sqlstate)
 select k.session_id, 'DELETE of projects', k.sqlstate from chat_private.kept_chats k;
 
--- The title that a first message gives its session; null when it gives none.
+-- The title that a first message gives its session; null if it gives none.
 create function chat_private.title_of(content text) returns text
 language sql immutable parallel safe
 as $$
   select substring(left(regexp_replace(btrim(content, E' \t\r\n'), E'\\s+', ' ', 'g'), 60) from E'^.*\\S.*$')
 $$;
 
--- Rows as they were, by the columns that they had: those that are new take their defaults, and the server
--- computes its own again.
+-- Inserts rows as they were, by the columns that they had. New columns get their defaults, and generated
+-- columns are computed again.
 create function chat_private.put_back(target regclass, originals jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -52,8 +52,8 @@ end
 $$;
 revoke all on function chat_private.put_back(regclass, jsonb) from public;
 
--- Time, preview and title from the messages that there are. The session is locked first, so that what is
--- read has seen whoever held it. A chat that was put by comes back before.
+-- Computes time, preview and title from the existing messages. The session is locked first, so that the
+-- messages of an earlier holder of the lock are seen. A stored chat is restored first.
 create function chat_private.catch_up(session uuid) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -92,8 +92,8 @@ end
 $$;
 revoke all on function chat_private.catch_up(uuid) from public;
 
--- How often this transaction has written a session: after many times each version of the row is in the way of
--- the next. Of the last fifty sessions.
+-- How many times this transaction has written a session. After many times, old versions of the row slow each
+-- further write. Only the last fifty sessions are counted.
 create function chat_private.times_written(session uuid) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -111,10 +111,10 @@ end
 $$;
 revoke all on function chat_private.times_written(uuid) from public;
 
--- By the message's own time and never backwards, so that importing history clobbers nothing; an edit or a
--- deletion of the newest message shows the one before. One update of one row for each session of a
--- statement. Never fails the application's statement: what can't be done now is behind, and done later; so is
--- what one transaction does with a session after 500 statements.
+-- Uses the message's own time and never goes backwards, so that an import of old messages changes nothing.
+-- After an edit or deletion of the newest message, the one before is used. One update of one row for each
+-- session and statement. Never fails the application's statement: what cannot be done now is recorded in
+-- behind and done later. So is what a transaction does with a session after 500 statements.
 create function chat_private.update_chat_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -207,7 +207,7 @@ create trigger update_chat_session_on_deletion
   referencing old table as old_rows
   for each statement execute function chat_private.update_chat_session();
 
--- The setting max_sessions_per_user; without it there is no limit and no trigger.
+-- The setting max_sessions_per_user. Without it there is no limit and no trigger.
 -- locks: none
 do $settings$
 declare

@@ -12,9 +12,9 @@ create schema if not exists chat_private;
 revoke all on schema chat_private from public;
 grant usage on schema chat_private to authenticated, service_role;
 
--- The id is the only unique key, and not scoped by agent. It says nothing of anybody: it is random, or made
--- of the id of a conversation, which whoever would ask for it knows already. A session that has it in another
--- conversation takes nothing away from the one that it would be for: that one gets a random id.
+-- The id is the only unique key, and is not scoped by agent. It reveals nothing: it is random, or derived
+-- from a conversation's id, which a caller knows already. If a session of another conversation has the
+-- derived id, nothing is lost: the conversation's session gets a random id.
 create table public.chat_sessions (
   id uuid primary key default gen_random_uuid(),
   conversation_id uuid not null,
@@ -48,7 +48,7 @@ create index idx_chat_sessions_activity on public.chat_sessions (last_activity_a
 create index idx_chat_sessions_primary_quote on public.chat_sessions (primary_quote_id) where primary_quote_id is not null;
 create index idx_chat_sessions_proposal on public.chat_sessions (proposal_id) where proposal_id is not null;
 
--- Which agent is asking: the one whose Clerk id the token carries.
+-- The current agent: the one with the Clerk id of the token.
 create function chat_private.current_agent_id() returns uuid
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -59,9 +59,8 @@ $$;
 revoke all on function chat_private.current_agent_id() from public;
 grant execute on function chat_private.current_agent_id() to authenticated, service_role;
 
--- Whether that agent may attach a session to a conversation, request, quote or proposal: one of their own, or
--- one that nobody has. What does not exist is refused like what is somebody else's, before a foreign key is
--- asked.
+-- Whether the current agent may use a conversation, request, quote or proposal for a session: their own, or
+-- one without an agent. One that does not exist is refused in the same way, before a foreign key is checked.
 create function chat_private.can_use_request(request uuid) returns boolean
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -126,7 +125,7 @@ create policy chat_sessions_delete on public.chat_sessions for delete to authent
 revoke all on public.chat_sessions from public, anon, authenticated;
 grant select, insert, update, delete on public.chat_sessions to authenticated, service_role;
 
--- What the application calls; each runs with the rights of who calls it.
+-- Functions for the application. They run with the rights of their caller.
 create function public.create_or_update_chat_session(
   conversation uuid, agent uuid, request uuid default null, session_status text default 'active', step text default null)
 returns uuid
@@ -207,8 +206,8 @@ grant execute on function public.create_or_update_chat_session(uuid, uuid, uuid,
   public.set_chat_session_trip(uuid, text, text, text, uuid, text), public.touch_chat_session(uuid),
   public.complete_chat_session(uuid), public.archive_idle_chat_sessions(interval) to authenticated, service_role;
 
--- Conversations and requests whose sessions could not be counted with the application's statement, or had
--- none yet when it ran. The next write to them recounts, or the backfill 018.
+-- Conversations and requests whose sessions could not be counted with the application's statement, or did not
+-- exist yet. The next write to them counts again, or the backfill 018.
 create table chat_private.behind (
   conversation_id uuid,
   request_id uuid,
@@ -218,14 +217,14 @@ create table chat_private.behind (
   sqlstate text,
   at timestamptz not null default clock_timestamp()
 );
--- a publication of all tables has it too, and wants to name the rows that are changed
+-- a publication of all tables includes it and needs a replica identity
 alter table chat_private.behind replica identity full;
 create index behind_conversation_id on chat_private.behind (conversation_id);
 create index behind_request_id on chat_private.behind (request_id);
 revoke all on chat_private.behind from public, anon, authenticated, service_role;
 
--- Conversations whose last session `rethread prune --delete` has taken away: they are given none again until
--- somebody writes in them. A rollback hands the list on to the archive.
+-- Conversations whose last session `rethread prune --delete` has deleted. They get no session again until
+-- somebody writes in them. A rollback moves the list to the archive.
 create table chat_private.pruned (conversation_id uuid primary key);
 revoke all on chat_private.pruned from public, anon, authenticated, service_role;
 -- locks: none
@@ -237,8 +236,8 @@ begin
 end
 $pruned$;
 
--- How often the deprecated table had been read, and when that was noted: 019 asks for reads since then.
--- Insert another row of the same where the reads were those of a backup, or when what reads it was stopped.
+-- How many times the deprecated table had been read, and when that was recorded. 019 asks for reads since
+-- then. Insert another row if the reads were those of a backup, or if the reader was stopped.
 create view chat_private.chatkit_usage as
 select clock_timestamp() as at, coalesce(sum(t.seq_scan + coalesce(t.idx_scan, 0)), 0)::bigint as reads
 from pg_catalog.pg_stat_user_tables t where t.relid = to_regclass('public.chatkit_sessions');
@@ -246,15 +245,15 @@ create table chat_private.chatkit_reads (at timestamptz not null, reads bigint n
 revoke all on chat_private.chatkit_usage, chat_private.chatkit_reads from public, anon, authenticated, service_role;
 insert into chat_private.chatkit_reads (at, reads) select u.at, u.reads from chat_private.chatkit_usage u;
 
--- The value of the first of these columns that a row has and that is not blank. Not every application has
--- each column, and a row as JSON may be asked for one that is not there.
+-- The first value of these columns that exists and is not blank. Applications differ in their columns; a row
+-- as JSON may be asked for one that does not exist.
 create function chat_private.first_of(value jsonb, variadic columns text[]) returns text
 language sql immutable parallel safe
 as $$
   select value ->> c.name from unnest(columns) with ordinality as c (name, n) where btrim(value ->> c.name) <> '' order by c.n limit 1
 $$;
 
--- The ids of the trip, the RFP, the RFQ and the chosen quote that a request has.
+-- The ids of a request's trip, RFP, RFQ and chosen quote.
 create function chat_private.trip_of(request jsonb) returns text[]
 language sql immutable parallel safe
 as $$
@@ -263,8 +262,8 @@ as $$
     chat_private.first_of(request, 'avinode_rfq_id', 'rfq_id'), chat_private.first_of(request, 'primary_quote_id', 'selected_quote_id', 'accepted_quote_id')]
 $$;
 
--- What requests, quotes and proposals say of a trip. The primary quote is the one that the request or its
--- newest proposal names, else the one that was accepted, else the only one.
+-- The links of a request to quotes and proposals. The primary quote is the one of the request or of its
+-- newest proposal, else the accepted one, else the only one.
 create function chat_private.links_of(request uuid)
 returns table (trip text, rfp text, rfq text, quote uuid, proposal uuid)
 language sql stable
@@ -291,8 +290,8 @@ as $$
   where r.id = links_of.request
 $$;
 
--- The session of a conversation that has none; no row where it has no agent to belong to. The id is always
--- the same, so nothing is ever made twice. What else it holds, a trigger adds.
+-- A row for the session of a conversation without one; none if the conversation has no agent. The id is
+-- always the same, so nothing is created twice. A trigger fills the other columns.
 create function chat_private.new_session(conversation uuid)
 returns table (id uuid, conversation_id uuid, request_id uuid, iso_agent_id uuid, started_at timestamptz, last_at timestamptz)
 language sql stable
@@ -313,8 +312,8 @@ as $$
   where c.id = new_session.conversation
 $$;
 
--- Notes that sessions of a conversation, or of a request, are to be recounted; once, however often. The lock
--- keeps a recount, which takes the note away first, waiting until what it is about can be seen.
+-- Records, once, that sessions of a conversation or request must be counted again. A recount deletes the
+-- record first; the lock makes it wait until the change is visible.
 create function chat_private.note_behind(conversation uuid, request uuid, operation text, sqlstate text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -327,8 +326,8 @@ begin
 end
 $$;
 
--- Counts the messages and quotes of a conversation's sessions again, and of those that share a request with
--- them, and copies what they lack of it.
+-- Counts the messages and quotes of a conversation's sessions again, and of sessions that share a request
+-- with them. Copies missing links of the request.
 create function chat_private.catch_up(conversation uuid) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -377,9 +376,9 @@ begin
 end
 $$;
 
--- For a restore: a session goes along with its conversation, which may have got another request since, and is
--- counted again. One that the new application gave a request of its own keeps it, unless that is now another
--- agent's than the conversation.
+-- For a restore: a session follows its conversation, whose request may have changed, and is counted again. A
+-- session to which the new application gave its own request keeps it, unless that now belongs to another
+-- agent than the conversation.
 create function chat_private.catch_up_session(session uuid) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -402,8 +401,8 @@ begin
 end
 $$;
 
--- For the backfill: false where a conversation has no session yet. Where it has and is behind, it has caught
--- up now.
+-- For the backfill: false if a conversation has no session yet. If it has one and is behind, it is brought up
+-- to date.
 create function chat_private.has_caught_up(conversation uuid) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -456,11 +455,11 @@ exception
 end
 $$;
 
--- Counters of a session are those of its rows, whoever writes the session and whatever they write. What it
--- does not say of its request's trip, quotes and proposals is copied, and goes with the request, as does its
--- agent. Where somebody is just counting into other sessions of its conversation or request, neither sees the
--- rows of the other: it waits for them, or that is noted. It says which statement has counted: messages of
--- the same statement may be among what was counted, and are not to be added once more.
+-- Makes the counters of a session those of its rows on every write. Missing links to the request's trip,
+-- quotes and proposals are copied, and follow the request, as does the agent. If a transaction is counting
+-- into other sessions of the conversation or request, neither sees the other's rows: this waits for it, or
+-- records that. It stores which statement has counted, because messages of the same statement may be included
+-- and must not be added again.
 create function chat_private.count_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -528,12 +527,13 @@ begin
 end
 $$;
 
--- The statement that is at work, as the application has sent it: all that a function does is one.
+-- The current statement, as the application has sent it. Everything in a function is one statement.
 create function chat_private.this_statement() returns text
 language sql stable
 as $$ select concat_ws(' ', extract(epoch from statement_timestamp()), pg_current_xact_id()) $$;
 
--- Notes the conversations that prune leaves without a session; a session that people delete is opened again.
+-- Records the conversations that prune leaves without a session. If a person deletes a session, it is created
+-- again.
 create function chat_private.note_pruned() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -549,7 +549,7 @@ begin
 end
 $$;
 
--- Opens sessions for those of the conversations that lack one and have an agent.
+-- Creates sessions for those of the conversations that have an agent and no session.
 create function chat_private.open_sessions(conversations uuid[]) returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -563,8 +563,8 @@ as $$
   on conflict (id) do nothing
 $$;
 
--- The application has opened conversations: each gets its session. Like all that follow, it never fails the
--- application's statement: what can't be done now is noted, and the backfill does it.
+-- After new conversations: creates their sessions. Like all following functions it never fails the
+-- application's statement: what cannot be done now is recorded, and the backfill does it.
 create function chat_private.follow_conversations() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -590,8 +590,8 @@ begin
 end
 $$;
 
--- A conversation has got another request: its sessions of the former one go along, to the agent of the new
--- one.
+-- After a conversation has got another request: its sessions of the former one follow, to the agent of the
+-- new one.
 create function chat_private.follow_request_of_conversation() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -618,8 +618,8 @@ begin
 end
 $$;
 
--- Requests have got another agent or other ids of the trip: their sessions follow. A value that the new
--- application has set itself stays.
+-- After requests have got another agent or other ids of the trip: their sessions follow. Values that the new
+-- application has set itself stay.
 create function chat_private.follow_requests() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -672,9 +672,9 @@ begin
 end
 $$;
 
--- Messages were written, changed or deleted, one statement: one update for each session that it is about, and
--- none for a message whose conversation and time stay. What was the last activity until it was deleted
--- gives way to the newest message that is left.
+-- After a statement has written, changed or deleted messages: one update for each session concerned, and none
+-- for a message whose conversation and time stay. If the message with the last activity was deleted, the
+-- newest remaining one counts.
 create function chat_private.follow_messages() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -760,8 +760,8 @@ begin
 end
 $$;
 
--- Quotes and proposals of requests: how many quotes there are, and what a session lacks of them. A primary
--- quote or proposal that moves to another request gives way to one of those that are left.
+-- After changes of quotes and proposals: the number of quotes, and missing links of sessions. A primary quote
+-- or proposal that moves to another request is replaced by one of the others.
 create function chat_private.follow_quotes() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -822,7 +822,7 @@ begin
 end
 $$;
 
--- Nothing of this is for the application to call.
+-- The application must not call any of these.
 revoke all on function
   chat_private.first_of(jsonb, text[]), chat_private.links_of(uuid), chat_private.trip_of(jsonb), chat_private.new_session(uuid), chat_private.note_behind(uuid, uuid, text, text),
   chat_private.catch_up(uuid), chat_private.catch_up_session(uuid), chat_private.has_caught_up(uuid), chat_private.wait_for_sessions(uuid, uuid, uuid), chat_private.count_session(), chat_private.this_statement(), chat_private.note_pruned(), chat_private.open_sessions(uuid[]),
@@ -831,7 +831,7 @@ revoke all on function
 
 create trigger rethread_count_session before insert on public.chat_sessions
   for each row execute function chat_private.count_session();
--- A counter that somebody sets by hand is counted; those of the triggers below are right already.
+-- A counter that is set by hand is counted again. Those that the triggers below set are right already.
 create trigger rethread_recount_session before update on public.chat_sessions
   for each row
   when (old.conversation_id is distinct from new.conversation_id or old.request_id is distinct from new.request_id
@@ -842,7 +842,7 @@ create trigger rethread_note_pruned after delete on public.chat_sessions
   for each row when (current_setting('rethread.pruning', true) = 'on')
   execute function chat_private.note_pruned();
 
--- Last, because these lock the application's tables against writes until the commit.
+-- Last, because these block writes to the application's tables until the commit.
 alter table public.chat_sessions
   add constraint chat_sessions_conversation_id_fkey foreign key (conversation_id) references public.conversations (id) on delete cascade,
   add constraint chat_sessions_request_id_fkey foreign key (request_id) references public.requests (id) on delete set null,

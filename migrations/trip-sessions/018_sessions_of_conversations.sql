@@ -18,8 +18,8 @@
 --!   when not exists (select from public.requests r join public.iso_agents a on a.id = r.iso_agent_id where r.id = c.request_id)
 --!   then 'its request has no agent' end
 
--- Two conversations of one request get a session each; a trigger counts their messages and quotes and
--- copies what the request says. A session whose counters could not be kept is counted instead.
+-- Two conversations of one request get one session each. A trigger counts their messages and quotes and
+-- copies the request's links. A session whose counters could not be maintained is counted instead.
 insert into public.chat_sessions
   (id, conversation_id, request_id, iso_agent_id, session_started_at, last_activity_at, created_at, updated_at)
 select n.id, n.conversation_id, n.request_id, n.iso_agent_id, n.started_at, n.last_at, n.started_at, n.last_at

@@ -2,9 +2,9 @@
 --! phase: contract
 --! ends-old-app: chatkit_sessions is gone from the application's sight
 
--- Nothing is dropped: the table moves, with its indexes, triggers and policies. What would still connect
--- it with live rows is cut and written down beside it: foreign keys of its own would delete archived
--- rows along with live ones.
+-- Nothing is dropped: the table moves with its indexes, triggers and policies. Its connections to live rows
+-- are dropped and stored beside it, because its foreign keys would delete archived rows together with live
+-- ones.
 create schema if not exists rethread_archive;
 create table if not exists rethread_archive.chatkit_manifest (kind text not null, name text not null, definition text not null);
 revoke all on rethread_archive.chatkit_manifest from public;

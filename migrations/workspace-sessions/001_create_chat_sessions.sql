@@ -6,8 +6,8 @@
 --!   table auth.users, column auth.users.id uuid, function auth.uid(), function public.update_updated_at(),
 --!   role authenticated, role service_role, role anon
 
--- Messages without a key are told apart by all that they say. Of two that say the same and fit no session,
--- the quarantine could keep one only.
+-- Messages without a key are identified by their values. Of two equal ones without a session, the quarantine
+-- could keep only one.
 -- locks: none
 do $alike$
 declare
@@ -45,19 +45,18 @@ create schema if not exists chat_private;
 revoke all on schema chat_private from public;
 grant usage on schema chat_private to authenticated, service_role;
 
--- Which workspace a message belongs to. With the setting null_workspace, messages without one go there.
+-- The workspace of a message. With the setting null_workspace, messages without one belong there.
 create function chat_private.session_workspace(workspace_id uuid) returns uuid
 language sql immutable parallel safe
 as $$ select workspace_id $$;
 
--- A finite time in seconds since 1970. Those that are later than any number of the following could say are
--- taken for the latest that it could.
+-- A finite time in seconds since 1970. Times beyond the range of the following numbers are limited to it.
 create function chat_private.legacy_seconds(at timestamptz) returns numeric
 language sql immutable parallel safe
 as $$ select extract(epoch from least(at, timestamptz '100000-01-01 00:00+00') - timestamptz 'epoch') $$;
 
--- When a legacy session starts, as the first half of its id has it: milliseconds since 1970, or
--- `ffffffffffff` for messages without a time.
+-- The start of a legacy session, as the first half of its id: milliseconds since 1970, or `ffffffffffff` for
+-- messages without a time.
 create function chat_private.legacy_start(at timestamptz) returns text
 language sql immutable parallel safe
 as $$
@@ -67,7 +66,7 @@ as $$
 $$;
 
 -- The id of a legacy session that ends with a pause: its start, and a hash by which `is_legacy_session`
--- knows it again, whatever becomes of the row.
+-- recognizes it, whatever happens to the row.
 create function chat_private.legacy_id_from(workspace_id uuid, start text) returns uuid
 language sql immutable parallel safe
 as $$
@@ -75,36 +74,36 @@ as $$
     placing start from 1) placing '8' from 13)::uuid
 $$;
 
--- The id of the legacy session of a message, or of one that starts with it: always the same, so nothing is
--- ever made twice. Of version 8, which no application makes by chance: those ids are kept for us
+-- The id of a message's legacy session, or of one that starts with it. It is always the same, so nothing is
+-- created twice. It has version 8, which no application uses by chance; these ids are reserved
 -- (reserve_legacy_ids).
 create function chat_private.legacy_session_id(workspace_id uuid, author_id uuid, at timestamptz default null) returns uuid
 language sql immutable parallel safe
 as $$ select overlay(pg_catalog.md5('rethread:legacy:' || chat_private.session_workspace(workspace_id)::text) placing '8' from 13)::uuid $$;
 
--- The author as far as they count for the grouping: not at all, unless each author gets their own session.
+-- The author for the grouping: the same id for all, unless each author gets their own session.
 create function chat_private.legacy_author(author_id uuid) returns uuid
 language sql immutable parallel safe
 as $$ select '00000000-0000-0000-0000-000000000000'::uuid $$;
 
--- The pause that ends a session; null where none does.
+-- The pause that ends a session; null if none does.
 create function chat_private.legacy_pause() returns interval
 language sql immutable parallel safe
 as $$ select null::interval $$;
 
--- The time as far as it counts for the grouping: not at all, unless a pause ends a session. Then it is the
--- number of a slot as long as the pause: messages of one slot are of one session, whatever is between them.
+-- The time for the grouping: 0, unless a pause ends a session. Then it is the number of a time slot as
+-- long as the pause. All messages of a slot belong to one session.
 create function chat_private.legacy_slot(at timestamptz) returns bigint
 language sql immutable parallel safe
 as $$ select 0::bigint $$;
 
--- What a message would call its session, behind its time, so that the least one is the first; null for one
--- that gives no title. Only sessions that end with a pause are called so.
+-- The title that a message would give its session, after its time, so that the smallest is the first. Null if
+-- it gives none. Only sessions that end with a pause get such titles.
 create function chat_private.legacy_opening(at timestamptz, role text, said text) returns text
 language sql immutable parallel safe
 as $$ select null::text $$;
 
--- Whether a session is one that this track makes of old messages, however they are grouped.
+-- Whether this track made a session from old messages, with any grouping.
 create function chat_private.is_legacy_session(id uuid, workspace_id uuid, author_id uuid) returns boolean
 language sql immutable parallel safe
 as $$
@@ -116,9 +115,9 @@ as $$
       overlay(pg_catalog.md5('rethread:legacy:' || workspace_id::text || ':') placing '8' from 13)::uuid))
 $$;
 
--- Whether a repeated migrate gives a session the messages that it has. Not where pauses end sessions: people
--- write on in one after any pause. So a rollback keeps which session they are in, and a restore, which the
--- setting names, puts it in place of what the migrate has found.
+-- Whether a repeated migrate gives a session the same messages. Not if pauses end sessions, because users
+-- continue a session after any pause. A rollback then stores the session of each message, and a restore (a
+-- setting names it) uses that instead of what the migrate has found.
 create function chat_private.is_made_again(id uuid, workspace_id uuid, author_id uuid) returns boolean
 language sql stable parallel safe
 as $$
@@ -219,7 +218,7 @@ create index idx_chat_sessions_workspace_id on public.chat_sessions (workspace_i
 create index idx_chat_sessions_user_id on public.chat_sessions (user_id);
 create index idx_chat_sessions_created_at on public.chat_sessions (created_at desc);
 create index idx_chat_sessions_active on public.chat_sessions (workspace_id, updated_at desc) where deleted_at is null;
--- by which the dual write finds the session that a message goes on with
+-- the index by which the dual write finds the session that a message continues
 -- locks: none
 do $$
 begin
@@ -229,7 +228,7 @@ begin
 end
 $$;
 
--- A backfill sets both times itself; only a change that leaves updated_at alone is stamped.
+-- A backfill sets both times itself. Only a change that leaves updated_at as it is gets a new time.
 create trigger update_chat_sessions_updated_at
   before update on public.chat_sessions
   for each row
@@ -237,8 +236,8 @@ create trigger update_chat_sessions_updated_at
     and (new.title is distinct from old.title or new.deleted_at is distinct from old.deleted_at))
   execute function public.update_updated_at();
 
--- Whoever knows a workspace knows the id of its legacy session: somebody who took it first would get the
--- messages of others. Asked of those whom the policies bind.
+-- A workspace's id reveals the id of its legacy session. A user who created that session first would get
+-- messages of others. Checked for roles to which policies apply.
 create function chat_private.reserve_legacy_ids() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -260,8 +259,7 @@ create trigger rethread_reserve_ids_on_update
     and (new.id <> old.id or new.workspace_id <> old.workspace_id) and row_security_active('public.chat_sessions'::regclass))
   execute function chat_private.reserve_legacy_ids();
 
--- Who may use a workspace: its owner, and who has written there. Replace the body with
--- your own membership rule.
+-- Who may use a workspace: its owner, and users who have written there. Replace the body with your own rule.
 create function chat_private.can_use_workspace(workspace uuid) returns boolean
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -294,7 +292,7 @@ create policy chat_sessions_delete on public.chat_sessions for delete to authent
 revoke all on public.chat_sessions from public, anon, authenticated;
 grant select, insert, update, delete on public.chat_sessions to authenticated, service_role;
 
--- Last, because these lock workspaces and auth.users against writes until the commit.
+-- Last, because these block writes to workspaces and auth.users until the commit.
 alter table public.chat_sessions
   add constraint chat_sessions_workspace_id_fkey foreign key (workspace_id) references public.workspaces (id) on delete cascade;
 alter table public.chat_sessions

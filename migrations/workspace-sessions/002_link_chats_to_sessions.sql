@@ -1,8 +1,8 @@
 --! title: Give messages a session_id, and every message that the old application writes its session
 --! phase: expand
 
--- What fits no session goes there. The tool has made it before its first step; a file that is pasted into
--- psql needs it too.
+-- The quarantine for messages without a session. rethread creates it before its first step; a file that is
+-- pasted into psql needs it too.
 create schema if not exists rethread_archive;
 create table if not exists rethread_archive.quarantine (
   id bigint generated always as identity primary key,
@@ -29,11 +29,11 @@ create table chat_private.legacy_parts (
   opening text collate "C"
 );
 create index legacy_parts_workspace_id on chat_private.legacy_parts (workspace_id, slot);
--- a publication of all tables refuses to delete rows that nothing tells apart
+-- a publication of all tables refuses deletions from a table without replica identity
 alter table chat_private.legacy_parts replica identity full;
 
--- Which session a message goes to, looked up instead of hashed for every message (a
--- tenth of the backfill's time).
+-- The session of each message's group, to be looked up. Computing a hash for every message takes a tenth more
+-- time.
 create table chat_private.legacy_sessions (
   workspace_id uuid not null,
   author_id uuid not null,
@@ -46,9 +46,9 @@ create table chat_private.legacy_sessions (
 create index legacy_sessions_session_id on chat_private.legacy_sessions (session_id);
 revoke all on chat_private.legacy_parts, chat_private.legacy_sessions from public, anon, authenticated, service_role;
 
--- Messages that did not get their session, or did not move its time, together with the application's
--- statement, and why. Appended only: it is written by statements that must not wait. Messages without a
--- session are the backfill 005's; times are put right by the next message.
+-- Messages that did not get their session, or did not update its time, together with the application's
+-- statement, and why. Rows are only appended, because statements write them that must not wait. The backfill
+-- 005 processes messages without a session; the next message corrects times.
 create table chat_private.behind (
   message text not null,
   session_id uuid,
@@ -56,7 +56,7 @@ create table chat_private.behind (
   sqlstate text not null,
   at timestamptz not null default clock_timestamp()
 );
--- a publication of all tables has it too, and wants to name the rows that are changed
+-- a publication of all tables includes it and needs a replica identity
 alter table chat_private.behind replica identity full;
 create index behind_message on chat_private.behind (message);
 create index behind_touch on chat_private.behind (session_id) where operation = 'touch';
@@ -104,10 +104,9 @@ end
 $$;
 revoke all on function chat_private.legacy_session_of(uuid, uuid, timestamptz) from public;
 
--- Dual write: the old application knows nothing of sessions, so the database fills in what it leaves out.
--- Touches no row but the message's own and its legacy session. A session of one author becomes the
--- workspace's owner's when somebody else writes in it, as the backfill would have it; one that ends with a
--- pause stays with who wrote first.
+-- Dual write: the old application does not know sessions, so the database fills them in. It only changes the
+-- message and its legacy session. A session of one author becomes the workspace owner's when another user
+-- writes in it, as in the backfill. A session that ends with a pause stays with its first author.
 create function chat_private.make_legacy_session(workspace_id uuid, author_id uuid, at timestamptz, opening text default null) returns uuid
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -169,8 +168,8 @@ end
 $$;
 revoke all on function chat_private.make_legacy_session(uuid, uuid, timestamptz, text) from public;
 
--- For the backfill: makes a legacy session, or gives one that the dual write has made before the times,
--- the owner and the title of the whole. A title that somebody has given it stays.
+-- For the backfill: creates a legacy session. If the dual write has created it already, sets its times, its
+-- owner and its title to those of the whole. A title that a user has given stays.
 create function chat_private.put_legacy_session(
   id uuid, workspace_id uuid, owner_id uuid, first_at timestamptz, last_at timestamptz, title text, called text[])
 returns uuid
@@ -197,9 +196,9 @@ end
 $$;
 revoke all on function chat_private.put_legacy_session(uuid, uuid, uuid, timestamptz, timestamptz, text, text[]) from public;
 
--- Never fails the application's statement, and waits for nobody longer than a moment: a message that can't
--- get its session now is left without one, for the backfill. The name of its triggers sorts last: a trigger
--- of the application may fill in or change whose message it is, and where, or keep it out.
+-- Never fails the application's statement, and waits only for a moment: a message that cannot get its session
+-- now is left to the backfill. The names of its triggers sort last, because a trigger of the application may
+-- change the author or workspace of a message, or refuse it.
 create function chat_private.fill_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -227,12 +226,12 @@ end
 $$;
 revoke all on function chat_private.fill_session() from public;
 
--- A message that is moved to another workspace, by a statement that chose no session, moves to that
--- one's legacy session; where that fails it is left without a session. AFTER: a BEFORE UPDATE trigger would
--- make the server lock every row that anybody updates. Of no column: one that a trigger of the application
--- changes does not count as updated. After an INSERT, a message gets its first session where a trigger of the
--- application, whose name sorts later still, has filled in the workspace; one that could not get it before is
--- left for the backfill.
+-- A message that moves to another workspace, by a statement that chooses no session, moves to that
+-- workspace's legacy session. If that fails it is left without a session. It is an AFTER trigger, because a
+-- BEFORE UPDATE trigger would make the server lock every updated row. It names no columns, because a column
+-- that a trigger changes does not count as updated. After an INSERT, a message gets its session here if a
+-- trigger with a later name has filled in the workspace. A message that could not get one before is left to
+-- the backfill.
 create function chat_private.move_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -282,7 +281,7 @@ end
 $$;
 revoke all on function chat_private.move_session() from public;
 
--- The time of a session that is behind, from its newest message.
+-- Sets the time of a session that is behind to that of its newest message.
 create function chat_private.catch_up(session uuid) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -297,8 +296,8 @@ end
 $$;
 revoke all on function chat_private.catch_up(uuid) from public;
 
--- For a restore: a message that was moved to another workspace while it had no session goes to the legacy
--- session of that one, as if it were moved now. Then the times.
+-- For a restore: a message that moved to another workspace while it had no session gets the legacy session of
+-- that workspace, as if it moved now. Then the times are set.
 create function chat_private.settle_session(session uuid) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -329,8 +328,8 @@ end
 $$;
 revoke all on function chat_private.settle_session(uuid) from public;
 
--- How often this transaction has written a session: after many times each version of the row is in the way of
--- the next. Of the last fifty sessions.
+-- How many times this transaction has written a session. After many times, old versions of the row slow each
+-- further write. Only the last fifty sessions are counted.
 create function chat_private.times_written(session uuid) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -348,10 +347,10 @@ end
 $$;
 revoke all on function chat_private.times_written(uuid) from public;
 
--- A session's time is never before its newest message. One update of one row for a message, and none where
--- the session is as new already. Like the dual write it fails no statement. A session that is locked for
--- longer, and one that a single transaction writes more than 500 times, is put right by the next message of
--- another transaction, in whichever session.
+-- Makes a session's time at least that of its newest message. One update of one row for a message, and none
+-- if the session is new enough. Like the dual write it fails no statement. A session that stays locked, or
+-- that one transaction writes more than 500 times, is corrected by the next message of another transaction,
+-- in any session.
 create function chat_private.touch_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -406,10 +405,10 @@ end
 $$;
 revoke all on function chat_private.touch_session() from public;
 
--- Who chooses a session chooses one of their own, of the message's workspace, whatever older policies on
--- messages say. With the argument `legacy` also one that the database could have chosen, in a workspace that
--- they may use and the message has not just been moved to. Asked of those whom the policies of
--- sessions bind, and with the writer's own rights: it sees what they see.
+-- A user may only choose a session of their own, in the message's workspace, whatever older policies on
+-- messages allow. With the argument `legacy`, also a session that the database could have chosen, in a
+-- workspace that they may use and to which the message was not just moved. Checked for roles to which the
+-- policies of sessions apply, with the writer's rights: it sees what they see.
 create function chat_private.guard_session() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -437,12 +436,12 @@ end
 $$;
 revoke all on function chat_private.guard_session() from public;
 
--- A session outlives the account of its owner where it is not theirs alone: a legacy session, and one with
--- messages of others. It goes to the workspace's owner, else to the first of its authors. Where nobody is
--- left, or the workspace is gone, messages that may be without a session stay, without one: the old
--- application loses none that it would have kept. Where that can't be done (a trigger of the application
--- raises, or leaves the message as it is), neither the statement fails nor a message goes: the session stays,
--- although its workspace or account is gone, and the contract phase waits for it.
+-- A session outlives its owner's account if it is not only theirs: a legacy session, or one with messages of
+-- others. It goes to the workspace's owner, else to the first of its authors. If nobody is left, or the
+-- workspace is deleted, messages that may be without a session stay without one, so that the old application
+-- loses none that it would have kept. If a trigger of the application prevents that, neither does the
+-- statement fail nor is a message deleted: the session stays without its workspace or account, and the
+-- contract phase waits for it.
 create function chat_private.keep_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -519,9 +518,9 @@ create trigger rethread_keep_session
   before delete on public.chat_sessions
   for each row execute function chat_private.keep_session();
 
--- Who a message is, as the quarantine writes it: its primary key, whose columns are more than one where
--- messages are partitioned, else those of a unique index. Between columns is a comma, and a backslash before
--- each that a value holds itself.
+-- The key of a message in the quarantine: its primary key, which has several columns if messages are
+-- partitioned, else a unique index. Columns are separated by commas. A comma or backslash in a value has a
+-- backslash before it.
 -- locks: none
 do $key$
 begin
@@ -564,8 +563,7 @@ create trigger rethread_move_session_on_update
   for each row when (new.workspace_id is distinct from old.workspace_id and new.session_id is not distinct from old.session_id)
   execute function chat_private.move_session();
 
--- A message that goes to another partition is deleted from one and inserted into the other, and no UPDATE
--- trigger fires after that.
+-- A message that moves to another partition is deleted and inserted, and no UPDATE trigger fires afterwards.
 -- locks: public.chats SHARE ROW EXCLUSIVE
 do $parted$
 begin

@@ -7,8 +7,8 @@
 --!   where p.workspace_id = chat_private.session_workspace(c.workspace_id) and p.slot = chat_private.legacy_slot(c.created_at)
 --!   and coalesce(p.author_id::text, '') = coalesce(c.user_id::text, ''))
 
--- One row a batch, workspace, author and slot of time, appended only: merging into chat_sessions itself
--- would rewrite every session once a batch. Taking a part twice changes nothing: the earliest, the latest
+-- One row for each batch, workspace, author and time slot, only appended. Merging into chat_sessions would
+-- update every session once per batch. A repeated part changes nothing: the earliest time, the latest time
 -- and the authors stay the same.
 insert into chat_private.legacy_parts (workspace_id, author_id, slot, first_at, last_at, opening)
 select chat_private.session_workspace(c.workspace_id), c.user_id, chat_private.legacy_slot(c.created_at),

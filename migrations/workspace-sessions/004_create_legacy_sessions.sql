@@ -11,9 +11,9 @@
 --!       select from public.chat_sessions s where s.id = l.session_id and s.created_at > p.first_at)))
 --!   and exists (select from auth.users u where u.id in (p.author_id, w.owner_id)))
 
--- The owner of a session is its only author, else the owner of its workspace; a message of nobody known
--- counts as another author. A session that ends with a pause belongs to who wrote first. A session that is
--- there already keeps its id: slots that belong to several sessions stay where they are.
+-- The owner of a session is its only author, else the owner of its workspace. A message of an unknown author
+-- counts as another author. A session that ends with a pause belongs to its first author. An existing session
+-- keeps its id: slots that belong to several sessions stay unchanged.
 insert into chat_private.legacy_sessions as l (workspace_id, author_id, slot, session_id, title)
 select w.id, m.author_id, t.slot, made.session_id, case when t.n = 1 then m.title end
 from public.workspaces w

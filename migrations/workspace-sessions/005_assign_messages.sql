@@ -19,7 +19,6 @@ from chat_private.legacy_sessions l
 where l.workspace_id = chat_private.session_workspace(c.workspace_id)
   and l.author_id = chat_private.legacy_author(c.user_id)
   and l.slot = chat_private.legacy_slot(c.created_at)
-  -- only what has no session: as a condition of the pair it is asked of the rows that are this
-  -- batch's turn, where `c.session_id is null` would be asked first, of every row of every page, in
-  -- every pass (a fifth of the time)
+  -- only messages without a session. In this form it is evaluated for the rows of this batch. `c.session_id
+  -- is null` would be evaluated first, for every row of every page in every pass (a fifth of the time).
   and coalesce(c.session_id, l.session_id) is distinct from c.session_id;

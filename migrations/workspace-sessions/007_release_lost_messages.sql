@@ -11,7 +11,7 @@
 --!   when not exists (select from public.workspaces w where w.id = chat_private.session_workspace(c.workspace_id))
 --!   then 'its workspace was deleted' else 'its session was deleted' end
 
--- The message stays, and stands in the quarantine like any other of a workspace that was deleted.
+-- The message stays, and is quarantined like any other of a deleted workspace.
 update public.chats c
 set session_id = null
 where c.session_id is not null

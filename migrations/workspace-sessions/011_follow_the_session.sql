@@ -3,13 +3,13 @@
 --! ends-old-app: the database no longer fills in session_id, and messages follow the policies of their session
 
 drop trigger zzz_rethread_fill_session_on_insert on public.chats;
--- only where messages are partitioned
+-- these only exist if messages are partitioned
 drop trigger if exists zzz_rethread_fill_session_on_update on public.chats;
 drop trigger rethread_fill_session_after_insert on public.chats;
 drop trigger rethread_move_session_on_update on public.chats;
 
--- From here on a session is chosen by whoever writes, and is one of their own. That of another workspace is
--- refused when the message moves, too.
+-- From here on, the writer must choose a session, which must be their own. A session of another workspace is
+-- also refused when a message moves.
 drop trigger rethread_check_session_on_insert on public.chats;
 drop trigger rethread_check_session_on_update on public.chats;
 create trigger rethread_check_session_on_insert
@@ -22,7 +22,7 @@ create trigger rethread_check_session_on_update
     and (new.session_id is distinct from old.session_id or new.workspace_id is distinct from old.workspace_id))
   execute function chat_private.guard_session();
 
--- what the backfill collected has served
+-- what the backfill collected is no longer needed
 truncate chat_private.legacy_parts, chat_private.legacy_sessions;
 
 create policy chats_select on public.chats for select to authenticated
@@ -44,7 +44,7 @@ create policy chats_delete on public.chats for delete to authenticated
   using (exists (
     select from public.chat_sessions s where s.id = chats.session_id and s.user_id = (select auth.uid())));
 
--- The rollback must leave row security as it was: the policy remembers.
+-- The rollback must restore row security as it was; the policy records that.
 -- locks: none
 do $$
 begin
@@ -56,8 +56,8 @@ $$;
 
 alter table public.chats enable row level security;
 
--- Who reads a partition directly passes the policies of the table by: without policies of its own nobody of
--- the API does. The rollback must open those again that were open.
+-- Reading a partition directly bypasses the policies of the table. A partition with row security and without
+-- policies is closed to users of the API. The rollback must open those again that were open.
 create table chat_private.closed_partitions (relation text primary key);
 revoke all on chat_private.closed_partitions from public, anon, authenticated, service_role;
 -- locks: public.chats ACCESS EXCLUSIVE

@@ -1,9 +1,9 @@
 --! title: Let go of the triggers that keep both in step
 --! catch-up: public.conversations: chat_private.touch_conversation(id)
 
--- What the new application wrote and chat_sessions could not take at the time, it takes now. A session that
--- still can't be written, or that both have written, is noted: a restore brings back what the archive
--- has of it.
+-- Writes what the new application wrote and chat_sessions could not take at the time. A session that still
+-- cannot be written, or that both applications have written, is recorded: a restore brings back the archived
+-- content.
 create table if not exists rethread_archive.sessions_behind (session_id uuid primary key, at timestamptz not null default now());
 revoke all on rethread_archive.sessions_behind from public;
 

@@ -14,10 +14,10 @@ begin
 end
 $$;
 
--- What the old table does not take: a restore brings back what the archive has of it.
+-- Sessions that the old table does not accept. A restore brings back the archived content.
 create table if not exists rethread_archive.sessions_behind (session_id uuid primary key, at timestamptz not null default now());
--- Sessions whose conversations were deleted since, and that rows of the application's other tables point at:
--- those would go along, or lose what they point at. They stay, without their messages.
+-- Sessions whose conversations were deleted since, but that rows of other tables reference. Those rows would
+-- be deleted too, or lose their reference, so the sessions stay, without their messages.
 create table rethread_archive.chat_sessions_kept (session_id uuid primary key);
 revoke all on rethread_archive.sessions_behind, rethread_archive.chat_sessions_kept from public;
 
@@ -42,9 +42,9 @@ begin
 end
 $$;
 
--- Conversations deleted since, with their tenants and users too, stay in the archive; what was never
--- a conversation comes back. Those of an earlier rollback, whose columns were others, keep a table of
--- their own.
+-- Conversations that were deleted since, also with their tenants and users, stay in the archive. What never
+-- became a conversation comes back. Sessions of an earlier rollback with other columns keep a table of their
+-- own.
 -- locks: rethread_archive.chat_sessions_deleted ACCESS EXCLUSIVE
 do $$
 declare

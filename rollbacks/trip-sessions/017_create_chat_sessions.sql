@@ -3,8 +3,8 @@
 --! superseded: exists (select from public.chat_sessions o where o.conversation_id = chat_sessions.conversation_id and o.id <> chat_sessions.id)
 --! catch-up: public.chat_sessions: chat_private.catch_up_session(id)
 
--- Sessions that the new application gave a request of their own. All others go along with their conversations
--- when a restore brings them back.
+-- Sessions to which the new application gave their own request. All others follow their conversations when a
+-- restore brings them back.
 create table if not exists rethread_archive.own_requests (session_id uuid primary key);
 revoke all on rethread_archive.own_requests from public;
 insert into rethread_archive.own_requests (session_id)
@@ -14,7 +14,7 @@ where s.request_id is distinct from c.request_id
   and not exists (select from chat_private.behind b where b.conversation_id = c.id and b.operation = 'UPDATE of conversations')
 on conflict do nothing;
 
--- What prune has taken away stays away when this is migrated again.
+-- Sessions that prune has deleted are not created again by a repeated migrate.
 create table if not exists rethread_archive.pruned_conversations (conversation_id uuid primary key);
 revoke all on rethread_archive.pruned_conversations from public;
 delete from rethread_archive.pruned_conversations;

@@ -1,7 +1,7 @@
 --! title: Put the messages that fit no session back
 
--- As they were: with their ids, and no trigger of the application fires. Those that can't be put back whole
--- stay in the quarantine.
+-- Puts messages back as they were, with their ids, and without firing triggers of the application. Those that
+-- cannot be put back completely stay in the quarantine.
 -- locks: public.chats SHARE ROW EXCLUSIVE
 select rethread_archive.put_back('009_set_aside_unassigned', 'public.chats');
 

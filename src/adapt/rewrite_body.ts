@@ -94,7 +94,7 @@ function bodySources(track: Rewriting, name: string, parameters: Node[]): RowSou
   ]
 }
 
-/** Replaces the id that stands for nobody: if the ids have another type, so has this one. */
+/** Replaces the id that means nobody, if ids have another type. */
 function sentinels(names: Names, text: string, name: string): string {
   const type = names.type(name)
   if (!type) return text

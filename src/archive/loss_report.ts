@@ -85,7 +85,7 @@ export async function droppedBy(
 const keyOfRisk = (table: string, column: string | null, rows: boolean): string =>
   JSON.stringify([table, column, rows])
 
-/** A DROP of an object without rows. It cannot be part of an ALTER TABLE. */
+/** DROP of an object without rows, with its name. It does not match ALTER TABLE ... DROP of a column. */
 const harmless =
   /\bdrop\s+(index|policy|trigger|function|procedure|routine|aggregate|view|sequence|rule)\s+(concurrently\s+)?(if\s+exists\s+)?(?!if\b|cascade\b|restrict\b)["\w]/gi
 

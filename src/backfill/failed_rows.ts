@@ -5,18 +5,16 @@ import { type Cause, failedGroups, noteFailed } from './failed_rows.sql.js'
 import type { Job, RowFailures } from './job.js'
 
 /**
- * A row that fails is noted and passed by; the closing sweep tries it again. The states of a row, and what
- * leads out of each:
+ * The state at the start of an invocation. A row that fails is recorded and skipped; the closing sweep tries
+ * it again. The states of a row and their transitions:
  *
- *   to do     -> done       the statement changed it
- *             -> set aside  the file's reason explains it, evaluated twice
- *             -> failed     the statement raised an error for it alone, or ran and left it to do
- *   failed    -> done, set aside or failed again, by the closing sweep or the next run of the same command
- *   set aside -> to do      its reason is no longer true, or a person says retry
+ *   pending     -> done         the statement changed it
+ *               -> quarantined  the file gives a reason for it, twice
+ *               -> failed       the statement raised an error for this row alone, or left it pending
+ *   failed      -> done, quarantined or failed again, by the closing sweep or the next run of the command
+ *   quarantined -> pending      its reason is no longer true, or a person runs `quarantine retry`
  *
- * Nothing leads from failed to a row that is taken out, and no backfill is done while it has a failed row.
- *
- * This is where an invocation begins.
+ * A failed row is never removed from its table, and no backfill is done while it has one.
  */
 export const noFailures = (limit: number): RowFailures => ({
   keys: new Set(),

@@ -4,16 +4,16 @@ import { forgetFailed } from './failed_rows.sql.js'
 import type { Pace } from './pace.js'
 
 /**
- * A backfill as the state tables know it. Its states, and what leads out of each:
+ * A backfill in the state tables. Its states and their transitions:
  *
- *   running -> done      a sweep has found nothing left but rows that are set aside
- *           -> failed    rows are left that nothing explains, or too many failed; nobody is at work on it
- *           -> running   interrupted, paused, killed: the next run takes it up from its checkpoints
- *   failed  -> running   the same command again
- *   done    -> running   rows came since that are to do (it is reopened, with its counts), or it was rolled
- *                        back and is applied again (a new row)
+ *   running -> done      a sweep found no pending row, except quarantined ones
+ *           -> failed    rows are left without a reason, or too many rows failed
+ *           -> running   interrupted, paused or killed: the next run continues from the checkpoints
+ *   failed  -> running   the same command is run again
+ *   done    -> running   there are new pending rows (it is reopened, with its counts), or it was rolled back
+ *                        and is applied again (a new row)
  *
- * `paused` is `running` while a row of `rethread.pauses` holds the track. A range goes pending -> claimed ->
+ * `paused` is `running` while `rethread.pauses` has a row for the track. A range goes pending -> claimed ->
  * done, and back to pending when the walk is repeated. The states of one row are in `failed_rows.ts`.
  */
 export interface BackfillRow {

@@ -5,29 +5,29 @@ import { phases } from '../model/project.js'
 import { shellQuoted } from '../model/shell_word.js'
 import { flagNames, inHelpOrder, isOfUse, shells } from './help.js'
 
-/** One flag: its names, its help, and whether a text follows. */
+/** One flag: its names, its help, and whether it has a value. */
 interface FlagEntry {
   names: string[]
   help: string
   takesValue: boolean
 }
 
-/** One command as the scripts know it. */
+/** One command for the scripts. */
 interface CommandEntry {
   name: string
   summary: string
   flags: FlagEntry[]
-  /** What may follow it without a flag. */
+  /** Words that may follow it. */
   words: readonly string[]
 }
 
-/** What may follow a flag, where that is a closed set. */
+/** The values of flags with a fixed set. */
 async function valuesOf(): Promise<Record<string, readonly string[]>> {
   const format = await formats()
   return { '--format': format, '-f': format, '--phase': phases, '--allow': Object.keys(hazards) }
 }
 
-/** What may follow a command. Its usage names the actions: `sessions list`. */
+/** The words that may follow a command. Its usage has the actions: `sessions list`. */
 const actionsOf = (name: string, { summary }: Command): string[] =>
   name === 'explain'
     ? [...Object.keys(codes), ...Object.keys(hazards)]
@@ -56,7 +56,7 @@ async function entries(): Promise<CommandEntry[]> {
   )
 }
 
-/** A script that completes command lines in a shell; null for a shell that has none. */
+/** A script that completes command lines in a shell; null for an unknown shell. */
 export async function completionScript(shell: string): Promise<string | null> {
   const known = shells.find(name => name === shell)
   return known ? scripts[known](await entries(), await valuesOf()) : null
@@ -97,7 +97,7 @@ complete -o default -F _rethread rethread
 }
 
 const zsh: Script = (commands, values) => {
-  /** Brackets and colons have a meaning in the specifications of _arguments. */
+  /** Escapes brackets and colons, which have a meaning in the specifications of _arguments. */
   const plain = (text: string): string => text.replace(/[[\]:\\]/g, '\\$&')
   const spec = (f: FlagEntry): string[] =>
     f.names.map(name => {

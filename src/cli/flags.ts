@@ -12,10 +12,10 @@ import { flagNames } from './help.js'
 /** An option as a command declares it. */
 type Flag = Declared<unknown>
 
-/** The name of a flag, without its dashes and what it takes. */
+/** The name of a flag, without its dashes and its value. */
 const flagName = ({ flags }: Flag): string => flagOf(flags).replace(/^--/, '')
 
-/** A flag as commander takes it. Where a help text is wanted, `formats` are those that `--format` can be. */
+/** A flag for commander. For a help text, `formats` are the values of `--format`. */
 export function optionOf(flag: Flag, formats: string[]): Option {
   const { flags, help } = flag
   const listed = flagName(flag) === 'format' && formats.length > 0
@@ -26,30 +26,36 @@ export function optionOf(flag: Flag, formats: string[]): Option {
   return flag.repeated ? option.argParser((value, before: string[] = []) => [...before, value]) : option
 }
 
-/** The global flags that a text follows. */
+/** Names of the global flags with a value. */
 const withText = new Set(
   Object.values(globalOptions).flatMap(option => (option.flags.includes(' <') ? flagNames(option) : [])),
 )
 
 /**
- * Where the command is in a command line, -1 where it names none. A text that belongs to a global flag is
- * not the command, whatever it says: `--track demo status`.
+ * The position of the command in a command line, -1 if there is none. The value of a global flag is not the
+ * command: `--track demo status`.
  */
 export const commandPlace = (argv: string[], commands: { has(name: string): boolean }): number =>
   argv.findIndex((word, i) => commands.has(word) && !withText.has(argv[i - 1] ?? ''))
 
-/** The first word that is neither a flag nor what belongs to a global one. */
+/** The first word that is neither a flag nor the value of a global flag. */
 export const firstWord = (argv: string[]): string | undefined =>
   argv.find((word, i) => !word.startsWith('-') && !withText.has(argv[i - 1] ?? ''))
 
-/** The file of the configuration: as named, else here, else in the folder that is named. */
+/**
+ * The path of the configuration: the named file, else the one in the working directory, else the one in the
+ * named folder.
+ */
 export function configPath(named: string | null, dir: string | null, cwd: string): string {
   if (named !== null) return resolve(cwd, named)
   const places = [cwd, ...(dir === null ? [] : [resolve(cwd, dir)])].map(folder => join(folder, configName))
   return places.find(path => existsSync(path)) ?? places[0]!
 }
 
-/** The folder with the tracks: as named, as configured, here if it has them, else the package's own. */
+/**
+ * The folder with the tracks: the named one, the configured one, the working directory if it has tracks, or
+ * the package's.
+ */
 export const rootOf = (named: string | null, configured: string | null, cwd: string, home: string): string =>
   named ? resolve(cwd, named) : configured ? resolve(cwd, configured) : looksLikeProject(cwd) ? cwd : home
 
@@ -63,7 +69,7 @@ export async function filterFlags(argv: string[], cwd: string, home: string): Pr
   return [...filters].map(([name, help]) => list(`--${name} <values>`, help))
 }
 
-/** The configuration; none where it has faults, which are reported when the command runs. */
+/** The configuration; null if it has faults, which the command reports later. */
 async function configOrNone(path: string): Promise<ConfigRead | null> {
   try {
     return await readConfig(path, false)
@@ -73,13 +79,13 @@ async function configOrNone(path: string): Promise<ConfigRead | null> {
   }
 }
 
-/** The flags whose names are not taken by others; a filter with a taken name works by `--filter` alone. */
+/** The flags whose names are not taken by others. A filter with a taken name needs `--filter`. */
 export function without(flags: Flag[], others: Flag[]): Flag[] {
   const taken = new Set(['help', ...others.map(flagName)])
   return flags.filter(flag => !taken.has(flagName(flag)))
 }
 
-/** Adds what the flags of filters were given to the values of `--filter`, which alone the command reads. */
+/** Adds the values of filters' flags to those of `--filter`, which the command reads. */
 export function foldFilters(flags: Flag[], typed: Record<string, Typed>): void {
   for (const flag of flags) {
     const value = typed[attributeOf(flag.flags)]

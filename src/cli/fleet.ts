@@ -10,10 +10,12 @@ import { type CommonInput, usableUrl } from './input.js'
 import { shownStack, withoutSecrets } from './output.js'
 import { readTargetList } from './target_list.js'
 
-/** Flags that are about one database. */
+/** Flags for one database only. */
 const flagsOfOne = ['--database-url', '--embedded', '--out', '--plan', '--fix-up', '--rehearse-url']
 
-/** What a command line says of many databases; null where it is about one. USAGE for flags in conflict. */
+/**
+ * The part of a command line for many databases; null if it is for one. Throws USAGE for flags that conflict.
+ */
 export function readFleet(
   command: Command,
   typed: Record<string, Typed>,
@@ -36,18 +38,18 @@ export function readFleet(
   throw new Failures(lonely.map(({ flags }) => new UsageError(flagOf(flags), 'it wants `--targets`').finding))
 }
 
-/** One command line, and how it runs on one database. */
+/** A command line, and how it runs on one database. */
 interface FleetLine {
   name: string
   command: Command
   typed: Record<string, Typed>
   process: NodeJS.Process
   run(invocation: Invocation): Promise<Report>
-  /** What was found around the command itself: in the files. */
+  /** The findings about the files. */
   around(invocation: Invocation): Finding[]
 }
 
-/** Runs the command on each database of the list. Nobody is asked anything: what needs consent is refused. */
+/** Runs the command on each database of the list. Nobody is asked: what needs consent is refused. */
 export async function runOnTargets(
   { name, command, typed, process, run, around }: FleetLine,
   common: CommonInput,
@@ -55,7 +57,7 @@ export async function runOnTargets(
   emit: (event: Event) => void,
 ): Promise<Report> {
   const { signal } = common
-  // what is wrong with the files is wrong everywhere: it is said once, and no database is asked
+  // faults of the files are the same everywhere: report them once, without connecting
   if (common.project().faults.some(f => f.level === 'error'))
     await common.open({ url: '', source: '', emit, signal }).track()
   const list = await readTargetList(options.targets, process, signal)

@@ -14,10 +14,10 @@ import { openContext, readOnce, sourcesTable } from '../plan/open_context.js'
 import { configPath, rootOf } from './flags.js'
 import { urlOfEnvironment, withPassword } from './libpq.js'
 
-/** The process, handed down from main: nothing else reads it. */
+/** The process. main passes it on; nothing else reads it. */
 export type Process = NodeJS.Process
 
-/** The target and where it was named: flag beats environment. */
+/** The target's URL and its source. A flag takes precedence over the environment. */
 function databaseUrl(given: string | null, env: NodeJS.ProcessEnv): { url: string; source: string } {
   if (given) return { url: given, source: '--database-url' }
   for (const name of ['RETHREAD_DATABASE_URL', 'DATABASE_URL', 'SUPABASE_DB_URL']) {
@@ -28,7 +28,7 @@ function databaseUrl(given: string | null, env: NodeJS.ProcessEnv): { url: strin
   return { url: '', source: 'not set' }
 }
 
-/** The target's URL, whose secrets nothing may show; empty where none can be read. */
+/** The target's URL, with secrets that must not be shown. Empty if it cannot be read. */
 export function urlOrNone(given: string | null, env: NodeJS.ProcessEnv): string {
   try {
     return databaseUrl(given, env).url
@@ -38,22 +38,22 @@ export function urlOrNone(given: string | null, env: NodeJS.ProcessEnv): string 
   }
 }
 
-/** Where an invocation goes. */
+/** The target of an invocation. */
 interface TargetPlace {
   url: string
-  /** Where the URL was named. */
+  /** The source of the URL. */
   source: string
   emit: (event: Event) => void
   signal: AbortSignal
 }
 
-/** What a command line says, whatever its database. */
+/** The part of a command line that does not depend on the database. */
 export interface CommonInput {
   config: Config
   signal: AbortSignal
-  /** The folders as they are, faults included. */
+  /** The tracks in the folders, with their faults. */
   project(): Project
-  /** The invocation on one database; `close` ends what it leaves open. Connects to nothing yet. */
+  /** The invocation for one database. Does not connect. `close` closes what it leaves open. */
   open(place: TargetPlace): Invocation & { close(): Promise<void> }
 }
 
@@ -63,7 +63,7 @@ interface GivenLine {
   args: string[]
   options: GlobalOptions
   process: Process
-  /** Says what happens now that somebody has pressed Ctrl-C, once or again. */
+  /** Shows what happens after Ctrl-C; `again` is true for the second one. */
   interrupted: (again: boolean) => void
   /** What must be closed at the end. */
   cleanup: (() => Promise<void>)[]
@@ -141,7 +141,7 @@ export async function readInput(
   return invocation
 }
 
-/** A URL with its password, also from where libpq keeps it. Says which of its parameters do nothing. */
+/** A URL with its password, which may come from libpq's files. Reports parameters without effect. */
 export function usableUrl(url: string, env: NodeJS.ProcessEnv, emit: (event: Event) => void): string {
   const { ignored } = readAddress(url)
   if (ignored.length > 0)
@@ -149,7 +149,10 @@ export function usableUrl(url: string, env: NodeJS.ProcessEnv, emit: (event: Eve
   return withPassword(url, env)
 }
 
-/** First Ctrl-C or SIGTERM: finish the batch and report. The second ends at once, and says what is there. */
+/**
+ * First Ctrl-C or SIGTERM: finish the batch and report. The second one ends the process at once and shows
+ * what is in place.
+ */
 function interruptible({
   process,
   cleanup,

@@ -6,10 +6,10 @@ import { Failure } from '../model/failure.js'
 
 type Environment = NodeJS.ProcessEnv
 
-/** Parameters of a connection by libpq's names, such as host and dbname. */
+/** Parameters of a connection with libpq's names, such as host and dbname. */
 type Parameters = Record<string, string>
 
-/** libpq's variables, and the parameters that they set. */
+/** libpq's environment variables with their parameters. */
 const variables: Record<string, string> = {
   PGHOST: 'host',
   PGHOSTADDR: 'hostaddr',
@@ -24,24 +24,24 @@ const variables: Record<string, string> = {
   PGOPTIONS: 'options',
 }
 
-/** The URL that libpq's variables and its service file lead to; empty where they name nothing. */
+/** The URL from libpq's variables and service file; empty if they name nothing. */
 export function urlOfEnvironment(env: Environment): string {
   const service = env.PGSERVICE ? readService(env.PGSERVICE, env) : {}
   if (!env.PGSERVICE && !env.PGHOST && !env.PGHOSTADDR && !env.PGDATABASE && !env.PGUSER) return ''
   const given: Parameters = {}
   for (const [name, parameter] of Object.entries(variables)) if (env[name]) given[parameter] = env[name]
-  // as libpq: what a service says goes before the variables
+  // like libpq: the service file takes precedence over the variables
   const all = { ...given, ...service }
   return urlOf({ ...all, user: all.user ?? userInfo().username })
 }
 
-/** A URL with the password that libpq's password file has for it, where it has none of its own. */
+/** A URL with the password from libpq's password file, if it has none. */
 export function withPassword(url: string, env: Environment): string {
   const { host, port, database, user, password } = readAddress(url)
   if (password || env.PGPASSWORD) return url
   const path = env.PGPASSFILE ?? join(env.HOME ?? homedir(), '.pgpass')
   if (!existsSync(path) || !statSync(path).isFile()) return url
-  // as libpq: a file that others may read is not used
+  // like libpq: ignore a file that others may read
   if (platform() !== 'win32' && (statSync(path).mode & 0o077) !== 0) return url
   const wanted = [
     host.startsWith('/') ? 'localhost' : host,
@@ -58,7 +58,7 @@ export function withPassword(url: string, env: Environment): string {
   return url
 }
 
-/** The parameters of a service. Throws BAD_URL where no file has it. */
+/** The parameters of a service. Throws BAD_URL if no file has it. */
 function readService(name: string, env: Environment): Parameters {
   const files = [
     env.PGSERVICEFILE ?? join(env.HOME ?? homedir(), '.pg_service.conf'),

@@ -1,16 +1,16 @@
 import type { TerminalStyle } from '../render/renderer.js'
 import type { Process } from './input.js'
 
-/** Columns of an output that is no terminal. */
+/** Columns of an output that is not a terminal. */
 const usualWidth = 100
-/** A terminal that says it is narrower than this shows nothing that can be read. */
+/** A width below this is ignored, because nothing would be readable. */
 const leastWidth = 30
 
 type TypedFlags = Record<string, unknown>
 
 /**
- * Whether output has colours. The flag is asked first, then FORCE_COLOR, which also colours what goes to a
- * file, then NO_COLOR, then the terminal itself. Sources: force-color.org, no-color.org.
+ * Whether output has colours: by the flag, then FORCE_COLOR (also for files), then NO_COLOR, then whether it
+ * is a terminal. Sources: force-color.org, no-color.org.
  */
 export function hasColor({ env, stdout }: Process, typed: TypedFlags): boolean {
   if (typed.color === false) return false
@@ -19,13 +19,13 @@ export function hasColor({ env, stdout }: Process, typed: TypedFlags): boolean {
   return !none && env.TERM !== 'dumb' && Boolean(stdout.isTTY)
 }
 
-/** Columns of the output: of its terminal, else as COLUMNS says; null where nobody says. */
+/** Columns of the terminal, else of COLUMNS; null if unknown. */
 function outputColumns({ env, stdout }: Process): number | null {
   const said = stdout.columns ?? Number(env.COLUMNS)
   return Number.isInteger(said) && said > 0 ? Math.max(leastWidth, said) : null
 }
 
-/** How the output shows a report. */
+/** The style of the output. */
 export function lookOf(process: Process, typed: TypedFlags): TerminalStyle {
   const columns = outputColumns(process)
   return {
@@ -37,8 +37,8 @@ export function lookOf(process: Process, typed: TypedFlags): TerminalStyle {
 }
 
 /**
- * Whether a terminal shows more than the characters of its code page. The rule is that of the npm package
- * is-unicode-supported: on Windows only terminals that are known to, elsewhere all but the Linux console.
+ * Whether a terminal can show Unicode. The rule is that of the npm package is-unicode-supported: on Windows
+ * only known terminals, elsewhere all except the Linux console.
  */
 export function showsUnicode({ env, platform }: Pick<Process, 'env' | 'platform'>): boolean {
   if (platform !== 'win32') return env.TERM !== 'linux'
@@ -56,7 +56,7 @@ export function showsUnicode({ env, platform }: Pick<Process, 'env' | 'platform'
   )
 }
 
-/** Our own marks, each as one that every code page has, such as the package figures chooses. */
+/** Replacements for marks, from characters of all code pages, like those of the package figures. */
 const plainMarks: Record<string, string> = {
   '✓': '√',
   '✗': 'x',
@@ -70,6 +70,6 @@ const plainMarks: Record<string, string> = {
   '…': '.',
 }
 
-/** Text with our own marks as a terminal can show them; each takes one column, so tables stay as they are. */
+/** A text with marks that the terminal can show. Each has one column, so tables stay aligned. */
 export const withPlainMarks = (text: string): string =>
   text.replace(/[✓✗–·‖↺→←’…]/g, mark => plainMarks[mark]!)

@@ -2,14 +2,13 @@
 import { setFlagsFromString } from 'node:v8'
 import { cli } from './program.js'
 
-// a small nursery: a long backfill makes only short-lived objects, and memory stays low
-// whatever the table's size
+// a small young generation: a long backfill only makes short-lived objects, so memory stays low
 setFlagsFromString('--semi-space-growth-factor=1')
-// PostgreSQL's parser as it is first compiled: to compile it a second time, and better, takes half a second
-// of both cores, for which the process would wait at its end, and not even a thousand files gain by it
+// do not optimise the WebAssembly of PostgreSQL's parser: that takes half a second of both cores, for which
+// the process would wait at its end, and even a thousand files do not gain from it
 setFlagsFromString('--liftoff-only')
 
 process.exitCode = await cli(process.argv.slice(2), process)
-// All is said and closed. Should something forgotten keep the process alive, a deploy must not hang on it; by
-// then any pipe has taken what was written.
+// Everything is printed and closed. If something keeps the process alive, a deploy must not hang. Pipes have
+// been written by then.
 setTimeout(() => process.exit(), 10_000).unref()

@@ -17,7 +17,7 @@ import { findingsOf, isSystemError, UsageError } from '../model/failure.js'
 import { emptyReport, type Finding, type Report } from '../model/report.js'
 import { escaped, terminalText } from '../render/escape.js'
 
-/** Writes a file that a flag names, and the folders above it; what the system has against it. */
+/** Writes a file that a flag names, and creates its folders. Returns findings for an error of the system. */
 export function writeOutput(cwd: string, path: string, text: string): Finding[] {
   try {
     const to = resolve(cwd, path)
@@ -30,8 +30,8 @@ export function writeOutput(cwd: string, path: string, text: string): Finding[] 
 }
 
 /**
- * Throws UsageError where a file that a flag names cannot be written: to be found before the command runs,
- * not when its report is lost. It tries, because permissions alone say little of /proc or a full disk.
+ * Throws UsageError if a file that a flag names cannot be written, before the command runs. It tries to
+ * write, because permissions are not sufficient for /proc or a full disk.
  */
 export function checkOutput(cwd: string, flag: string, path: string): void {
   const to = resolve(cwd, path)
@@ -42,7 +42,7 @@ export function checkOutput(cwd: string, flag: string, path: string): void {
     const there = existsSync(to)
     if (there && statSync(to).isDirectory()) refuse('it is a folder')
     if (isNamedPipe(to)) refuse('it is a pipe, and whether anybody reads it is not known: name a file')
-    // what a shell hands over, such as /dev/stdout or >(...), is read by somebody
+    // a pipe of the shell, such as /dev/stdout or >(...), has a reader
     if (there && !statSync(to).isFile()) {
       accessSync(to, constants.W_OK)
       return
@@ -56,25 +56,25 @@ export function checkOutput(cwd: string, flag: string, path: string): void {
   }
 }
 
-/** Whether a path leads to a pipe in a folder; opening one waits for its reader, even where none comes. */
+/** Whether a path is a named pipe. Opening one would wait for a reader. */
 function isNamedPipe(path: string): boolean {
   try {
     return lstatSync(realpathSync(path)).isFIFO()
   } catch (error) {
-    // one that a shell has opened has no path
+    // a pipe that a shell has opened has no path
     if (!isSystemError(error)) throw error
     return false
   }
 }
 
-/** Makes a folder and those above it. Node 20 never returns from its own `recursive` in /proc. */
+/** Creates a folder and its parents. With `recursive`, Node 20 never returns in /proc. */
 function makeFolder(folder: string): void {
   if (existsSync(folder)) return
   makeFolder(dirname(folder))
   mkdirSync(folder)
 }
 
-/** A command line as it may be shown: without the secrets of what looks like a connection in it. */
+/** A command line to show, without secrets of anything that looks like a URL. */
 export function maskArguments(argv: string[]): string[] {
   const shown = (word: string) =>
     /^[a-z][a-z0-9+.-]*:\/\//i.test(word)
@@ -88,7 +88,7 @@ export function maskArguments(argv: string[]): string[] {
   })
 }
 
-/** A text in which words of a command line are shown as `maskArguments` shows them. */
+/** A text in which words of a command line are masked as in `maskArguments`. */
 export function maskWords(text: string, argv: string[]): string {
   const masked = maskArguments(argv)
   return argv.reduce(
@@ -97,23 +97,23 @@ export function maskWords(text: string, argv: string[]): string {
   )
 }
 
-/** No secret in any output: the URL's password is cut wherever it shows. */
+/** Masks the URL's password wherever it occurs in a text. */
 function maskSecrets(text: string, url: string): string {
   if (url === '') return text
-  // the URL first: without its password it would not be found any more
+  // first the URL: with a masked password it would not be found
   let masked = text.replaceAll(url, maskUrl(url))
   for (const secret of secretsIn(url)) masked = masked.replaceAll(secret, '***')
   return masked
 }
 
-/** Where an error comes from, for a terminal: what a server has said in it is other people's text. */
+/** The stack of an error for a terminal. Control characters are escaped, because it may quote the server. */
 export const shownStack = (error: Error, url: string): string =>
   terminalText(maskSecrets((error.cause as Error | undefined)?.stack ?? error.stack ?? '', url))
 
-/** A report whose findings quote neither a secret of the target's URL nor a URL among the words typed. */
+/** A report whose findings quote neither a secret of the target's URL nor a URL of the command line. */
 export function withoutSecrets(report: Report, url: string, typed: string[]): Report {
   const named = new Set([report.target?.database, report.target?.role, report.target?.host])
-  // a password that is also a name would take that name out of every sentence
+  // a password that equals a name would be masked in every sentence with the name
   const quoted = secretsIn(url).some(secret => named.has(secret)) ? '' : url
   const { findings } = escaped({ ...emptyReport(report.command), findings: report.findings }, text =>
     maskWords(maskSecrets(text, quoted), typed),

@@ -5,15 +5,15 @@ import type { Typed } from '../model/options.js'
 import { nearest } from '../model/similar.js'
 import { checkOutput } from './output.js'
 
-/** A file that gets the report, and in which format. */
+/** A file for the report, and its format. */
 export interface OutputFile {
   path: string
   format: string
 }
 
 /**
- * The files that `--output` names. The format is what follows the last `=`, else what the file's name
- * ends with, else that of `--format`. Throws UsageError where a format is unknown.
+ * The files of `--output`. The format is the text after the last `=`, else the ending of the name, else that
+ * of `--format`. Throws UsageError for an unknown format.
  */
 export async function readOutputFiles(typed: Typed, format: string): Promise<OutputFile[]> {
   if (!Array.isArray(typed) || typed.length === 0) return []
@@ -22,7 +22,7 @@ export async function readOutputFiles(typed: Typed, format: string): Promise<Out
   return typed.map(text => {
     const at = text.lastIndexOf('=')
     const word = text.slice(at + 1)
-    // a path may hold a `=` of its own, a format neither a dot nor a slash
+    // a path may contain `=`; a format contains neither a dot nor a slash
     const named = at > 0 && !/[./\\]/.test(word)
     const path = named ? text.slice(0, at) : text
     if (path === '') throw new UsageError('--output', 'it wants the name of a file')
@@ -35,11 +35,11 @@ export async function readOutputFiles(typed: Typed, format: string): Promise<Out
   })
 }
 
-/** Whether the report is printed too: where a format is asked for that no file has, or there is no file. */
+/** Whether the report is also printed: if there is no file, or if `--format` is given and no file has it. */
 export const printsToo = (files: OutputFile[], format: string | null): boolean =>
   files.length === 0 || (format !== null && !files.some(file => file.format === format))
 
-/** Throws UsageError where a file that a flag names cannot be written, before the command runs. */
+/** Throws UsageError if a file that a flag names cannot be written, before the command runs. */
 export function checkOutputs(cwd: string, files: OutputFile[], typed: Record<string, Typed>): void {
   for (const { path } of files) checkOutput(cwd, '--output', path)
   for (const [flag, path] of [

@@ -115,7 +115,7 @@ const addCommand = (program: Program, name: string, command: Command): Program =
 /** The command that is no file. */
 const completion = 'completion'
 
-/** The command that prints a script for a shell; no Report comes of it. */
+/** The command that prints a completion script. It has no report. */
 const addCompletion = (program: Program, process: Process): Program =>
   program
     .command(`${completion} <shell>`)
@@ -124,7 +124,7 @@ const addCompletion = (program: Program, process: Process): Program =>
     .addHelpText('after', completionHelp)
     .showHelpAfterError(`rethread help ${completion} shows how to install one.`)
     .action(async (shell: string) => {
-      // loads every command, which nothing else should wait for
+      // loads every command, so it is imported here
       const { completionScript } = await import('./completion.js')
       const script = await completionScript(shell)
       if (script === null)
@@ -132,17 +132,17 @@ const addCompletion = (program: Program, process: Process): Program =>
       process.stdout.write(script)
     })
 
-/** The format that a command line names, as far as that shows where it could not be read. */
+/** The format in a command line that could not be read; null if it is unclear. */
 function formatIn(argv: string[]): string | null {
   const at = argv.findIndex(word => word === '--format' || word === '-f')
   const joined = argv.find(word => word.startsWith('--format='))
   return (at < 0 ? undefined : argv[at + 1]) ?? joined?.slice('--format='.length) ?? null
 }
 
-/** What commander says of a command line, as a report; its suggestion is what was probably meant. */
+/** The report for commander's error. Its suggestion becomes `meant`. */
 function usageReport(name: string | null, argv: string[], flags: string[], error: CommanderError): Report {
   const [said, hint] = maskWords(error.message, argv).split('\n(Did you mean ')
-  // a flag that is written together with its value is none that commander compares
+  // commander suggests nothing for a flag with `=value`
   const [, flag] = /unknown option '(--[\w-]+)=/.exec(said!) ?? []
   const meant = flag ? nearest(flag, flags) : (/^(?:one of )?([^,?)]+)/.exec(hint ?? '')?.[1] ?? null)
   const reason = said!.replace(/^error: /, '')

@@ -4,7 +4,7 @@ import { duration } from '../render/words/numbers.js'
 
 type Batch = Event & { type: 'batch' }
 
-/** How far a backfill is, in words; `reason` is why it is as fast as it is. */
+/** The progress of a backfill, in words. `reason` is why it is slow. */
 const batchParts = (event: Batch) => ({
   percent: `${Math.floor(event.fraction * 100)}%`,
   rows: plural(event.rows, 'row'),
@@ -14,13 +14,12 @@ const batchParts = (event: Batch) => ({
   reason: `(${event.pace})`,
 })
 
-/** Width of the bar of the live line, and the narrowest terminal that has room for one. */
+/** Width of the bar in the live line, and the smallest terminal width for it. */
 const barWidth = 12
 const leastForBar = 70
 
 /**
- * How far a backfill is, in one line of at most `width` columns: what it is slowed by is cut first, then the
- * length of a batch, the rate and the rest are left out.
+ * The progress of a backfill in one line of at most `width` columns. If it is too long, parts are left out.
  */
 export function liveLine(event: Batch, width: number): string {
   const { percent, rows, rate, eta, batch, reason } = batchParts(event)
@@ -28,7 +27,7 @@ export function liveLine(event: Batch, width: number): string {
   const bar = width < leastForBar ? [] : [`[${'#'.repeat(full)}${'-'.repeat(barWidth - full)}]`]
   const start = `  ${[...bar, percent].join(' ')}`
   const usual = event.batchMs > 0 ? [rows, rate, eta, batch] : [rows, rate, eta]
-  // the reason matters more than the length of a batch
+  // the reason is more important than the duration of a batch
   const choices = [[...usual, reason], [rows, rate, eta, reason], [rows, rate, eta], [rows, eta], [eta], []]
   const fitting = choices.map(parts => [start, ...parts].join('  '))
   const roomForReason = width - fitting[2]!.length - 2
@@ -39,10 +38,10 @@ export function liveLine(event: Batch, width: number): string {
   return fitting.find(line => line.length <= width) ?? start.slice(0, width)
 }
 
-/** Where many databases are at work, these would hide which of them waits, is slow, or has ended. */
+/** Events that are not shown if many databases are active, because they would hide the important ones. */
 const ofOneDatabase: readonly Event['type'][] = ['step-start', 'step-done', 'rollback-cost', 'narrate']
 
-/** An event as a plain line, with its database if it is one of many; null where it moves the live line. */
+/** An event as a plain line, with its database if there are many. Null if it only updates the live line. */
 export function progressLine(event: Event, verbose: boolean): string | null {
   if (event.target === undefined) return eventLine(event, verbose)
   if (!verbose && ofOneDatabase.includes(event.type)) return null
@@ -94,7 +93,7 @@ function eventLine(event: Event, verbose: boolean): string | null {
   }
 }
 
-/** What a run has put in place so far, as its events say it: for whoever ends it at once. */
+/** What a run has done so far, from its events, for a person who ends it at once. */
 export class InPlace {
   private done = 0
   private of = 0
@@ -118,7 +117,7 @@ export class InPlace {
     }
   }
 
-  /** What is in place, and how to go on. */
+  /** What is in place, and how to continue. */
   text(): string {
     if (this.many)
       return 'Stopped at once. Each database keeps what was committed there; the same command goes on.'

@@ -14,10 +14,10 @@ import { checkOutputs, type OutputFile, printsToo, readOutputFiles } from './out
 import { openTerminal, type Terminal } from './terminal.js'
 import { typedLike, withCommands } from './typed_as.js'
 
-/** The format where none is named. */
+/** The default format. */
 const usualFormat = 'table'
 
-/** One command line, read as far as it could be. */
+/** One command line, as far as it could be read. */
 interface Line {
   name: string
   command: Command
@@ -26,7 +26,7 @@ interface Line {
   process: Process
 }
 
-/** Where the report goes; what of it is wrong is in `faults`. */
+/** Where the report goes. `faults` are wrong options about that. */
 interface Destination {
   renderer: Renderer | null
   files: OutputFile[]
@@ -34,10 +34,10 @@ interface Destination {
   faults: Finding[]
 }
 
-/** Runs a command whose flags commander has read; the exit code. */
+/** Runs a command after commander has read the flags. Returns the exit code. */
 export async function runCommand(line: Line): Promise<number> {
   const { typed, process } = line
-  // how to say it must be known before anything that was typed may be wrong
+  // read the output options first: faults of other options are reported there
   const to = await readDestination(typed, process.cwd())
   const report = forOutput(await reportOf(line, to.faults), line)
   const kept = report.pin ?? report.proof
@@ -48,18 +48,18 @@ export async function runCommand(line: Line): Promise<number> {
   return writeReport(report, to, line)
 }
 
-/** A report without what it must not show, and with commands as they are typed here. */
+/** A report without secrets, and with commands as they are typed here. */
 function forOutput(report: Report, { name, command, args, typed, process }: Line): Report {
   const words = [...args, ...Object.values(typed).flat()].filter(word => typeof word === 'string')
   const url = urlIn({ typed, process })
   return withCommands(withoutSecrets(report, url, words), name, typedLike(typed, process.env, command))
 }
 
-/** The database that a command line or its environment names, as far as it can be read. */
+/** The database's URL in a command line or the environment, if it can be read. */
 const urlIn = ({ typed, process }: Pick<Line, 'typed' | 'process'>) =>
   urlOrNone(typeof typed.databaseUrl === 'string' ? typed.databaseUrl : null, process.env)
 
-/** Writes a report to its page, its files and the output; the exit code. */
+/** Writes a report to its page, its files and the output. Returns the exit code. */
 async function writeReport(
   report: Report,
   { renderer, files, prints }: Destination,
@@ -75,16 +75,16 @@ async function writeReport(
     lost ||= faults.length > 0
     note(report, faults)
   }
-  // a report that a file did not take is not lost
+  // print a report that could not be written to its file
   if (prints || lost) {
     const text = await (renderer ?? (await usualRenderer())).render(report, look)
-    // what a program reads is never changed
+    // output for programs is never changed
     process.stdout.write(process.stdout.isTTY && !showsUnicode(process) ? withPlainMarks(text) : text)
   }
   return exitCodes[report.verdict]
 }
 
-/** Adds the report to the page that the platform shows, where the format has one. */
+/** Adds the report to the page of the CI platform, if the format has one. */
 async function addPage(report: Report, renderer: Renderer | null, process: Process): Promise<void> {
   const page = renderer?.page
   const file = page && process.env[page.env]
@@ -99,7 +99,7 @@ async function addPage(report: Report, renderer: Renderer | null, process: Proce
 
 const usualRenderer = async (): Promise<Renderer> => (await rendererOf(usualFormat))!
 
-/** Reads where the report goes, and gathers what is wrong with it. */
+/** Reads where the report goes, and collects faults. */
 async function readDestination(typed: Record<string, Typed>, cwd: string): Promise<Destination> {
   const asked = typeof typed.format === 'string' ? typed.format : null
   const renderer = await rendererOf(asked ?? usualFormat)
@@ -121,7 +121,7 @@ async function readDestination(typed: Record<string, Typed>, cwd: string): Promi
   return { renderer, files, prints: printsToo(files, asked), faults }
 }
 
-/** Runs the command, and asks a person where it may go on once somebody has agreed. */
+/** Runs the command. If it is refused for lack of consent, asks the person and runs it again. */
 async function reportOf(line: Line, faults: Finding[]): Promise<Report> {
   const { name, command, args, typed, process } = line
   const verbose = typed.verbose === true
@@ -197,10 +197,10 @@ async function askAndGoOn(
 /** Commands that are about files: they say which ones they have not read. */
 const saysFolder = new Set(['doctor', 'lint', 'migrate', 'plan', 'status'])
 
-/** How often `--watch` looks again, in milliseconds. */
+/** Interval of `--watch`, in milliseconds. */
 const watchEveryMs = 2000
 
-/** Shows a report again and again until somebody stops it; the last one is what the command comes to. */
+/** Shows a report repeatedly until it is stopped. Returns the last one. */
 async function watch(
   first: Report,
   again: () => Promise<Report>,
@@ -209,7 +209,7 @@ async function watch(
 ): Promise<Report> {
   const { stdout } = line.process
   const renderer = (await rendererOf(String(line.typed.format ?? usualFormat)))!
-  // a terminal shows one report, where the last one was; a file gets them one below the other
+  // a terminal shows each report in place of the last one; a file gets all of them
   const clear = stdout.isTTY ? '\u001b[H\u001b[2J' : ''
   for (let report = first; ; report = await again()) {
     stdout.write(
@@ -220,7 +220,7 @@ async function watch(
   }
 }
 
-/** What was typed as values. Throws Failures with everything that is wrong, before anything runs. */
+/** Reads what was typed as values. Throws Failures with everything that is wrong, before anything runs. */
 function readTyped(command: Command, typed: Record<string, Typed>, faults: Finding[]) {
   let wrong: Finding[] = []
   try {
@@ -233,7 +233,7 @@ function readTyped(command: Command, typed: Record<string, Typed>, faults: Findi
   throw new Failures([...faults, ...wrong])
 }
 
-/** Shows a report of a command line that could not be read; nothing where the format is the usual one. */
+/** Shows a report of a command line that could not be read. Nothing if the format is the default. */
 export async function writeUsageReport(
   report: Report,
   format: string | null,
@@ -246,7 +246,7 @@ export async function writeUsageReport(
   process.stdout.write(await renderer.render(report, look))
 }
 
-/** Adds what was found around the command itself: before what it has found, or after. */
+/** Adds findings about the files to a report, before or after its own. */
 function note(report: Report, findings: Finding[], place: 'first' | 'last' = 'last'): void {
   report.findings = place === 'first' ? [...findings, ...report.findings] : [...report.findings, ...findings]
   if (findings.some(f => f.level !== 'info')) report.verdict = verdictOf(report)

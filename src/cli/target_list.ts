@@ -7,22 +7,22 @@ import { type FleetTarget, parseTargets } from '../fleet/parse_targets.js'
 import { Failure, isSystemError, UsageError, whyNotRead } from '../model/failure.js'
 import { type Finding, finding } from '../model/report.js'
 
-/** What the value of `--targets` begins with where it is a program. */
+/** Prefix of a value of `--targets` that is a program. */
 const programPrefix = 'command:'
-/** How long a program may take to print its list, in milliseconds. */
+/** Time limit of the program, in milliseconds. */
 const programMs = 60_000
-/** Most that it may print, in bytes: some ten thousand databases. */
+/** Limit of its output, in bytes: enough for some ten thousand databases. */
 const programBytes = 4 * 2 ** 20
 
-/** A list of databases that was read. */
+/** A list of databases. */
 interface TargetList {
   targets: FleetTarget[]
-  /** How `--targets` names it; of a program without its arguments, which may hold a secret. */
+  /** Its name in `--targets`. For a program without arguments, which may contain a secret. */
   name: string
   findings: Finding[]
 }
 
-/** Reads the list that `--targets` names. BAD_TARGETS, or USAGE for a command that only a shell reads. */
+/** Reads the list of `--targets`. Throws BAD_TARGETS, or USAGE for a command that needs a shell. */
 export async function readTargetList(
   list: string,
   process: NodeJS.Process,
@@ -48,7 +48,7 @@ export async function readTargetList(
   }
 }
 
-/** What is to be said of the permissions of a file that has passwords in it. */
+/** A finding for a file with passwords that others may read. */
 function readableByOthers(path: string, list: string, targets: FleetTarget[]): Finding[] {
   const mode = statSync(path).mode & 0o777
   const isOpen = platform() !== 'win32' && (mode & 0o044) !== 0
@@ -57,7 +57,7 @@ function readableByOthers(path: string, list: string, targets: FleetTarget[]): F
     : []
 }
 
-/** What a program prints. It gets no input, and its errors are shown only where it fails. */
+/** The output of a program. It gets no input. Its errors are only shown if it fails. */
 function outputOf(
   program: string,
   args: string[],
@@ -96,7 +96,7 @@ function whyFailed(error: Error & { code?: unknown; killed?: boolean }, stderr: 
   return last === '' ? `${how} and no message` : `${how}: ${withoutUrls(last)}`
 }
 
-/** A line of somebody else without passwords. */
+/** A line of a program's output, with masked URLs. */
 const withoutUrls = (line: string): string =>
   line
     .replace(/[a-z][a-z0-9+.-]*:\/\/\S+/gi, url => maskUrl(url))

@@ -10,11 +10,13 @@ import { type StderrLines, stderrLines } from './stderr_lines.js'
 /** Where events go, and the only place that asks a person anything. */
 export interface Terminal {
   emit: (event: Event) => void
-  /** On a terminal: asks for the consent that a refused report needs; null when there is nobody to ask. */
+  /** On a terminal: asks for the consent that a refused report needs. Null if nobody can be asked. */
   askConsent(report: Report, never: boolean): Promise<Agreed | null>
-  /** On a terminal: asks what a refused report leaves open; what was answered, null where nobody is asked. */
+  /**
+   * On a terminal: asks the open questions of a refused report. Returns the answers; null if nobody is asked.
+   */
   askNames(report: Report, never: boolean): Promise<string[] | null>
-  /** At Ctrl-C: what happens now, the second time what is in place. */
+  /** At Ctrl-C: shows what happens now; the second time, what is in place. */
   interrupted(again: boolean): void
   close(): void
 }
@@ -30,12 +32,12 @@ interface TerminalLook {
 /** Milliseconds between two looks of the live line. */
 const liveEveryMs = 100
 
-/** Milliseconds between two plain progress lines where there is no terminal. */
+/** Interval of progress lines without a terminal, in milliseconds. */
 const plainEveryMs = 3000
 
 /**
- * One line of JSON for each event: when, which run of the ledger, and the event. `run` is null before the run
- * has a number, and for commands that only read.
+ * One line of JSON for each event: the time, the run and the event. `run` is null before the run has a
+ * number, and for commands that only read.
  */
 function eventLog(process: NodeJS.Process): (event: Event) => void {
   const runs = new Map<string | undefined, number>()

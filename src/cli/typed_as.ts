@@ -5,16 +5,18 @@ import type { Report } from '../model/report.js'
 import { shellWord } from '../model/shell_word.js'
 import { asTyped } from '../render/words/as_typed.js'
 
-/** What starts a program of a package, by the name of the package manager. */
+/** The command that starts a package's program, by package manager. */
 const starters: Record<string, string> = { bun: 'bunx', pnpm: 'pnpm exec', yarn: 'yarn' }
 
-/** How rethread was started. A package manager names itself in the environment of what it starts. */
+/** How rethread was started. A package manager names itself in the environment. */
 function programIn({ npm_lifecycle_event, npm_config_user_agent = '' }: NodeJS.ProcessEnv): string {
   if (npm_lifecycle_event === undefined) return 'rethread'
   return `${starters[npm_config_user_agent.split('/')[0]!] ?? 'npx'} rethread`
 }
 
-/** How a command is typed so that it means the same files; a database's URL may hold a secret. */
+/**
+ * How to type a command with the same files. A database's URL is left out, because it may contain a secret.
+ */
 export function typedLike(
   typed: Record<string, Typed>,
   env: NodeJS.ProcessEnv,
@@ -31,7 +33,7 @@ export function typedLike(
   }
 }
 
-/** A report whose commands are as they are typed here; wrong usage is of the command that was typed. */
+/** A report with its commands as they are typed here. Wrong usage gets the command that was typed. */
 export function withCommands(report: Report, name: string, typedAs: TypedAs): Report {
   const { next, findings, targets } = report
   return {

@@ -8,7 +8,7 @@ import { count, flag } from '../model/options.js'
 import { finding } from '../model/report.js'
 import { demo } from '../operate/demo.js'
 
-/** A folder of its own for each demo that is kept: its server may still run, and its data is somebody's. */
+/** A new folder for each demo that is kept: its server may still run, and its data may be needed. */
 function keptFolder(cwd: string): string {
   for (let n = 1; ; n++) {
     const folder = join(cwd, `.rethread/demo${n === 1 ? '' : `-${n}`}`)

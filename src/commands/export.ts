@@ -25,7 +25,7 @@ export default defineCommand({
   offline: true,
   writesLayout: true,
   run: async ({ track, options, cwd, startedAt }) => {
-    // one tool so far
+    // there is only one tool so far
     oneOf('--layout', options.layout ?? 'supabase', ['supabase'])
     const to = resolve(cwd, options.to ?? supabaseFolder)
     return exportTrack(await track(), {

@@ -8,7 +8,7 @@ import { flag, list, repeated, text } from '../model/options.js'
 import { checkTrack } from '../operate/check_track.js'
 import { init, trackToCopy } from '../operate/init.js'
 
-/** The tracks that others have installed with the package are not one person's to write over. */
+/** Tracks that are installed with the package must not be overwritten. */
 const notHere = 'this folder has the tracks that come with rethread; name one for yours, as in --dir ../chat'
 
 export default defineCommand({

@@ -45,7 +45,7 @@ export default defineCommand({
     ...throttleOptions,
   },
   run: async ({ ctx, track, options, consent, leaseWaitMs, cwd }) => {
-    // a file that is no plan is found before the database is asked
+    // read the plan first, so that a wrong file is reported without connecting
     const pin = options.plan ? await readPin(resolve(cwd, options.plan)) : null
     const found = await track()
     const chosen = options.writeHistory ? writingHistory(found, options.writeHistory) : found

@@ -14,7 +14,7 @@ export default defineCommand({
   makesFolder: true,
   run: async ({ options, trackName, args, cwd, home }) => {
     const root = resolve(cwd, options.dir ?? '.')
-    // the tracks of an installed package are not the user's to write into; those of its repository are
+    // the tracks of an installed package must not be changed; those of its repository may
     if (root === home && !hasStories(root))
       throw new UsageError(
         'new',

@@ -14,7 +14,7 @@ export default defineCommand({
     against: text('--against <file>', 'show what has changed since an earlier proof'),
   },
   run: async ({ ctx, track, options, config, cwd }) => {
-    // a file that is no proof is found before the database is asked
+    // read the proof first, so that a wrong file is reported without connecting
     const against = options.against === null ? null : await readProof(resolve(cwd, options.against))
     return prove(ctx, await track(), {
       ...plainVerifyOptions,

@@ -12,7 +12,7 @@ import {
   usualSearchSeconds,
 } from '../operate/sessions.js'
 
-/** Reads `name=value,value`; a name that comes twice takes the values of both. Throws UsageError. */
+/** Reads `name=value,value`. If a name is repeated, the values are added. Throws UsageError. */
 function typedFilters(given: string[]): SessionsOptions['filter'] {
   const options: SessionsOptions['filter'] = {}
   for (const text of given) {
@@ -25,7 +25,7 @@ function typedFilters(given: string[]): SessionsOptions['filter'] {
   return options
 }
 
-/** Each action, and what it wants behind it. */
+/** Each action with its argument; null if it has none. */
 const actions = {
   list: null,
   count: null,
@@ -47,7 +47,9 @@ function readAction(typed: string | undefined): Action {
   })
 }
 
-/** Options that only some actions take, by name: one that does nothing would be taken for one that does. */
+/**
+ * Options that only some actions accept. For other actions they are an error, because they would be ignored.
+ */
 const actionsTaking: Record<string, Action[]> = {
   '--filter': ['list', 'count'],
   '--since': ['list', 'count'],
@@ -115,7 +117,7 @@ export default defineCommand({
       const { recoverSession } = await import('../operate/recover_session.js')
       return recoverSession(ctx, await track(), { id, consent, leaseWaitMs })
     }
-    // a file that holds no session is found before the database is asked
+    // read the file first, so that a wrong one is reported without connecting
     const document = readSessionFile(resolve(cwd, id))
     const { importSession } = await import('../operate/import_session.js')
     return importSession(ctx, await track(), { document, from: id, consent, leaseWaitMs })

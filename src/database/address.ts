@@ -1,37 +1,37 @@
 import { Failure } from '../model/failure.js'
 import { hostAndPort } from '../model/host_and_port.js'
 
-/** How a connection is encrypted and whom it trusts, as libpq's `sslmode` has it. */
+/** Encryption and trust of a connection, like libpq's `sslmode`. */
 interface TlsWish {
   mode: 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
-  /** Files of root certificates, of a certificate of one's own and of its key; null for none. */
+  /** Files with root certificates, the client's certificate and its key; null for none. */
   rootCert: string | null
   cert: string | null
   key: string | null
   keyPassword: string | null
 }
 
-/** Where a URL leads. */
+/** The target of a URL. */
 export interface Address {
-  /** A name, an IP address without brackets, or the folder of a Unix socket. */
+  /** A host name, an IP address without brackets, or the folder of a Unix socket. */
   host: string
-  /** Where to connect instead of asking for the name's address; null to ask. */
+  /** The address to connect to, without a look-up of the name; null to look it up. */
   hostAddress: string | null
   port: number
-  /** Empty where the URL names none: the driver takes the user of the system. */
+  /** Empty if the URL has none: the driver then uses the name of the system's user. */
   user: string
   password: string
   database: string
   tls: TlsWish
-  /** Command-line options for the server, as libpq's `options`. */
+  /** Command-line options for the server, like libpq's `options`. */
   options: string | null
-  /** Parameters of the URL that are not PostgreSQL's, or that do nothing here: never sent to the server. */
+  /** Parameters of the URL that are not sent to the server: unknown ones, and those without effect here. */
   ignored: string[]
-  /** Whether the URL says that it leads to a pooler that shares sessions (`pgbouncer=true`). */
+  /** True if the URL declares a pooler that shares sessions (`pgbouncer=true`). */
   shared: boolean
 }
 
-/** A part of a URL with its % codes decoded; null where they are none that a URL may have. */
+/** Decodes a part of a URL. Null if its % codes are invalid. */
 function plainText(part: string): string | null {
   try {
     return decodeURIComponent(part)
@@ -41,13 +41,13 @@ function plainText(part: string): string | null {
   }
 }
 
-/** The parts of a URL as they are written. Not by the class URL, which refuses a user without a host. */
+/** The parts of a URL. The class URL is not used, because it refuses a user without a host. */
 const urlParts = /^([a-z][a-z0-9+.-]*):\/\/(?:([^/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/i
 
-/** Parameters whose values are secret. */
+/** Parameters with secret values. */
 const secretParameters = ['password', 'sslpassword']
 
-/** What each sslmode of libpq, and what else people write, comes to. */
+/** The mode for each sslmode of libpq, and for other common values. */
 const tlsModes: Record<string, TlsWish['mode']> = {
   disable: 'disable',
   false: 'disable',
@@ -60,14 +60,14 @@ const tlsModes: Record<string, TlsWish['mode']> = {
   'verify-full': 'verify-full',
 }
 
-/** Parameters that are read here; libpq's others and those of other tools do nothing. */
+/** Parameters that are used here. libpq's others, and those of other tools, have no effect. */
 const readParameters = new Set(
   'host hostaddr port dbname user password sslmode ssl sslrootcert sslcert sslkey sslpassword options'.split(
     ' ',
   ),
 )
 
-/** Reads a URL as libpq does. Throws BAD_URL, which shows nothing of one that cannot be read. */
+/** Reads a URL as libpq does. Throws BAD_URL, which shows nothing of a URL that cannot be read. */
 export function readAddress(url: string): Address {
   const bad = (reason: string) => new Failure('BAD_URL', maskUrl(url), { reason })
   const found = urlParts.exec(url)
@@ -77,7 +77,7 @@ export function readAddress(url: string): Address {
   }
   const [, scheme, userInfo = '', place = '', path = '', query = ''] = found
   if (!/^postgres(ql)?$/i.test(scheme!)) throw bad(`it starts with \`${scheme}://\``)
-  // a password with a / in it would be taken for a host and a database
+  // a / in the password would divide the URL at the wrong place
   if (path.includes('@')) throw bad('a / ? # or @ in its password is not encoded')
   if (userInfo.includes('@')) throw bad('an @ in its user or password is not encoded')
   const decoded = (part: string) => {
@@ -112,7 +112,7 @@ export function readAddress(url: string): Address {
     password,
     database: decoded(path) || given.get('dbname') || user || 'postgres',
     tls: {
-      // as libpq: a file of root certificates is there to be used, those of the system want the host's name
+      // like libpq: with root certificates `require` verifies them, and `system` verifies the host name
       mode: rootCert === 'system' ? 'verify-full' : mode === 'require' && rootCert ? 'verify-ca' : mode,
       rootCert: rootCert === 'system' ? null : rootCert,
       cert: given.get('sslcert') || null,
@@ -125,16 +125,16 @@ export function readAddress(url: string): Address {
   }
 }
 
-/** A URL with these parameters of libpq, added to those that a URL has already. */
+/** A URL with parameters of libpq added. */
 export function urlOf(parameters: Record<string, string>, url = 'postgres://'): string {
   const added = Object.entries(parameters).map(pair => pair.map(encodeURIComponent).join('='))
   return `${url}${url.includes('?') ? '&' : '?'}${added.join('&')}`
 }
 
-/** Host and port of a URL, for people. */
+/** Host and port of a URL, to show. */
 export const addressOf = (url: string): string => hostAndPort(readAddress(url))
 
-/** The URL with its passwords masked; an unreadable one is not shown at all. */
+/** The URL with masked passwords. A URL that cannot be read is not shown at all. */
 export function maskUrl(url: string): string {
   const found = urlParts.exec(url)
   if (!found || found[2]?.includes('@') || found[4]?.includes('@')) return '(unreadable URL)'
@@ -146,7 +146,7 @@ export function maskUrl(url: string): string {
   return `${scheme}://${user}${place}${path === undefined ? '' : `/${path}`}${shown ? `?${shown.join('&')}` : ''}`
 }
 
-/** The secrets in a URL, as they are written and as they are meant; the longest first. */
+/** The secrets in a URL, as written and decoded, longest first. */
 export function secretsIn(url: string): string[] {
   const found = urlParts.exec(url)
   const written = [

@@ -1,10 +1,7 @@
 import { familyOf } from './family.sql.js'
 import { type Db, literal } from './types.js'
 
-/**
- * A relation, looked at from outside, by the name that was asked for. Rows are the planner's
- * estimate, -1 when it has none.
- */
+/** Facts about a relation, by its requested name. Rows are the planner's estimate, -1 if there is none. */
 export interface RelationFacts {
   name: string
   kind: string
@@ -25,7 +22,7 @@ export interface RelationFacts {
   publications: string[]
 }
 
-/** Sizes, owners and publications of the tables that exist. Reads the catalog only. */
+/** Sizes, owners and publications of the existing tables. Only reads the catalog. */
 export async function relationFacts(sql: Db, names: string[]): Promise<RelationFacts[]> {
   return sql<RelationFacts[]>`
     select
@@ -52,7 +49,7 @@ export async function relationFacts(sql: Db, names: string[]): Promise<RelationF
     order by wanted.position`
 }
 
-/** Pages of the heap, and the plain tables that hold the rows: the table itself, or its partitions. */
+/** The heaps with a table's rows, which are the table itself or its partitions, and their pages. */
 export async function heapsOf(
   sql: Db,
   table: string,
@@ -73,7 +70,7 @@ export async function heapsOf(
     order by 1`
 }
 
-/** Whether a table of this name, with its schema, is there. Parameters would cost a round trip more. */
+/** Whether a table exists; the name has its schema. No parameters, which would cost another round trip. */
 export async function relationExists(sql: Db, name: string): Promise<boolean> {
   const [row] = await sql.unsafe<{ there: boolean }[]>(
     `select to_regclass(${literal(name)}) is not null as there`,
@@ -81,15 +78,15 @@ export async function relationExists(sql: Db, name: string): Promise<boolean> {
   return row!.there
 }
 
-/** An index as it is. */
+/** The current state of an index. */
 interface IndexFacts {
   definition: string
   valid: boolean
-  /** Pid of the backend that builds it now, else null. */
+  /** Process id of the backend that builds it now, else null. */
   builder: number | null
 }
 
-/** Looks at an index by name; null when there is none. */
+/** The state of an index; null if it does not exist. */
 export async function indexFacts(sql: Db, name: string): Promise<IndexFacts | null> {
   const [row] = await sql<IndexFacts[]>`
     select
@@ -102,10 +99,10 @@ export async function indexFacts(sql: Db, name: string): Promise<IndexFacts | nu
   return row ?? null
 }
 
-/** A constraint as the catalog writes it, as a statement for the parser: it is never run. */
+/** A statement for the parser with a constraint's definition from the catalog. It is never run. */
 export const addConstraint = (definition: string): string => `alter table t add constraint c ${definition}`
 
-/** Looks at a constraint; null when there is none. */
+/** The state of a constraint; null if it does not exist. */
 export async function constraintFacts(
   sql: Db,
   table: string,
@@ -118,7 +115,7 @@ export async function constraintFacts(
   return row ?? null
 }
 
-/** Looks at a column; null when there is none. `bareType` is its type without length and precision. */
+/** The state of a column; null if it does not exist. `bareType` is its type without length and precision. */
 export async function columnFacts(
   sql: Db,
   table: string,
@@ -132,7 +129,7 @@ export async function columnFacts(
   return row ?? null
 }
 
-/** Names of the columns of a table in order; generated ones left out. */
+/** Names of a table's columns in order, without generated ones. */
 export async function columnNames(sql: Db, table: string): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`
     select a.attname::text as name
@@ -142,22 +139,22 @@ export async function columnNames(sql: Db, table: string): Promise<string[]> {
   return rows.map(r => r.name)
 }
 
-/** Event triggers that DDL fires; Supabase has some that reload the API. */
+/** Event triggers for DDL. Supabase has some that reload its API. */
 export async function eventTriggers(sql: Db): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`
     select evtname::text as name from pg_catalog.pg_event_trigger where evtenabled <> 'D' order by 1`
   return rows.map(r => r.name)
 }
 
-/** An object that hangs on another: how the server describes it, and its bare name. */
+/** A dependent object: the server's description and its unqualified name. */
 interface Dependant {
   what: string
   name: string
 }
 
 /**
- * What hangs on a table from outside: views, functions that return it, foreign keys and
- * policies of other tables.
+ * Other objects that depend on a table: views, functions that return it, foreign keys and policies of other
+ * tables.
  */
 export async function dependantsOf(
   sql: Db,
@@ -202,19 +199,17 @@ export async function dependantsOf(
     order by 1`
 }
 
-/** Whether this role may read a table, and no row of it is hidden. */
+/** Whether this role may read a table and row security hides no row. */
 export async function seesAllRows(sql: Db, table: string): Promise<boolean> {
   const [row] = await sql<{ all: boolean }[]>`
     select has_table_privilege(${table}, 'SELECT') and not row_security_active(${table}) as all`
   return row!.all
 }
 
-/** Rows that a look at a table's shape reads at most. */
+/** Most rows that are read to check a table's form. */
 const shapeRows = 1000
 
-/**
- * How many of the first rows of a table a predicate holds for; null where this role does not see all of them.
- */
+/** How many of a table's first rows satisfy a predicate. Null if this role does not see all of them. */
 export async function countShape(
   sql: Db,
   table: string,
@@ -228,12 +223,12 @@ export async function countShape(
   return row!
 }
 
-/** A foreign key that points at rows of a table. Names of tables are SQL. */
+/** A foreign key that references rows of a table. Names of tables are SQL. */
 export interface ReferencingKey {
   constraint: string
   table: string
   columns: string[]
-  /** Null where it points at the table itself; else the partition, the child or the table above. */
+  /** Null if it references the table itself; else the partition, child or parent that it references. */
   parent: string | null
   parentColumns: string[]
   /** `pg_constraint.confdeltype`: c deletes, n and d set another value, a and r refuse. */
@@ -241,9 +236,8 @@ export interface ReferencingKey {
 }
 
 /**
- * The foreign keys that point at rows of a table, its own included: also those at one of its partitions or
- * children alone, and, where it is a partition, those at the tables above. Copies that the server makes of a
- * key for each partition are not named.
+ * The foreign keys that reference rows of a table: its own, those on a single partition or child and, for a
+ * partition, those on its parents. The server's copies of a key for each partition are left out.
  */
 export async function referencingKeys(sql: Db, table: string): Promise<ReferencingKey[]> {
   return sql<ReferencingKey[]>`
@@ -270,8 +264,8 @@ export async function referencingKeys(sql: Db, table: string): Promise<Referenci
 }
 
 /**
- * A predicate over the rows of a table that a foreign key points at. Of a key that points at a partition or a
- * child it is asked of the row there, which may have columns that the table does not have.
+ * A predicate over the rows that a foreign key references. If the key references a partition or child, it is
+ * evaluated there, because that may have other columns.
  */
 export const ofPointedRow = (
   alias: string,

@@ -1,10 +1,10 @@
 import { type Planted, plantedSql, trustedSql } from './planted.sql.js'
 import { type Db, literal } from './types.js'
 
-/** What a session is for. Probes are the only ones that see as the application sees. */
+/** The purpose of a session. Only probes see data as the application does. */
 export type Purpose = 'writer' | 'monitor' | 'worker' | 'reader' | 'probe'
 
-/** Settings that change what a text of SQL means, or how the server writes values and names. */
+/** Settings that change the meaning of SQL, or the format of values and names. */
 const reliedOn = [
   ['standard_conforming_strings', 'on'],
   ['quote_all_identifiers', 'off'],
@@ -18,22 +18,21 @@ const reliedOn = [
   ['extra_float_digits', '1'],
 ] as const
 
-/** How long a session that only reads waits for a lock, in milliseconds. */
+/** Lock timeout of a session that only reads, in milliseconds. */
 const readerLockMs = 30_000
 
 /**
- * The schemas that a fresh session looks in until it is known whose the others are: the server's own. What
- * others put into `public` or into the temporary schema is not called instead (CVE-2018-1058).
+ * The search_path of a new session until it is known who owns the other schemas: pg_catalog only. Objects of
+ * others in `public` or the temporary schema are not called by accident (CVE-2018-1058).
  */
 const ownPath = 'pg_catalog, pg_temp'
 
 /**
- * The schemas that the role and the database look in, for the files of a track and the statements that hold
- * parts of them, without those in which somebody else may make a function or an operator, or has made one.
- * The temporary schema stays first for tables, as files expect: only the session itself can fill it. The
- * server's own schema is looked in first unless it is named, and is not named: new tables go to the first one
- * that is.
- * Names are resolved before anything runs, by `ownPath`; which schemas the default names, while it runs.
+ * Sets the search_path for the files of a track: the default of role and database, without schemas in which
+ * another role may create functions or operators, or has created some. The temporary schema is first, as
+ * files expect; only the session can fill it. pg_catalog is searched first implicitly. It is not named,
+ * because new tables go to the first named schema. The query is parsed with `ownPath`, so that no
+ * object of others is called; while it runs, it sets the default path to read its schemas.
  */
 const trackPathSql = `
   with trusted as materialized (${trustedSql}),
@@ -61,44 +60,42 @@ const trackPathSql = `
   from usual`
 
 /**
- * The settings of a fresh session, sent once it is known that they stay in it.
- * `row_security = off` makes a filtered view of the data an error instead of a smaller number.
- * `client_connection_check_interval` lets the backend of a killed client go within a second, so that the
- * next run finds the lease free. Time-outs are explicit: those of the role are not ours.
- * `cores` is how many of the server's one statement may use, null for as many as the server is set to.
+ * The settings of a new session, sent once it is known to be ours alone. `row_security = off` turns filtered
+ * data into an error instead of a smaller number. `client_connection_check_interval` ends the backend of a
+ * killed client within a second, so that the next run finds the lease free. Timeouts are set, because the
+ * role's may differ. `cores` is how many cores one statement may use; null for the server's setting.
  */
 export function setupSql(purpose: Purpose, settings: Record<string, string>, cores: number | null): string {
   const lines = [
     `set search_path = ${ownPath}`,
-    // these two first: they count the time of this very message; the second is there from PostgreSQL 17 on
+    // first, because they apply to this message; transaction_timeout exists since PostgreSQL 17
     'set statement_timeout = 0',
     'do $$ begin set transaction_timeout = 0; exception when undefined_object then null; end $$',
     'set row_security = off',
     "set timezone = 'UTC'",
-    // what a role or a database may have set otherwise, and files and questions of ours rely on
+    // a role or database may have other values, but files and queries of this tool rely on these
     ...reliedOn.map(([name, value]) => `set ${name} = '${value}'`),
     "set client_connection_check_interval = '1s'",
-    // a client that is gone without a word: noticed within four seconds, by the system
+    // detects a client that is gone within four seconds
     'set tcp_keepalives_idle = 2',
     'set tcp_keepalives_interval = 1',
     "set tcp_user_timeout = '4s'",
-    // who only reads gives up on a table that somebody keeps locked; writers have limits for each step
+    // readers give up on a table that stays locked; writers have limits for each step
     `set lock_timeout = ${purpose === 'writer' || purpose === 'worker' ? 0 : readerLockMs}`,
     'set idle_session_timeout = 0',
-    // one that a box in the network answers for is not: its locks end with its transaction
+    // keepalive does not help if a proxy answers for the client: then the locks end with the transaction
     `set idle_in_transaction_session_timeout = '${purpose === 'writer' || purpose === 'worker' ? '5s' : '1min'}'`,
   ]
-  // anti-joins over all messages and index builds stay in memory, but take no more than
-  // the server gives its buffers
+  // anti-joins over all messages and index builds should stay in memory, up to the size of shared_buffers
   if (purpose !== 'monitor')
     lines.push(memorySql('work_mem', '64MB'), memorySql('maintenance_work_mem', '256MB'))
   if (purpose === 'worker' || purpose === 'writer') lines.push(...writing)
-  // what reads a whole table or builds an index beside an application leaves it the other cores
+  // reading a whole table or building an index leaves the other cores to the application
   if (cores !== null) {
     for (const parallel of ['max_parallel_workers_per_gather', 'max_parallel_maintenance_workers'])
       lines.push(`set ${parallel} = ${cores - 1}`)
-    // From 18 on the server has others read for a scan, a tenth of a core. We read one page after the other,
-    // which the system reads ahead.
+    // From PostgreSQL 18 on, workers read ahead for a scan, which takes a tenth of a core. Pages are read in
+    // order here, and the operating system reads ahead.
     lines.push('set effective_io_concurrency = 0')
   }
   // JIT costs more than it gives: 0.26 s for a batch of some milliseconds, ten seconds for a query that reads
@@ -109,13 +106,13 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
     // A batch and its checkpoint are one transaction: a crash loses both or none, so
     // the flush may come later.
     lines.push('set synchronous_commit = off')
-    // The victim of a deadlock before the application is: below deadlock_timeout. Here and not in each
-    // batch, which would cost a round trip more.
+    // Below deadlock_timeout, so that in a deadlock the application is not the victim. Set once: in each
+    // batch it would cost a round trip.
     lines.push("set lock_timeout = '60ms'", "set statement_timeout = '30s'")
   }
   for (const [name, value] of Object.entries(settings)) lines.push(`set rethread.${name} = ${literal(value)}`)
   lines.push(trackPathSql)
-  // a function of ours that looks nowhere gives it back to what its DDL fires
+  // functions with an empty search_path restore this one for triggers that their DDL fires
   lines.push("select set_config('rethread.search_path', current_setting('search_path'), false)")
   return lines.map(line => line + ';').join('\n')
 }
@@ -126,9 +123,9 @@ export async function sendSetup(sql: Db, setup: string): Promise<void> {
 }
 
 /**
- * The first message of a session: which backend answers, which one the start-up named, and, where asked,
- * what others have put into our schemas. SET LOCAL lasts until the end of the message: nothing stays behind
- * in a connection that turns out to be a pooler's.
+ * The first message of a session: which backend answers, which one the start-up named and, on request, what
+ * others have put into our schemas. SET LOCAL ends with the message, so that nothing stays in a connection
+ * that is a pooler's.
  */
 export async function greet(
   sql: Db,
@@ -145,8 +142,8 @@ export async function greet(
 }
 
 /**
- * What a backend is at: `finished` when it waits for its client, be it for the next statement or to take
- * what it sends.
+ * The state of a backend. `finished` means that it waits for its client, for a statement or to receive a
+ * result.
  */
 export async function backendState(sql: Db, pid: number): Promise<'working' | 'finished' | 'gone'> {
   const [row] = await sql.unsafe<{ finished: boolean }[]>(
@@ -156,7 +153,7 @@ export async function backendState(sql: Db, pid: number): Promise<'working' | 'f
   return row === undefined ? 'gone' : row.finished ? 'finished' : 'working'
 }
 
-/** Ends a backend of ours whose client is gone. False where it is none of ours. */
+/** Terminates a backend of ours whose client is gone. Returns false if it is not ours. */
 export async function endBackend(sql: Db, pid: number): Promise<boolean> {
   const [row] = await sql.unsafe<{ ended: boolean }[]>(
     `select pg_catalog.pg_terminate_backend(a.pid) as ended
@@ -165,54 +162,46 @@ export async function endBackend(sql: Db, pid: number): Promise<boolean> {
   return row?.ended ?? false
 }
 
-/** How much of evicted pages goes to the disk at once. */
+/** How much of evicted pages is flushed at once. */
 const flushSizes = { small: '64kB', large: '512kB' } as const
-/** Small beside others, large where nobody else waits for the disk. */
+/** `small` beside an application, `large` if nobody else waits for the disk. */
 export type FlushSize = keyof typeof flushSizes
 
-/**
- * Says in what pieces this session's evicted pages go to the disk. Small ones cost
- * inserts a tenth of their speed.
- */
+/** Sets the flush size of evicted pages for this session. Small ones make inserts a tenth slower. */
 export async function setFlushSize(sql: Db, size: FlushSize): Promise<void> {
   await sql`select set_config('backend_flush_after', ${flushSizes[size]}, false)`
 }
 
 /**
- * How a session that writes much leaves the disk to the application, whose commits wait for it. All figures
- * beside one, 100 statements a second.
- *
- * Pages that we evict go to the disk as we go, not all at the next checkpoint, whose fsync every commit would
- * wait behind: without, the longest wait was 140 ms for updates and 450 for inserts, with it 80. Few at a
- * time, for they are in front of a commit's flush all the same: p99 beside pieces of 512 kB 5.7 ms, 128 kB
- * 4.7, 32 kB 4.3, in turns of 4 s in one run. The disk writes as often with pieces of 512 kB as of 64, and
- * six times as often as with none. A worker beside whom nobody works takes large pieces: `setFlushSize`.
- *
- * A log file that has not been used before is not filled with zeros first: 16 MB and an fsync, under the lock
- * that every commit takes. A quiet server keeps five files to use again, and each one beyond held all commits
- * up for 20 to 60 ms: p99 36 ms beside an idle 3.9, with this 14 to 17, and 9 when the application's own
- * sessions, which make half of the files, did without the zeros too. Only a superuser may, or who was granted
- * the parameter; nobody else gets a message, because nothing is wrong.
+ * How a session with many writes leaves the disk to the application, whose commits wait for it. All figures
+ * are beside one with 100 statements per second.
+ * Evicted pages are flushed continuously, not all at the next checkpoint, whose fsync every commit would wait
+ * for. Without this, the longest wait was 140 ms for updates and 450 for inserts; with it, 80. Portions are
+ * small, because they are in front of a commit's flush: p99 was 5.7 ms with 512 kB, 4.7 with 128 kB, 4.3 with
+ * 32 kB, in turns of 4 s in one run. A worker without an application beside it uses large ones:
+ * `setFlushSize`.
+ * A new WAL file is not filled with zeros. This would write 16 MB and an fsync under the lock of every
+ * commit. A quiet server recycles five files; each further one stalled all commits for 20 to 60 ms. p99 was
+ * 36 ms beside 3.9 when idle, and 14 to 17 with this setting (9 when the application's sessions, which create
+ * half of the files, had it too). It needs a superuser or a grant on the parameter. Other roles get no
+ * message, because nothing is wrong.
  */
 const writing = [
   `set backend_flush_after = '${flushSizes.small}'`,
   'do $$ begin set wal_init_zero = off; exception when insufficient_privilege then null; end $$',
 ]
 
-/**
- * Raises a memory setting for this session: to `most` or to shared_buffers, whichever
- * is less; never lowers it.
- */
+/** Raises a memory setting for this session to the smaller of `most` and shared_buffers. Never lowers it. */
 const memorySql = (name: string, most: string): string =>
   `select set_config('${name}', greatest(pg_size_bytes(current_setting('${name}')), least(pg_size_bytes('${most}'), pg_size_bytes(current_setting('shared_buffers')))) / 1024 || 'kB', false)`
 
-/** Role that statements run as now. As a plain text: Parse and Describe would cost a round trip more. */
+/** The current role. No parameters, because Parse and Describe would cost another round trip. */
 export async function currentRole(sql: Db): Promise<string> {
   const [row] = await sql.unsafe<{ role: string }[]>('select current_user::text as role')
   return row!.role
 }
 
-/** Settings that this session has changed; to compare before and after a file, outside of its transaction. */
+/** Settings that this session has changed, to compare before and after a file. Not inside its transaction. */
 export async function sessionSettings(sql: Db): Promise<Record<string, string>> {
   const [row] = await sql.unsafe<{ settings: Record<string, string> }[]>(settingsSql)
   return row!.settings
@@ -224,9 +213,9 @@ const settingsSql = `
   where source = 'session'`
 
 /**
- * Settings for one transaction. Milliseconds; 0 means none. With parameters that SQL files read
- * with current_setting(). As one plain text: it goes before every check, and Parse and Describe
- * would cost a round trip more.
+ * Settings for one transaction, with parameters that SQL files read by current_setting(). Milliseconds; 0
+ * means none. One text without parameters: it precedes every check, and Parse and Describe would cost another
+ * round trip.
  */
 export async function setLocal(
   sql: Db,
@@ -243,42 +232,42 @@ export async function setLocal(
   await sql.unsafe(`select ${each.join(', ')}`)
 }
 
-/** Begins a transaction with its time-outs, in one message. For a connection that nobody else sends on. */
+/** Begins a transaction with timeouts, in one message. The connection must not be shared. */
 export async function begin(sql: Db, lockTimeoutMs: number, statementTimeoutMs: number): Promise<void> {
   await sql.unsafe(
     `begin; set local lock_timeout = ${lockTimeoutMs}; set local statement_timeout = ${statementTimeoutMs}`,
   )
 }
 
-/** Commits what `begin` has begun. */
+/** Commits a transaction of `begin`. */
 export async function commit(sql: Db): Promise<null> {
   await sql.unsafe('commit')
   return null
 }
 
-/** Commits, and says in the same message which settings the session has afterwards. */
+/** Commits, and reads the session's settings afterwards in the same message. */
 export async function commitAndLook(sql: Db): Promise<Record<string, string>> {
   const results = await sql.unsafe<{ settings: Record<string, string> }[]>(`commit; ${settingsSql}`)
   return (results as unknown as { settings: Record<string, string> }[][]).at(-1)![0]!.settings
 }
 
-/** Rolls back what `begin` has begun. */
+/** Rolls back a transaction of `begin`. */
 export async function rollBack(sql: Db): Promise<void> {
   await sql.unsafe('rollback')
 }
 
-/** A parameter of a check, for one transaction: SQL files read it with current_setting(). */
+/** Sets a parameter of a check for one transaction. SQL files read it by current_setting(). */
 export async function setParameter(sql: Db, name: string, value: string): Promise<void> {
   await sql`select set_config(${name}, ${value}, true)`
 }
 
-/** The day by the server's clock (UTC), such as 2026-12-31. */
+/** The current day by the server's clock (UTC), such as 2026-12-31. */
 export async function today(sql: Db): Promise<string> {
   const [row] = await sql<{ day: string }[]>`select to_char(now() at time zone 'UTC', 'YYYY-MM-DD') as day`
   return row!.day
 }
 
-/** Lock time-out of the session, in milliseconds, for statements that run outside a transaction. */
+/** Sets the session's lock timeout in milliseconds, for statements outside of a transaction. */
 export async function setLockTimeout(sql: Db, ms: number): Promise<void> {
   await sql`select set_config('lock_timeout', ${String(ms)}, false)`
 }

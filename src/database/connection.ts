@@ -11,47 +11,47 @@ import { openWire, type Wire } from './wire.js'
 /** One dedicated connection. Closed by `await using` or `close()`. */
 export interface Connection extends AsyncDisposable {
   readonly sql: postgres.Sql<{ bigint: number; textArray: string[] }>
-  /** Backend pid when it was opened. */
+  /** Process id of its backend. */
   readonly pid: number
-  /** True once the connection broke or was closed; nothing may be sent on it any more. */
+  /** True once the connection was lost or closed. Nothing may be sent any more. */
   readonly lost: boolean
   close(): Promise<void>
 }
 
-/** How a session is opened. */
+/** Options for a new session. */
 interface ConnectionOptions {
   url: string
   application: string
-  /** Settings of the session, sent once `admit` has let it pass. */
+  /** Settings of the session, sent after `admit`. */
   setup: string
   /**
-   * Looks at a fresh session before anything is set in it and throws where it may not be used: a setting
-   * sent through a pooler would stay behind in a connection that the application gets next.
+   * Checks a new session before anything is set in it, and throws if it must not be used: a setting sent
+   * through a pooler would stay in a connection that the application gets next.
    */
   admit: (greeted: Greeted) => Promise<void>
-  /** Whether the tool's own schemas are looked at for objects of others. */
+  /** Whether to look for objects of others in the tool's schemas. */
   looksForPlanted: boolean
-  /** Waits, less where its signal fires. */
+  /** Waits, or less if the signal fires. */
   sleep: (ms: number, signal: AbortSignal) => Promise<void>
   onNotice?: (text: string) => void
 }
 
-/** What a fresh session has said of itself, before any setting of ours. */
+/** What is known of a new session before any setting. */
 export interface Greeted {
-  /** Pid of the backend that answered. */
+  /** Process id of the backend that answered. */
   pid: number
-  /** Whether it is the backend that the start-up named: a pooler names one of its own making. */
+  /** True if it is the backend that the start-up named. A pooler names one of its own. */
   direct: boolean
-  /** Objects of others in the tool's schemas, or that others may change; empty where nobody looked. */
+  /** Objects in the tool's schemas that others own or may change. Empty if this was not checked. */
   planted: Planted[]
-  /** Asks once more which backend answers. */
+  /** Reads again which backend answers. */
   again(): Promise<number>
 }
 
 /**
- * Opens a connection of its own (`max: 1`: a pool could take a lock on one and release it on another). When
- * it breaks it stays broken: postgres.js would connect again behind our back, without our settings and our
- * lock. Throws Failure with what to fix.
+ * Opens one connection without a pool, because a pool could take a lock on one and release it on another.
+ * After it is lost it stays lost: postgres.js would reconnect without our settings and locks. Throws Failure
+ * with what to fix.
  */
 export async function openConnection(options: ConnectionOptions): Promise<Connection> {
   const { url, setup, sleep } = options
@@ -71,7 +71,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
     closing = true
     closed.abort()
     await sql.end({ timeout: 2 }).catch(unlessLost)
-    // where nobody answers, the system would keep the socket, and the process with it
+    // if nobody answers, the open socket would keep the process alive
     wire.destroy()
   }
   const answered = new AbortController()
@@ -101,12 +101,12 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
     throw connectFailure(error, url)
   } finally {
     answered.abort()
-    // where it threw, so has what waited for the answer
+    // if it failed, the pending query has failed too
     await Promise.allSettled([late])
   }
 }
 
-/** Opens the socket within the deadline, and the driver on it. */
+/** Opens the socket within the time limit, and the driver on it. */
 async function openDriver({
   url,
   application,
@@ -139,7 +139,7 @@ async function openDriver({
     ...(password ? { pass: password } : {}),
     database,
     ssl: false,
-    // the driver knows nothing of the silence of a network, and asks for a new socket when one breaks
+    // the driver does not detect a silent network, and would open another socket after a loss
     socket: () => {
       if (used) throw Object.assign(new Error('the connection is gone'), { code: 'CONNECTION_CLOSED' })
       used = true
@@ -154,39 +154,40 @@ async function openDriver({
     connection: { application_name: `rethread ${application}`, ...(options ? { options } : {}) },
     types: {
       bigint: { to: 20, from: [20], serialize: String, parse: Number },
-      // fetching the array types would cost a round trip at every start; text[] is the only one we use
+      // reading the array types would cost a round trip at every start; only text[] is used
       textArray: { to: 1009, from: [1009], serialize: writeTextArray, parse: readTextArray },
     },
     onnotice: (notice: postgres.Notice) => {
-      // postgres.js passes on DEBUG and LOG lines too; people asked for what a file RAISEs
+      // postgres.js also passes on DEBUG and LOG; only NOTICE and WARNING are for users
       if (notice.severity === 'NOTICE' || notice.severity === 'WARNING') onNotice?.(notice.message ?? '')
     },
   } as unknown as Parameters<typeof postgres>[0] & object)
   return { sql: sql as unknown as Connection['sql'], wire }
 }
 
-/** Longest wait for a server to take a connection, and for its first answers, in milliseconds. */
+/** Time limit for a connection, and for the server's first answers, in milliseconds. */
 const answerMs = 10_000
-/** After how long without a byte of an answer that is due somebody asks beside, in milliseconds. */
+/**
+ * After this time without a byte of a due answer, in milliseconds, a second connection looks for the cause.
+ */
 const silentMs = 5_000
-/** What is said of a server that takes a connection and then says nothing. */
+/** The reason for a server that accepts a connection and does not answer. */
 const noAnswer = { code: 'NO_ANSWER', reason: 'it took the connection and did not answer' }
-/** What is said of an answer that did not come. */
+/** The error for an answer that did not arrive. */
 const silence = () =>
   Object.assign(new Error('no answer came: the network or the server is silent'), {
     code: 'CONNECTION_CLOSED',
   })
 
 /**
- * Ends a connection whose answer does not come although the server is not at work on it. A statement may take
- * hours, so a deadline of its own would be wrong for it: a second connection asks whether its backend is at
- * work. Where nobody answers there either, or the backend is gone, the connection is ended. So it is where
- * the backend has finished for two looks: the network has lost the answer, and the backend with its locks is
- * ended too.
+ * Ends a connection whose answer does not arrive although the server is not working on it. A statement may
+ * take hours, so a time limit would be wrong: a second connection looks at the state of the backend. If the
+ * server does not answer there either, or the backend is gone, the connection is ended. If two looks find the
+ * backend finished, the network has lost the answer, and the backend is terminated too.
  *
- *   moving -> silent -> at work (asked again later)
- *                   -> finished -> finished still: ended here and there
- *                   -> nobody answers, or no such backend: ended here
+ *   receiving -> silent -> working: look again later
+ *                       -> finished -> still finished: end the connection and the backend
+ *                       -> no answer, or no such backend: end the connection
  */
 async function endWhenSilent(
   wire: Wire,
@@ -214,7 +215,7 @@ async function endWhenSilent(
   }
 }
 
-/** Asks on a connection of its own; `silent` where nobody answers, `working` where nothing may be known. */
+/** Checks on a second connection. `silent` if nobody answers, `working` if nothing can be found out. */
 async function askBeside(
   options: ConnectionOptions,
   ask: (sql: Db) => Promise<'working' | 'finished' | 'gone'>,
@@ -231,7 +232,7 @@ async function askBeside(
     return await Promise.race([asking, late])
   } catch (error) {
     if (isLost(error)) return 'silent'
-    // a server that refuses one connection more is there all the same
+    // the server exists, even if it refuses another connection
     if (isRefused(error) || isSystemError(error) || error instanceof Failure) return 'working'
     throw error
   } finally {
@@ -240,7 +241,7 @@ async function askBeside(
   }
 }
 
-/** Says what a failed connection means, with the words of the server where it has some. */
+/** The failure for a connection that could not be opened, with the server's message if there is one. */
 function connectFailure(error: unknown, url: string): Failure | Failures {
   if (error instanceof Failure || error instanceof Failures) return error
   const { database } = readAddress(url)
@@ -249,7 +250,7 @@ function connectFailure(error: unknown, url: string): Failure | Failures {
   if (code === '28P01' || code === '28000')
     return new Failure('WRONG_PASSWORD', where, { reason: message }, error)
   if (code === '3D000') return new Failure('NO_SUCH_DATABASE', database, { server: where }, error)
-  // what the system says of a socket is its code; what the server says is a sentence
+  // an error of the system is identified by its code; the server's message is a sentence
   const system = /^(E[A-Z]+|EAI_\w+)$/.test(code)
   return new Failure(
     'NO_SERVER',

@@ -10,66 +10,68 @@ import { refusePlanted } from './planted.js'
 import { isPooled, refuseSharedSessions, usedUp } from './pooler.js'
 import type { Db, Root } from './types.js'
 
-/** Time, injected: the core never reads the clock of the machine. */
+/** Time, injected: other code never reads the machine's clock. */
 export interface Clock {
-  /** Monotonic milliseconds. */
+  /** Monotonic time in milliseconds. */
   now(): number
-  /** Resolves after `ms`, at once when the signal fires. */
+  /** Resolves after `ms` milliseconds, or at once when the signal fires. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
-/** What the core takes from the machine that it runs on, injected for the same reason. */
+/** Properties of the machine, injected for the same reason. */
 export interface Machine {
   clock: Clock
-  /** Uniform in [0, 1). */
+  /** A random number, uniform in [0, 1). */
   random(): number
-  /** Who runs this, and on which host: both go to the ledger and to whoever waits for the lease. */
+  /** The user and the host. They are in the ledger, and shown to those who wait for the lease. */
   who: string
   host: string
 }
 
-/** What every verb is given. */
+/** The input of every command's function. */
 export interface Context extends Machine {
   url: string
-  /** Sent to every session as `rethread.<name>`, read by the SQL files. */
+  /** Every session gets these as `rethread.<name>`; SQL files read them. */
   settings: Record<string, string>
   lockTimeoutMs: number
   lockBudgetSeconds: number
   batchTargetMs: number
   /**
-   * Cores of the server that one statement of ours may use, the others being the application's; null for as
-   * many as the server is set to.
+   * How many cores of the server one statement may use; the others are left to the application. Null for the
+   * server's setting.
    */
   cores: number | null
-  /** Rows of a backfill that may fail before it stops. */
+  /** How many rows of a backfill may fail before it stops. */
   maxFailedRows: number
-  /** How long rows that fail are tried again, in seconds: an application may refuse writes for a while. */
+  /**
+   * How long failed rows are tried again, in seconds, because an application may refuse writes for a while.
+   */
   retryFailedSeconds: number
-  /** WAL in bytes a second above which a backfill slows down; null for no limit. */
+  /** WAL in bytes per second above which a backfill slows down; null for no limit. */
   walBytesPerSecond: number | null
-  /** Backfills hold triggers of the application off in their own sessions, where that is safe. */
+  /** Whether backfills disable triggers of the application in their own sessions, if that is safe. */
   holdTriggers: boolean
-  /** Why this run, in the words of the person, else null. */
+  /** The person's reason for this run, or null. */
   reason: string | null
   /** Name and version of the tool, for the ledger. */
   tool: string
-  /** All tracks of the folder, to tell which other one fits. */
+  /** All tracks of the folder, to find another one that fits. */
   tracks(): Track[]
   emit: Emit
-  /** A reader that is done with and still open, for the next one who wants a reader. */
+  /** A reader that is no longer used but still open, for the next one who needs a reader. */
   spare: { reader: Connection | null }
-  /** Takes what each statement of a step did, in a rehearsal; elsewhere nobody looks. */
+  /** Receives what each statement of a step did, in rehearsals only. */
   trace?: (step: string, traces: StatementTrace[]) => void
-  /** Number of the run in the ledger, once it has one: the sessions carry it in their name. */
+  /** Number of the run in the ledger, once it has one. It is in the application_name of its sessions. */
   run?: number
-  /** Fires at the first Ctrl-C: finish the batch, then report. */
+  /** Fires at the first Ctrl-C. The run then finishes its batch and reports. */
   signal: AbortSignal
 }
 
 /**
- * Opens a session for a purpose, with the settings that belong to it and those in `more`, as SQL. Refuses a
- * pooler that shares sessions (TRANSACTION_POOLER) and schemas of ours that others can change
- * (FOREIGN_OBJECT) before anything is set, read or called.
+ * Opens a session for a purpose, with its settings and those in `more`, as SQL. Throws TRANSACTION_POOLER for
+ * a pooler that shares sessions, and FOREIGN_OBJECT for tool schemas that others can change, before anything
+ * is set, read or called.
  */
 export async function connect(ctx: Context, purpose: Purpose, more = ''): Promise<Connection> {
   if (ctx.url === '') throw new Failure('NO_DATABASE_URL', 'database')
@@ -83,7 +85,7 @@ export async function connect(ctx: Context, purpose: Purpose, more = ''): Promis
       return reader
     } catch (error) {
       await reader.close()
-      // a new one says what is wrong, if anything still is
+      // the spare session is lost: open a new one, which reports what is wrong
       if (!isLost(error)) throw error
     }
   }
@@ -95,30 +97,30 @@ export async function connect(ctx: Context, purpose: Purpose, more = ''): Promis
       refusePlanted(greeted.planted)
       await refuseSharedSessions(ctx, greeted)
     },
-    // workers and monitors are opened beside a session that has looked
+    // workers and monitors are opened beside a session that has checked
     looksForPlanted: purpose !== 'worker' && purpose !== 'monitor',
     sleep: ctx.clock.sleep,
     onNotice: text => ctx.emit({ type: 'notice', text }),
   })
   if (!isPooled(ctx)) return opened
   return opened.catch(error => {
-    // a pooler takes every client, and lets it wait for a session
+    // a pooler accepts every client and lets it wait for a session
     throw isLost(error) ? usedUp(ctx, 2) : error
   })
 }
 
-/** The name of a session, after `rethread `: what it is for, and of which run. */
+/** The application_name of a session, after `rethread `: its purpose and run. */
 export const applicationOf = ({ run }: Pick<Context, 'run'>, purpose: string): string =>
   run === undefined ? purpose : `${purpose} run ${run}`
 
-/** Closes the reader that nobody took over. */
+/** Closes the spare reader if nobody has taken it. */
 export async function closeSpare({ spare }: Context): Promise<void> {
   const { reader } = spare
   spare.reader = null
   await reader?.close()
 }
 
-/** A session whose statements all run in one transaction. */
+/** A connection whose statements all run in one transaction. */
 export const inside = (connection: Connection, tx: Db): Connection => ({
   ...connection,
   pid: connection.pid,

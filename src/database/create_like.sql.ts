@@ -1,21 +1,21 @@
 import { type Db, ident } from './types.js'
 
-/** A table to be made like another one. */
+/** A table to create like another one. */
 interface Like {
-  /** Up to the name of the new table: `create temporary table`. */
+  /** The statement up to the name: `create temporary table`. */
   create: string
   /** Its name, as SQL. */
   name: string
-  /** The table that it is like, as SQL. */
+  /** The original table, as SQL. */
   original: string
-  /** What follows the columns: `on commit drop`. */
+  /** The text after the columns: `on commit drop`. */
   rest?: string
 }
 
 /**
- * Makes a table with the columns, defaults, indexes and checks of another one. PostgreSQL copies no index and
- * no check that reads a whole row: where there is one, it has the keys of plain columns, and the checks that
- * can be copied.
+ * Creates a table with the columns, defaults, indexes and checks of another one. PostgreSQL cannot copy
+ * indexes or checks that read a whole row. If there is one, only keys on plain columns and the other checks
+ * are copied.
  */
 export async function createLike(sql: Db, { create, name, original, rest = '' }: Like): Promise<void> {
   const index = await hasWholeRowIndex(sql, original)
@@ -28,7 +28,7 @@ export async function createLike(sql: Db, { create, name, original, rest = '' }:
   if (index) await addKeys(sql, name, original)
 }
 
-/** Whether an index of a table reads whole rows: each update of a row is then one of that index too. */
+/** Whether an index of a table reads whole rows. Then every update changes that index too. */
 export async function hasWholeRowIndex(sql: Db, table: string): Promise<boolean> {
   const [row] = await sql<{ found: boolean }[]>`
     select exists (
@@ -37,10 +37,10 @@ export async function hasWholeRowIndex(sql: Db, table: string): Promise<boolean>
   return row!.found
 }
 
-/** How an expression of the catalog refers to the whole row: a column number of 0. */
+/** How the catalog stores a reference to the whole row: column number 0. */
 const wholeRow = ':varattno 0 '
 
-/** Gives a table the primary key and the unique constraints of another one that are of plain columns. */
+/** Adds another table's primary key and unique constraints, if they are on plain columns. */
 async function addKeys(sql: Db, name: string, original: string): Promise<void> {
   const keys = await sql<{ primary: boolean; columns: string[] }[]>`
     select i.indisprimary as primary, array(

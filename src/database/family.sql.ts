@@ -1,8 +1,8 @@
 import type { Db } from './types.js'
 
 /**
- * Tables, named by SQL, with all that inherits from them, partitions included: the one common table
- * expression `family (asked, relid)`, for a query that begins `with recursive`.
+ * A common table expression `family (asked, relid)` with tables and all of their children and partitions, for
+ * a query with `with recursive`. Names are SQL.
  */
 export const familyOf = (sql: Db, tables: string[]) => sql`family (asked, relid) as (
   select t, to_regclass(t)::oid from unnest(${tables}::text[]) as t

@@ -1,6 +1,6 @@
 import { codeOf, Failure, isLostCode, isShortCode, type Where } from '../model/failure.js'
 
-/** What the server says of a fault. */
+/** The fields of a server's error. */
 interface ServerFault {
   code: string
   message: string
@@ -9,18 +9,17 @@ interface ServerFault {
   position?: string
   where?: string
   internal_position?: string
-  /** The function of the server that raised it: the same in every language of messages. */
+  /** The function of the server that raised it. It does not depend on the language of messages. */
   routine?: string
   column_name?: string
 }
 
 /**
- * SQLSTATEs after which the same transaction may simply be tried again: lock not
- * available, deadlock, serialization.
+ * SQLSTATEs after which the transaction can be repeated: lock not available, deadlock, serialization failure.
  */
 const retriable = new Set(['55P03', '40P01', '40001'])
 
-/** The server's fault behind an error, however deep it is wrapped (umzug wraps). */
+/** The server's error behind an error, at any depth of wrapping (umzug wraps errors). */
 export function serverFault(error: unknown): ServerFault | null {
   for (
     let e = error as { cause?: unknown; severity?: string; code?: string } | undefined;
@@ -42,39 +41,36 @@ export function faultText(error: unknown): string {
 export const isSqlState = (error: unknown, ...states: string[]): boolean =>
   states.includes(serverFault(error)?.code ?? '')
 
-/** True when the server refused a statement, whatever its reason, and the connection is still there. */
+/** True if the server refused a statement and the connection still exists. */
 export const isRefused = (error: unknown): boolean => serverFault(error) !== null && !isLost(error)
 
-/** True where row level security would have hidden rows, and `row_security = off` made that an error. */
+/** True if row level security would have hidden rows. `row_security = off` makes that an error. */
 export const isFiltered = (error: unknown): boolean => serverFault(error)?.routine === 'check_enable_rls'
 
-/** Rethrows an error unless it says that the connection is gone: of work that only tidies one up. */
+/** Throws the error again unless the connection is lost. For clean-up work on a connection. */
 export function unlessLost(error: unknown): void {
   if (!isLost(error)) throw error
 }
 
-/** True where a statement was cancelled: it took longer than it may, or somebody asked. */
+/** True for a cancelled statement: it exceeded its time limit, or somebody cancelled it. */
 export const isCanceled = (error: unknown): boolean => isSqlState(error, '57014')
 
-/** True when waiting and trying again is right: a lock that did not come in time, a deadlock. */
+/** True if it is right to wait and try again: a lock timeout or a deadlock. */
 export const isRetriable = (error: unknown): boolean => retriable.has(serverFault(error)?.code ?? '')
 
-/**
- * SQLSTATEs that pass by themselves: besides locks, resources that are short for a moment, an object in use
- * and an input or output error.
- */
+/** True for errors that may pass by themselves: locks, lack of resources, an object in use, an I/O error. */
 export function isTransient(error: unknown): boolean {
   const code = serverFault(error)?.code ?? ''
   return isRetriable(error) || code === '55006' || isShortCode(code)
 }
 
-/** True when the connection is gone, by the client's or the server's word. */
+/** True if the connection is lost, according to the client or the server. */
 export function isLost(error: unknown): boolean {
   const code = serverFault(error)?.code ?? codeOf(error)
   return isLostCode(code) || (error instanceof Failure && error.finding.code === 'NO_SERVER')
 }
 
-/** Classes of SQLSTATE that say nothing of a row: the connection, the statement, the server. */
+/** Classes of SQLSTATE that do not concern a row, but the connection, the statement or the server. */
 const notOfRows = new Set(
   '00 01 02 03 08 0A 0B 0F 0L 0P 0Z 20 24 25 26 28 2B 2D 34 3B 3D 3F 40 42 53 55 57 58 72 F0 HV XX'.split(
     ' ',
@@ -82,8 +78,8 @@ const notOfRows = new Set(
 )
 
 /**
- * True for faults of a row's content, not of the statement: data exceptions, constraints, RAISE with whatever
- * SQLSTATE an application makes up, limits.
+ * True for errors caused by a row's content: data exceptions, constraints, limits, and RAISE with any
+ * SQLSTATE of an application.
  */
 export function isDataFault(error: unknown): boolean {
   const fault = serverFault(error)
@@ -91,8 +87,8 @@ export function isDataFault(error: unknown): boolean {
 }
 
 /**
- * A fault in a file, with file, line, column and the line itself. The server counts the position in
- * characters from 1; `offset` is where the text that was sent starts in the file.
+ * An error in a file, with file, line, column and the text of the line. The server counts characters from 1.
+ * `offset` is where the sent text begins in the file.
  */
 export function sqlFailure(error: unknown, file: string, source: string, offset = 0): Failure {
   if (error instanceof Failure) return error
@@ -122,15 +118,15 @@ export function sqlFailure(error: unknown, file: string, source: string, offset 
 }
 
 /**
- * The line of a text at which the server has found a fault, null where it does not say or where it is not in
- * the text; `before` is how many characters were sent before it.
+ * The line of a text at the position of an error. Null if there is no position, or if it is outside of the
+ * text. `before` is the number of characters that were sent before the text.
  */
 export function faultLine(error: unknown, source: string, before: number): number | null {
   const position = Number(serverFault(error)?.position ?? 0) - before
   return position > 0 && position <= source.length ? locate(source, charIndex(source, position)).line : null
 }
 
-/** The server counts code points, JavaScript counts UTF-16 units. */
+/** Converts the server's position in code points to JavaScript's UTF-16 units. */
 function charIndex(text: string, position: number): number {
   let units = 0
   let points = 1

@@ -2,21 +2,21 @@ import type { ForeignKey } from '../model/plan.js'
 import { nameSql } from './names.sql.js'
 import type { Db } from './types.js'
 
-/** A column as the catalog has it. */
+/** A column in the catalog. */
 export interface ColumnFacts {
-  /** Its type with the schema, `pg_catalog.varchar`; of a domain the type below it. */
+  /** Its type with the schema, `pg_catalog.varchar`; for a domain, the base type. */
   type: string
-  /** What is in brackets behind the type, as in `varchar(10)` or `numeric(8,2)`. */
+  /** The modifiers of the type, as in `varchar(10)` or `numeric(8,2)`. */
   args: number[]
   notNull: boolean
-  /** `s` stored, `v` virtual, empty where the column is not generated. */
+  /** `s` stored, `v` virtual, empty if the column is not generated. */
   generated: string
-  /** An index has it as a key; an index has it in an expression or a condition. */
+  /** Whether an index has it as a key, and whether one has it in an expression or condition. */
   indexed: boolean
   inExpression: boolean
 }
 
-/** A CHECK constraint; `expression` as the server prints it. */
+/** A CHECK constraint. `expression` is as the server prints it. */
 interface CheckFacts {
   name: string
   columns: string[]
@@ -24,50 +24,50 @@ interface CheckFacts {
   valid: boolean
 }
 
-/** What the catalog says of one table or view. */
+/** The catalog's facts about one table or view. */
 export interface RelationDetails {
   unlogged: boolean
   accessMethod: string | null
-  /** Row security is on; of a view, that it reads with the rights of whoever asks. */
+  /** Row security is on. For a view: it reads with the rights of its user. */
   rowSecurity: boolean
-  /** A view reads it. */
+  /** True if a view reads it. */
   viewed: boolean
   columns: Record<string, ColumnFacts>
   checks: CheckFacts[]
-  /** Its policies by name, true where one is restrictive. */
+  /** Its policies by name, true for a restrictive one. */
   policies: Record<string, boolean>
 }
 
-/** A type that statements name. */
+/** A type in a statement. */
 export interface TypeFacts {
-  /** As the statement has it: `text`, `public.mood`. */
+  /** The name in the statement: `text`, `public.mood`. */
   asked: string
-  /** With its schema; of a domain the type below it. */
+  /** The name with its schema; for a domain, the base type. */
   type: string
   args: number[]
-  /** A domain with a constraint or a default: a column of it is computed row by row. */
+  /** True for a domain with a constraint or a default: a new column of it is computed for every row. */
   guarded: boolean
 }
 
-/** A function that statements name, by the name that they give it. */
+/** A function in a statement, by its name there. */
 export interface FunctionFacts {
   asked: string
-  /** One of that name may give another value, or do something else, at every call. */
+  /** True if a function with this name may return another value, or have an effect, at every call. */
   volatile: boolean
-  /** One of that name is not the server's own, and is volatile. */
+  /** True if a function with this name is volatile and not built in. */
   acts: boolean
 }
 
-/** A child and its parent, of inheritance and of partitions. */
+/** A child and its parent, by inheritance or partitioning. */
 export interface Descent {
   parent: string
   child: string
   partition: boolean
-  /** It takes the rows that no other partition takes. */
+  /** True for the default partition. */
   isDefault: boolean
 }
 
-/** All foreign keys between users' tables, those included that the server keeps for single partitions. */
+/** All foreign keys between users' tables, including the server's copies for partitions. */
 export async function allForeignKeys(sql: Db): Promise<ForeignKey[]> {
   return sql<ForeignKey[]>`
     select k.conname as name,
@@ -84,8 +84,8 @@ export async function allForeignKeys(sql: Db): Promise<ForeignKey[]> {
 }
 
 /**
- * What belongs to a table and is no table: indexes, sequences of its columns, extended statistics (in a
- * name space of their own). The names have their schema.
+ * Objects that belong to a table: indexes, sequences of its columns, extended statistics (which have their
+ * own name space). Names have their schema.
  */
 export async function belongings(
   sql: Db,
@@ -113,7 +113,7 @@ export async function belongings(
     join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace`
 }
 
-/** Every parent with its children; an index is no child of an index here. */
+/** All pairs of parent and child, without those of indexes. */
 export async function descents(sql: Db): Promise<Descent[]> {
   return sql<Descent[]>`
     select ${nameSql(sql, 'pn.nspname', 'p.relname')} as parent, ${nameSql(sql, 'cn.nspname', 'c.relname')} as child,
@@ -126,10 +126,7 @@ export async function descents(sql: Db): Promise<Descent[]> {
     left join pg_catalog.pg_partitioned_table d on d.partrelid = p.oid`
 }
 
-/**
- * The kind of every relation of users by its name, as `pg_class.relkind` has it; the tool's ledger is left
- * out.
- */
+/** The kind of every relation of users by name, as in `pg_class.relkind`. The tool's ledger is left out. */
 export async function relationKinds(sql: Db): Promise<Map<string, string>> {
   const rows = await sql<{ name: string; kind: string }[]>`
     select ${nameSql(sql, 'n.nspname', 'c.relname')} as name, c.relkind as kind
@@ -138,7 +135,7 @@ export async function relationKinds(sql: Db): Promise<Map<string, string>> {
   return new Map(rows.map(r => [r.name, r.kind]))
 }
 
-/** What the catalog says of the tables and views of these names (`schema.name`), by name. */
+/** The catalog's facts about the tables and views with these names (`schema.name`), by name. */
 export async function relationDetails(sql: Db, names: string[]): Promise<Map<string, RelationDetails>> {
   const rows = await sql<({ name: string } & RelationDetails)[]>`
     select ${nameSql(sql, 'n.nspname', 'c.relname')} as name,
@@ -181,7 +178,7 @@ export async function relationDetails(sql: Db, names: string[]): Promise<Map<str
   return new Map(rows.map(({ name, ...facts }) => [name, facts]))
 }
 
-/** The types of these names; a name without a schema means the server's own type before anybody else's. */
+/** The types with these names. A name without a schema means the built-in type first. */
 export async function typeDetails(sql: Db, names: string[]): Promise<TypeFacts[]> {
   return sql<TypeFacts[]>`
     select distinct on (w.name) w.name as asked, bn.nspname || '.' || b.typname as type,
@@ -199,7 +196,10 @@ export async function typeDetails(sql: Db, names: string[]): Promise<TypeFacts[]
     order by w.name, n.nspname = 'pg_catalog' desc, n.nspname = 'public' desc`
 }
 
-/** The functions of these names, with a schema or without: the worst of all that a name may mean. */
+/**
+ * The functions with these names, with or without schema. If a name has several meanings, the worst is
+ * assumed.
+ */
 export async function functionDetails(sql: Db, names: string[]): Promise<FunctionFacts[]> {
   return sql<FunctionFacts[]>`
     select w.name as asked, bool_or(p.provolatile = 'v') as volatile,
@@ -211,10 +211,7 @@ export async function functionDetails(sql: Db, names: string[]): Promise<Functio
     group by w.name`
 }
 
-/**
- * Pairs of types, `from>to`, that are stored alike: a column goes from one to the other without being
- * written.
- */
+/** Pairs of types, `from>to`, with the same storage: a change of type does not rewrite the column. */
 export async function alikeTypes(sql: Db): Promise<Set<string>> {
   const rows = await sql<{ pair: string }[]>`
     select fn.nspname || '.' || f.typname || '>' || tn.nspname || '.' || t.typname as pair
@@ -225,7 +222,9 @@ export async function alikeTypes(sql: Db): Promise<Set<string>> {
   return new Set(rows.map(r => r.pair))
 }
 
-/** The tables with a column of one of these domains, or of a domain over it, as `domain>schema.table`. */
+/**
+ * The tables with a column of one of these domains, or of a domain based on one, as `domain>schema.table`.
+ */
 export async function domainTables(sql: Db, domains: string[]): Promise<string[]> {
   const rows = await sql<{ pair: string }[]>`
     with recursive over (asked, oid) as (
@@ -244,18 +243,18 @@ export async function domainTables(sql: Db, domains: string[]): Promise<string[]
 }
 
 /**
- * A right that whatever this role makes is born with; `expectedSchema` is null where
- * that holds in all of them.
+ * A right that new objects of this role get by default privileges. `schema` is null if it applies to all
+ * schemas.
  */
 export interface DefaultGrant {
   schema: string | null
   /** `r` for tables and views, `f` for functions and procedures. */
   kind: string
-  /** `PUBLIC`, or the name of a role; null where the list is empty. */
+  /** `PUBLIC` or the name of a role; null if the list is empty. */
   role: string | null
 }
 
-/** The default privileges of the role that is connected. */
+/** The default privileges of the current role. */
 export async function defaultGrants(sql: Db): Promise<DefaultGrant[]> {
   return sql<DefaultGrant[]>`
     select n.nspname as schema, d.defaclobjtype as kind,

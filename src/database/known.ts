@@ -26,27 +26,27 @@ import {
 } from './known.sql.js'
 import type { Db } from './types.js'
 
-/** Schemas that no statement of an application reads or writes by itself. */
+/** Schemas that no statement of an application uses directly. */
 export const aside = /^(rethread_archive|rethread)\./
 
-/** What a catalog holds, as far as a plan's statements need it; names have their schema. */
+/** The facts of the catalog that a plan's statements need. Names have their schema. */
 interface CatalogFacts {
   foreignKeys: ForeignKey[]
   kinds: Map<string, string>
-  /** Indexes and sequences of columns -> their table. */
+  /** By index or sequence of a column: its table. */
   owners: Map<string, string>
-  /** Extended statistics -> their table. */
+  /** By extended statistics: their table. */
   statistics: Map<string, string>
-  /** Tables that have an index. */
+  /** Tables with an index. */
   indexed: Set<string>
   descents: Descent[]
   relations: Map<string, RelationDetails>
   types: Map<string, TypeFacts>
   functions: Map<string, FunctionFacts>
   alike: Set<string>
-  /** `domain>table`. */
+  /** Entries `domain>table`. */
   domains: Set<string>
-  /** What new tables and functions are born with. */
+  /** Default privileges for new tables and functions. */
   defaults: DefaultGrant[]
 }
 
@@ -66,12 +66,12 @@ const noFacts = (): CatalogFacts => ({
 })
 
 /**
- * What is known of the database when a statement is judged: the catalog, and what the statements before it
- * in the plan will have changed (`learn.ts`). Where nobody has looked (`looked` is false), every answer is
- * "unknown" and the judges say the worst.
+ * What is known about the database when a statement is judged: the catalog, and the changes of earlier
+ * statements in the plan (`learn_changes.ts`). If `looked` is false the catalog was not read, every answer is
+ * "unknown", and the worst is assumed.
  */
 export class Known implements CatalogFacts {
-  /** Tables and views that the plan has made so far: nobody uses them yet. */
+  /** Tables and views that the plan has created so far. They have no users yet. */
   readonly made = new Set<string>()
   foreignKeys: ForeignKey[]
   readonly kinds: Map<string, string>
@@ -104,58 +104,53 @@ export class Known implements CatalogFacts {
     this.defaults = facts.defaults
   }
 
-  /** Whether a table, view or sequence of this name exists; null when nobody has looked. */
+  /** Whether a table, view or sequence with this name exists; null if the catalog was not read. */
   exists(name: string): boolean | null {
     return this.kinds.has(name) || this.made.has(name) ? true : this.looked ? false : null
   }
 
-  /**
-   * The table that is locked where this name is: an index and a sequence of a column count as their table.
-   */
+  /** The table that is locked for this name. An index or a column's sequence counts as its table. */
   place(name: string): string {
     return this.owners.get(name) ?? name
   }
 
-  /** True when the table is divided into partitions. */
+  /** True if the table is partitioned. */
   isPartitioned(table: string): boolean {
     return this.kinds.get(table) === 'p'
   }
 
-  /**
-   * True when rows are stored under this very name: not in a view, and not in a table whose partitions have
-   * them.
-   */
+  /** True if rows are stored in this relation itself: not for a view, nor for a partitioned table. */
   hasRows(table: string): boolean {
     return !['p', 'v', 'S', 'f'].includes(this.kinds.get(table) ?? 'r')
   }
 
-  /** A table and everything that inherits from it, partitions included. */
+  /** A table with all of its children and partitions. */
   family(table: string): string[] {
     const found = new Set([table])
     for (const parent of found) for (const d of this.descents) if (d.parent === parent) found.add(d.child)
     return [...found]
   }
 
-  /** A table, and its partitions where it has any: what inherits in the other way is left alone. */
+  /** A table with its partitions, without other children. */
   withPartitions(table: string): string[] {
     return this.isPartitioned(table) ? this.family(table) : [table]
   }
 
-  /** The table that this one is a partition of. */
+  /** The parent of a partition; null if it is none. */
   partitionOf(table: string): string | null {
     return this.descents.find(d => d.child === table && d.partition)?.parent ?? null
   }
 
-  /** The partition that takes what no other takes. */
+  /** The default partition of a table; null if it has none. */
   defaultOf(table: string): string | null {
     return this.descents.find(d => d.parent === table && d.isDefault)?.child ?? null
   }
 }
 
-/** Knowledge where there is no database to ask: what depends on it is said at its worst. */
+/** An object without facts, for use without a database. The worst is assumed. */
 export const knowsNothing = (): Known => new Known(noFacts(), false)
 
-/** What the catalog says of all that the statements name. */
+/** The catalog's facts about everything that the statements name. */
 export async function knownOf(sql: Db, statements: Statement[]): Promise<Known> {
   const named = namesAskedFor(statements)
   const tree = await descents(sql)
@@ -195,14 +190,14 @@ export async function knownOf(sql: Db, statements: Statement[]): Promise<Known> 
   )
 }
 
-/** A dotted name as the catalog is asked for it: with its schema where the statement gives one. */
+/** A dotted name for a look-up in the catalog, with its schema if the statement has one. */
 export const askedName = (names: Node[] | undefined): string => strings(names).slice(-2).join('.')
 
-/** The functions that statements name, as `Known.functions` has them. */
+/** The functions in statements, by their names in `Known.functions`. */
 export const functionsNamed = (statements: Statement[]): ReadonlySet<string> =>
   namesAskedFor(statements).functions
 
-/** The relations, types, functions and domains that statements name anywhere. */
+/** The relations, types, functions and domains in statements. */
 function namesAskedFor(statements: Statement[]) {
   const relations = new Set<string>()
   const types = new Set<string>()
@@ -218,7 +213,7 @@ function namesAskedFor(statements: Statement[]) {
     if (kind === 'DropStmt')
       for (const object of node.objects) {
         const path = strings([object])
-        // the name of a policy or a trigger comes after that of its table
+        // the name of a policy or trigger follows that of its table
         for (const name of [path, path.slice(0, -1)]) if (name.length > 0) relations.add(pathName(name))
       }
   }

@@ -1,10 +1,11 @@
-/** As much of a message as is read at once: ReadyForQuery has no more. */
+/** How many bytes of a message are read at once. ReadyForQuery has no more. */
 const headBytes = 6
 
 /**
- * Reads the messages in one direction: each has a type and a length, but for the first of a client, which has
- * only a length and counts as type 0. `on` is given what has come of a message, its head at least, and says
- * whether it passes; gives back what does. A head that came in two pieces passes with the second one.
+ * Reads messages in one direction. Each has a type and a length; the first message of a client has only a
+ * length and counts as type 0. `on` gets what has arrived of a message, at least its head, and decides
+ * whether to pass it on. Returns the bytes to pass on. A head that arrives in two pieces is passed with the
+ * second.
  */
 export function messages(
   typed: boolean,

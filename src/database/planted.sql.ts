@@ -1,20 +1,20 @@
 import type { Db } from './types.js'
 
-/** An object in a schema of ours that somebody else made or may change. */
+/** An object in one of the tool's schemas that another role owns or may change. */
 export interface Planted {
   kind: string
   name: string
   owner: string
-  /** Who we are. */
+  /** The current role. */
   role: string
   /** What others may do with it, as `PRIVILEGE to role`. */
   grants: string[]
 }
 
 /**
- * Roles that could change everything here anyway: the one that we are or came as, superusers, the owner of
- * the database, and a group that a superuser has put us into. Other memberships do not count: up to
- * PostgreSQL 14 any role may make another one its member.
+ * Roles that could change everything here anyway: the session's and current role, superusers, the owner of
+ * the database, and groups to which a superuser has added us. Other memberships do not count: up to
+ * PostgreSQL 14 any role may make another role its member.
  */
 export const trustedSql = `
   select r.oid from pg_catalog.pg_roles r
@@ -26,15 +26,15 @@ export const trustedSql = `
   join pg_catalog.pg_roles me on me.oid = m.member and me.rolname in (current_user, session_user)
   join pg_catalog.pg_roles giver on giver.oid = m.grantor and giver.rolsuper`
 
-/** What others have put into the tool's schemas, or may change there. */
+/** The objects in the tool's schemas that others own or may change. */
 export async function plantedObjects(sql: Db): Promise<Planted[]> {
   const [row] = await sql.unsafe<{ planted: Planted[] }[]>(`select (${plantedSql}) as planted`)
   return row!.planted
 }
 
 /**
- * The same as SQL. A right on an object counts where its holder can reach the schema. Tables that a rollback
- * has moved into the archive keep their owners; a table runs no code of its owner, a view does.
+ * The same as SQL. A right on an object counts if its holder has access to the schema. Tables that a rollback
+ * has archived keep their owners. A table runs no code of its owner, but a view does.
  */
 export const plantedSql = `
   with ours as (

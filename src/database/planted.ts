@@ -3,12 +3,12 @@ import { finding } from '../model/report.js'
 import type { Planted } from './planted.sql.js'
 
 /**
- * Throws FOREIGN_OBJECT for what others have put into the tool's schemas or may change there. A role that may
- * create schemas could make one of them before the first run, and what is in it would run with the rights
- * of whoever runs rethread.
+ * Throws FOREIGN_OBJECT for objects in the tool's schemas that others own or may change. A role that may
+ * create schemas could create one of them before the first run, and its functions would run with the rights
+ * of the person who runs rethread.
  */
 export function refusePlanted(planted: Planted[]): void {
-  // the owner of a schema owns what matters in it: its objects need no line each
+  // if the schema itself is reported, objects of the same owner are not listed
   const schemas = planted.filter(p => p.kind === 'schema')
   const found = planted.filter(
     p => p.kind === 'schema' || !schemas.some(s => ` ${p.name}`.includes(` ${s.name}.`)),
@@ -23,5 +23,5 @@ export function refusePlanted(planted: Planted[]): void {
     )
 }
 
-/** Objects that a report shows. */
+/** Most objects that a report shows. */
 const mostShownPlanted = 10

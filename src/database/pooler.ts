@@ -2,28 +2,28 @@ import { Failure } from '../model/failure.js'
 import { addressOf, readAddress } from './address.js'
 import { type Greeted, openConnection } from './connection.js'
 
-/** The part of a verb's context that finding a pooler needs. */
+/** The part of a context that is needed to detect a pooler. */
 interface Asking {
   url: string
   signal: AbortSignal
   clock: { sleep(ms: number, signal?: AbortSignal): Promise<void> }
 }
 
-/** Poolers that were found to give each client a session of its own, for as long as a command lasts. */
+/** Poolers that were found to give each client its own session, for the duration of a command. */
 const proven = new WeakMap<AbortSignal, Set<string>>()
 
-/** Whether the sessions of this command come from a pooler that keeps them apart. */
+/** Whether this command's sessions come from a pooler that keeps them separate. */
 export const isPooled = ({ signal, url }: Asking): boolean => proven.get(signal)?.has(url) ?? false
 
 /**
- * Throws TRANSACTION_POOLER unless a session is ours alone. A backend that is not the one which the start-up
- * named has a pooler before it. Whether that one lends a session for more than a statement shows in a second
- * session beside it: each must stay with its backend while the other works. One that hands out what was given
- * back last gives both the same; one that goes round gives the first another.
+ * Throws TRANSACTION_POOLER unless the session is exclusive. If the backend is not the one that the start-up
+ * named, there is a pooler. A second session is opened to find out whether it shares sessions: each must keep
+ * its backend while the other works. A pooler that shares them gives both the same backend, or changes that
+ * of the first.
  */
 export async function refuseSharedSessions(ctx: Asking, first: Greeted): Promise<void> {
   const shared = () => new Failure('TRANSACTION_POOLER', addressOf(ctx.url))
-  // Prisma's sign for a pooler that shares sessions
+  // Prisma's parameter for a pooler that shares sessions
   if (readAddress(ctx.url).shared) throw shared()
   if (first.direct || isPooled(ctx)) return
   const stays = async (session: Greeted) => {
@@ -50,9 +50,9 @@ export async function refuseSharedSessions(ctx: Asking, first: Greeted): Promise
   proven.set(ctx.signal, (proven.get(ctx.signal) ?? new Set()).add(ctx.url))
 }
 
-/** How long a pooler may take to find a second session, in milliseconds. */
+/** Time limit for the second session of a pooler, in milliseconds. */
 const secondMs = 5_000
 
-/** The failure of a session that a pooler has none left for. */
+/** The failure for a pooler without a free session. */
 export const usedUp = (ctx: Asking, most: number): Failure =>
   new Failure('POOL_USED_UP', addressOf(ctx.url), { most })

@@ -1,6 +1,6 @@
 import type { Db } from './types.js'
 
-/** A node of a plan, with the fields of EXPLAIN that are read; all but the first three may be left out. */
+/** A node of a plan, with the fields of EXPLAIN that are used. All but the first three may be missing. */
 export interface PlanNode {
   'Node Type': string
   'Total Cost': number
@@ -13,8 +13,8 @@ export interface PlanNode {
 }
 
 /**
- * The plan of a query as the current role would run it with these parameters. Runs nothing. `verbose` adds
- * the schemas.
+ * The plan of a query for the current role, with these parameters. The query is not run. `verbose` adds
+ * schemas.
  */
 export async function queryPlan(
   sql: Db,
@@ -28,5 +28,5 @@ export async function queryPlan(
   return row!['QUERY PLAN'][0].Plan
 }
 
-/** A node and all below it. */
+/** A node and all nodes below it. */
 export const planNodes = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).flatMap(planNodes)]

@@ -3,9 +3,8 @@ import type { Root } from './types.js'
 import type { Wire } from './wire.js'
 
 /**
- * Has transactions and reserved connections refuse what is sent after the end of the connection. postgres.js
- * (3.4.9) would write it into a socket that it has forgotten: a TypeError which nobody can catch ends the
- * process.
+ * Makes transactions and reserved connections reject what is sent after a connection was lost. postgres.js
+ * (3.4.9) would write it to a closed socket, and the resulting TypeError ends the process.
  */
 export function refuseWhenLost(sql: Root, wire: Wire): void {
   const isGone = () => wire.lost
@@ -13,7 +12,7 @@ export function refuseWhenLost(sql: Root, wire: Wire): void {
   const guarded = <T extends object>(db: T): T => {
     const refused = () =>
       Promise.reject(Object.assign(new Error('the connection is gone'), { code: 'CONNECTION_CLOSED' }))
-    // as begin() below; what awaits the savepoint is rejected, so that its work can end
+    // like begin() below: what waits for the savepoint is rejected, so that its work can end
     const savepoint = (...given: [...unknown[], Work]) => {
       const work = given.pop() as Work
       return new Promise((resolve, reject) => {
@@ -45,11 +44,11 @@ export function refuseWhenLost(sql: Root, wire: Wire): void {
     return (begin as (...all: unknown[]) => Promise<unknown>)(...given, (tx: object) =>
       work(guarded(tx)).catch(error => {
         if (!isGone()) throw error
-        // begin() has been rejected; this would only make it send a rollback
+        // begin() was rejected already; continuing would only send a rollback
         return new Promise(() => {})
       }),
     ).catch(error => {
-      // the driver knows only that it was closed
+      // the driver only reports that the connection was closed; the wire has the reason
       throw isGone() && isLost(error) ? (wire.fault ?? error) : error
     })
   }) as typeof begin

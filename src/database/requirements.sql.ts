@@ -2,14 +2,14 @@ import { Failure } from '../model/failure.js'
 import { dottedText, nameAt } from '../model/table_name.js'
 import type { Db } from './types.js'
 
-/** In place of a type in `column t.c any`: what a file reads as text, which every type can be. */
+/** The type in `column t.c any`: a file reads the column as text, which is possible for every type. */
 export const anyType = 'any'
 
-/** What is looked for: its kind, the table and the name of it, its types where some are wanted. */
+/** A required object: its kind, table and name, and its types if some are required. */
 interface Wanted {
   object: string
   kind: string
-  /** Name of the table, as SQL; of a table, schema, role or function its own. */
+  /** Name of the table, as SQL; for a table, schema, role or function, its own name. */
   relation: string
   name: string
   types: string[] | null
@@ -70,7 +70,7 @@ export async function missingObjects(sql: Db, objects: string[]): Promise<string
       when 'column' then exists (
         select from pg_catalog.pg_attribute a join pg_catalog.pg_type y on y.oid = a.atttypid
         where a.attrelid = to_regclass(o.relation) and a.attname = o.name and not a.attisdropped
-          -- a type where one is said, or one of several: jsonb|json; a domain is as good as the type below it
+          -- one of the named types, such as jsonb|json; a domain counts as its base type
           and (o.types is null or coalesce(nullif(y.typbasetype, 0), a.atttypid) in (select to_regtype(t) from unnest(o.types) t)))
       when 'policy' then exists (
         select from pg_catalog.pg_policy p where p.polrelid = to_regclass(o.relation) and p.polname = o.name)
@@ -84,15 +84,15 @@ export async function missingObjects(sql: Db, objects: string[]): Promise<string
   return rows.map(r => r.object)
 }
 
-/** A column that has not the type that is needed. */
+/** A column with another type than the required one. */
 export interface WrongType {
-  /** As it was required: `column t.c type`. */
+  /** The requirement: `column t.c type`. */
   required: string
-  /** The type that it has. */
+  /** The actual type. */
   type: string
 }
 
-/** Of the columns that are required and missing with their type: those that are there with another one. */
+/** Of the required columns that are missing: those that exist with another type. */
 export async function columnsOfOtherType(sql: Db, missing: string[]): Promise<WrongType[]> {
   const typed = missing.map(wantedOf).filter(w => w.kind === 'column' && w.types !== null)
   if (typed.length === 0) return []

@@ -1,8 +1,8 @@
 import { type Db, literal } from './types.js'
 
 /**
- * Columns of the primary key, in order; without one, of a unique index over columns that are never null, the
- * one with the fewest columns. Empty without either. `message_key` of workspace-sessions has the same rule.
+ * Columns of the primary key, in order. Without one, those of the unique index on NOT NULL columns that has
+ * the fewest. Empty if there is neither. `message_key` of workspace-sessions has the same rule.
  */
 export async function primaryKey(sql: Db, table: string): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`
@@ -23,13 +23,13 @@ export async function primaryKey(sql: Db, table: string): Promise<string[]> {
   return rows.map(r => r.name)
 }
 
-/** What a key of several columns is escaped in. */
+/** Characters that are escaped in a key of several columns. */
 const commaOrBackslash = literal(String.raw`([,\\])`)
 const escapedOne = literal(String.raw`\\\1`)
 
 /**
- * SQL of a key as one text: of several columns with commas between them, and a backslash before a comma or a
- * backslash that is in a value, so that no two keys are the same text.
+ * SQL of a key as one text. Several columns are separated by commas; a comma or backslash in a value is
+ * escaped by a backslash, so that different keys have different texts.
  */
 export const keyText = (columns: string[]): string =>
   columns.length === 1

@@ -1,29 +1,27 @@
 import type { Db, Root } from './types.js'
 
-/** Something that a transaction can be gone back to: its start, or a savepoint in it. */
+/** Runs work that can be rolled back: a transaction, or a savepoint in one. */
 export type Scope = <T>(work: (tx: Db) => Promise<T>) => Promise<T>
 
-/** A transaction of its own on a connection. */
+/** A new transaction on a connection. */
 export const transaction =
   (sql: Root, options = ''): Scope =>
   async work =>
     (await sql.begin(options, tx => work(tx))) as never
 
-/** A savepoint inside a transaction; what throws inside it goes back to it. */
+/** A savepoint in a transaction. An error rolls back to it. */
 export const savepoint =
   (tx: Db): Scope =>
   work =>
     (tx as unknown as { savepoint: Scope }).savepoint(work)
 
-/** A savepoint where statements are in a transaction already, else a transaction. */
+/** A savepoint if there is a transaction already, else a transaction. */
 export const scopeOf = (sql: Db): Scope =>
   'savepoint' in sql ? savepoint(sql) : transaction(sql as unknown as Root)
 
 class TakenBack extends Error {}
 
-/**
- * Does work and takes all of it back; what it found out. A fault of the work is thrown, and taken back too.
- */
+/** Runs work, rolls it back, and returns its result. An error is thrown, after the rollback. */
 export async function takenBack<T>(scope: Scope, work: (tx: Db) => Promise<T>): Promise<T> {
   let found: { value: T } | null = null
   try {
@@ -37,9 +35,6 @@ export async function takenBack<T>(scope: Scope, work: (tx: Db) => Promise<T>): 
   return (found as unknown as { value: T }).value
 }
 
-/**
- * Reads in a transaction that always goes back; inside a plan's own transaction there is only
- * a savepoint to go back to.
- */
+/** Reads in a transaction that is rolled back; in a plan's transaction, in a savepoint. */
 export const readAside = <T>(sql: Root, work: (tx: Db) => Promise<T>): Promise<T> =>
   takenBack('savepoint' in sql ? savepoint(sql) : transaction(sql, 'read only'), work)

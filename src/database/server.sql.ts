@@ -1,6 +1,6 @@
 import type { Db } from './types.js'
 
-/** What the server says of itself and of us. */
+/** Facts about the server and the current role. */
 export interface ServerFacts {
   version: string
   versionNum: number
@@ -13,7 +13,7 @@ export interface ServerFacts {
   canCreate: boolean
 }
 
-/** One look at server, role and database. */
+/** Reads facts about server, role and database. */
 export async function serverFacts(sql: Db): Promise<ServerFacts> {
   const [row] = await sql<ServerFacts[]>`
     select
@@ -32,9 +32,8 @@ export async function serverFacts(sql: Db): Promise<ServerFacts> {
 }
 
 /**
- * What the server was called when it was made, which a copy of its files keeps; null where the role may not
- * ask. The right is looked at first: the server refuses a statement with the function even where it would
- * not be called.
+ * The system identifier of the server, which a copy of its files has too. Null if the role may not read it.
+ * The right is checked first, because the server refuses the statement even if the function is not called.
  */
 export async function systemIdentifier(sql: Db): Promise<string | null> {
   const [right] = await sql<{ asks: boolean }[]>`

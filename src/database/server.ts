@@ -18,19 +18,22 @@ import { columnsOfOtherType, missingObjects } from './requirements.sql.js'
 import { type ServerFacts, serverFacts } from './server.sql.js'
 import type { Db } from './types.js'
 
-/** Majors that are tested in every release; 14 works untested, 13 and older are refused. */
+/**
+ * The oldest accepted version, and the major versions that are tested. 14 works untested; 13 and older are
+ * refused.
+ */
 const oldest = 140000
 const tested = [15, 18] as const
 
-/** The target as it is shown to people, with what the server said. */
+/** The target, with the facts about its server. */
 export interface Target {
   info: TargetInfo
   facts: ServerFacts
-  /** Major version of the server: catalogs compare only within it. */
+  /** Major version of the server. Catalogs are only comparable within it. */
   major: number
 }
 
-/** Asks the server who it is and who we are. */
+/** Reads the facts about the server and the current role. */
 export async function inspect(ctx: Context, connection: Connection): Promise<Target> {
   const server = await serverFacts(connection.sql)
   const { host, port } = readAddress(ctx.url)
@@ -48,14 +51,14 @@ export async function inspect(ctx: Context, connection: Connection): Promise<Tar
   }
 }
 
-/** What about the server itself forbids or clouds a run. Nothing is written. */
+/** Findings about the server that prevent a run, or are worth knowing. Writes nothing. */
 export function judgeServer(target: Target, writes: boolean): Finding[] {
   const { facts: f, info, major } = target
   const found: Finding[] = []
   if (f.versionNum < oldest) found.push(finding('SERVER_TOO_OLD', info.server, { oldest: '14' }))
   else if (major < tested[0] || major > tested[1]) found.push(finding('SERVER_UNTESTED', info.server))
   if (writes && (f.inRecovery || f.readOnly)) {
-    // a replica takes the connection and fails at the first write
+    // a replica accepts the connection and would fail at the first write
     found.push(
       finding('READ_ONLY_SERVER', hostAndPort(info), {
         why: f.inRecovery ? 'it is a standby in recovery' : 'default_transaction_read_only is on',
@@ -66,8 +69,7 @@ export function judgeServer(target: Target, writes: boolean): Finding[] {
 }
 
 /**
- * What must be true of roles and objects before the first step: prerequisites, ownership, sight, and
- * that nothing is where a table is to be made.
+ * Checks before the first step: prerequisites, ownership, visible rows, and that no table to create exists.
  */
 export async function preflight(connection: Connection, migrations: Migration[]): Promise<Finding[]> {
   const found: Finding[] = []
@@ -89,8 +91,8 @@ export async function preflight(connection: Connection, migrations: Migration[])
         altered.add(relationName(s.node.relation))
     }
     if (m.backfill) for (const table of await tablesRead(m)) read.add(table)
-    // what a migration requires, its functions read in the application's own statements:
-    // that must never fail there
+    // a table that a migration requires may be read by its functions inside statements of the application,
+    // which must not fail
     for (const required of m.requires)
       if (required.startsWith('table ')) read.add(required.slice('table '.length))
   }
@@ -114,7 +116,7 @@ export async function preflight(connection: Connection, migrations: Migration[])
   return found
 }
 
-/** Names that a statement frees: of tables that it drops, renames or moves; `schema.` for a whole schema. */
+/** Names that a statement frees: tables that it drops, renames or moves; `schema.` for a whole schema. */
 function namesFreed({ kind, node }: Statement): string[] {
   if (kind === 'DropStmt' && node.removeType === 'OBJECT_TABLE')
     return (node.objects as Node[]).map(o => pathName(strings([o])))
@@ -125,15 +127,15 @@ function namesFreed({ kind, node }: Statement): string[] {
   return moved && node.relation ? [relationName(node.relation)] : []
 }
 
-/** The tables that a backfill names: its own, and those that it looks things up in. */
+/** The tables that a backfill reads: its own, and those that it looks things up in. */
 async function tablesRead(m: Migration): Promise<string[]> {
   return [...new Set([m.backfill!.table, ...relationsNamed(await parseStatements(m.file.text))])]
 }
 
-/** What is required and is not there; of a column of another type, which one it has and which is needed. */
+/** MISSING_PREREQUISITE for required objects; WRONG_TYPE, with both types, for a column of another type. */
 export async function missingFindings(sql: Db, missing: string[]): Promise<Finding[]> {
   const others = new Map((await columnsOfOtherType(sql, missing)).map(o => [o.required, o.type]))
-  // of a table that is not there, each column is missing too
+  // if a table is missing, do not report its columns
   const gone = missing.flatMap(object => /^table (\S+)$/.exec(object)?.[1] ?? [])
   const named = missing.filter(object => !gone.some(table => object.startsWith(`column ${table}.`)))
   return named.map(object => {
@@ -146,7 +148,7 @@ export async function missingFindings(sql: Db, missing: string[]): Promise<Findi
   })
 }
 
-/** Missing CREATE on the database stops the tool's own schema. */
+/** MISSING_PRIVILEGE if the role cannot create the tool's schema. */
 export const judgeRights = (target: Target, hasLedger: boolean): Finding[] =>
   target.facts.canCreate || hasLedger
     ? []

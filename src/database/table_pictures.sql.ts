@@ -1,7 +1,7 @@
 import type { TablePicture } from '../model/report.js'
 import type { Db } from './types.js'
 
-/** Columns and references of the tables that exist, for a drawing of the schema. Reads the catalog only. */
+/** Columns and references of the existing tables, for a picture of the schema. Only reads the catalog. */
 export async function tablePictures(sql: Db, names: string[]): Promise<TablePicture[]> {
   const columns = await sql<{ table: string; name: string; type: string; nullable: boolean; key: boolean }[]>`
     select

@@ -1,15 +1,15 @@
 import type { Db } from './types.js'
 
-/** Settings that files of other tools expect as the role and the database have them. */
+/** Resets settings for which files of other tools expect the defaults of role and database. */
 const usualSettings = (set: 'set' | 'set local'): string =>
   ['search_path', 'row_security', 'timezone'].map(name => `${set} ${name} = default`).join('; ')
 
-/** Gives a session the settings that files of other tools expect; to be taken back when they have run. */
+/** Gives a session the settings that files of other tools expect. They must be reset afterwards. */
 export async function setUsual(sql: Db, set: 'set' | 'set local' = 'set'): Promise<void> {
   await sql.unsafe(usualSettings(set))
 }
 
-/** Back to the role of the session, from whatever role a file has taken on. */
+/** Returns to the role of the session, whatever role a file has set. */
 export async function resetRole(sql: Db): Promise<void> {
   await sql.unsafe('reset session authorization; reset role')
 }
@@ -21,5 +21,5 @@ export async function beginUsual(sql: Db, lockTimeoutMs: number, statementTimeou
   )
 }
 
-/** For a session that waits no longer than that for any lock, in milliseconds. */
+/** Sets a lock timeout, in milliseconds. */
 export const lockLimit = (ms: number): string => `set lock_timeout = ${ms};`

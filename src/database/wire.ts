@@ -7,39 +7,39 @@ import { hostAndPort } from '../model/host_and_port.js'
 import type { Address } from './address.js'
 import { messages } from './messages.js'
 
-/** First bytes of what PostgreSQL answers to a start-up: authentication, error, notice, version. */
+/** First bytes of PostgreSQL's answers to a start-up: authentication, error, notice, version. */
 const firstBytes = new Set([...'RENv'].map(byte => byte.charCodeAt(0)))
 /** Messages of a client that the server answers with ReadyForQuery: query, sync, function call. */
 const asked = new Set([...'QSF'].map(byte => byte.charCodeAt(0)))
 const [describe, flush, sync, readyForQuery, errorResponse] = [...'DHSZE'].map(byte => byte.charCodeAt(0))
 
-/** An error by a code that says that the connection is gone. */
+/** An error with a code that means a lost connection. */
 const closedBy = (reason: string): Error => Object.assign(new Error(reason), { code: 'CONNECTION_CLOSED' })
 
 /**
- * The socket as the driver sees it. It knows whether an answer is due, refuses what is no PostgreSQL, and
- * when the connection breaks it says `error` at once, but `close` only when `letGo` says so: between the two
- * the driver (postgres.js 3.4.9) would write to a socket that it has forgotten, a TypeError that nobody can
- * catch.
- *
- * A statement with parameters goes in two messages: the driver asks for their types and flushes, then binds.
- * Between the two the server would count the statement as at work, for ever if the client is gone: neither
- * `idle_in_transaction_session_timeout` nor a look from beside would end it and its locks. So the flush
- * becomes a sync, after which the server is idle, and the ReadyForQuery that answers it is kept from the
+ * The socket for the driver. It knows whether an answer is due, and refuses a server that is not PostgreSQL.
+ * When the connection is lost it emits `error` at once, but `close` only when `letGo` is called. In between,
+ * the driver (postgres.js 3.4.9) would write to a closed socket and raise a TypeError that cannot be caught.
+ * The driver sends a statement with parameters in two messages: it asks for their types and flushes, then it
+ * binds. In between, the server counts the statement as running. If the client is gone, neither
+ * `idle_in_transaction_session_timeout` nor a look from another session would end it and its locks. So the
+ * flush is replaced by a sync, after which the server is idle. The ReadyForQuery for it is not passed to the
  * driver.
  */
 export class Wire extends EventEmitter {
   readonly host: string
   readonly port: number
-  /** True once the connection broke, not where it was closed on purpose. */
+  /** True once the connection was lost; not if it was closed on purpose. */
   lost = false
-  /** What broke it. */
+  /** The error that ended it. */
   fault: Error | null = null
-  /** Called when it broke. */
+  /** Called when the connection is lost. */
   onLost = (): void => {}
   private ending = false
   private received = 0
-  /** What is due from the server, in order: true for a ReadyForQuery that the driver waits for. */
+  /**
+   * The answers that are due from the server, in order. True for a ReadyForQuery that the driver waits for.
+   */
   private readonly due: boolean[] = []
   private why: string | null = null
   private readonly fromClient: (chunk: Buffer) => Buffer[]
@@ -54,7 +54,7 @@ export class Wire extends EventEmitter {
     this.port = port
     let before = 0
     this.fromClient = messages(false, (type, message) => {
-      // the start-up, which has no type, is answered too
+      // the start-up has no type and is answered too
       if (type === 0 || asked.has(type)) this.due.push(true)
       if (type === flush && before === describe) {
         message[0] = sync!
@@ -73,17 +73,17 @@ export class Wire extends EventEmitter {
     socket.on('close', () => this.break(closedBy(this.why ?? 'the server closed the connection')))
   }
 
-  /** Whether the server owes an answer. */
+  /** Whether an answer of the server is due. */
   get waiting(): boolean {
     return this.due.length > 0
   }
 
-  /** Grows with every byte that the server sends or the system takes from us. */
+  /** A counter that grows with every byte that is received or sent. */
   get moved(): number {
     return this.received + this.socket.bytesWritten - this.socket.writableLength
   }
 
-  /** What the driver reads before it waits for an end. */
+  /** The driver reads this before it waits for the end. */
   get readyState(): string {
     return this.lost ? 'closed' : this.socket.readyState
   }
@@ -93,7 +93,7 @@ export class Wire extends EventEmitter {
       queueMicrotask(() => this.fail(closedBy(this.why ?? 'the connection is gone')))
       return true
     }
-    // what was read is sent, changed as it is: a head in two pieces goes with the second one
+    // send what was read, with its changes; a head in two pieces is sent with the second
     const pieces = this.fromClient(chunk)
     return this.socket.write(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces), done)
   }
@@ -116,7 +116,7 @@ export class Wire extends EventEmitter {
     this.socket.resume()
   }
 
-  /** Ends a connection that is no use any more. */
+  /** Ends a connection that can no longer be used. */
   break(error: Error): void {
     if (this.lost) return
     if (this.ending) {
@@ -130,12 +130,12 @@ export class Wire extends EventEmitter {
     this.onLost()
   }
 
-  /** Says `close` to the driver, once it takes no more statements. */
+  /** Emits `close`, once the driver sends no more statements. */
   letGo(): void {
     this.emit('close', false)
   }
 
-  /** An `error` to which nobody listens would end the process. */
+  /** Emits `error` if somebody listens: otherwise it would end the process. */
   private fail(error: Error): void {
     if (this.listenerCount('error') > 0) this.emit('error', error)
   }
@@ -150,10 +150,10 @@ export class Wire extends EventEmitter {
   }
 }
 
-/** What is said of a server that speaks another protocol. */
+/** The reason for a server with another protocol. */
 const notPostgres = { code: 'NOT_POSTGRES', reason: 'what answers there is not PostgreSQL' }
 
-/** The reason of a fault after which the server closes the connection; null for any other. */
+/** The message of an error after which the server closes the connection; null for other errors. */
 function fatalReason(body: Buffer): string | null {
   const fields = new Map(
     body
@@ -165,8 +165,8 @@ function fatalReason(body: Buffer): string | null {
 }
 
 /**
- * Connects to an address, encrypted as it wishes. Throws what the system says, or TLS_FAILED. `signal` ends
- * the attempt.
+ * Connects to an address, with encryption as configured. Throws the system's error or TLS_FAILED. `signal`
+ * ends the attempt.
  */
 export async function openWire(address: Address, signal: AbortSignal): Promise<Wire> {
   const { host, hostAddress, port, tls } = address
@@ -179,7 +179,7 @@ export async function openWire(address: Address, signal: AbortSignal): Promise<W
   try {
     await once(socket, 'connect')
     socket.setNoDelay(true)
-    // a peer that is gone without a word is noticed by the system, too
+    // the operating system also detects a peer that is gone
     socket.setKeepAlive(true, 2_000)
     const plain = local || tls.mode === 'disable' || !(await acceptsTls(socket, address))
     return new Wire(plain ? socket : await encrypt(socket, address), address)
@@ -191,7 +191,7 @@ export async function openWire(address: Address, signal: AbortSignal): Promise<W
   }
 }
 
-/** Waits for an event of a socket; rejects with its error, or when it closes. */
+/** Waits for an event of a socket. Rejects with its error, or when it closes. */
 function once(socket: Socket, event: string): Promise<Buffer> {
   return new Promise((done, failed) => {
     const closed = () => failed(closedBy('the server closed the connection'))
@@ -207,7 +207,7 @@ function once(socket: Socket, event: string): Promise<Buffer> {
   })
 }
 
-/** Asks the server whether it speaks TLS. */
+/** Asks the server whether it supports TLS. */
 async function acceptsTls(socket: Socket, address: Address): Promise<boolean> {
   const { tls } = address
   const question = Buffer.alloc(8)
@@ -215,7 +215,7 @@ async function acceptsTls(socket: Socket, address: Address): Promise<boolean> {
   question.writeInt32BE(80877103, 4)
   socket.write(question)
   const answer = await once(socket, 'data')
-  // more than one byte would come before the encryption, from somebody in between
+  // further bytes before the encryption would come from an attacker in between
   if (answer.length === 1 && answer[0] === 'S'.charCodeAt(0)) return true
   if (answer[0] !== 'N'.charCodeAt(0) && answer[0] !== errorResponse)
     throw new Failure('NO_SERVER', hostAndPort(address), notPostgres)
@@ -227,7 +227,7 @@ async function acceptsTls(socket: Socket, address: Address): Promise<boolean> {
   return false
 }
 
-/** Encrypts a connection; as libpq, only `verify-ca` and `verify-full` ask who the server is. */
+/** Encrypts a connection. Like libpq, only `verify-ca` and `verify-full` verify the server. */
 async function encrypt(socket: Socket, address: Address): Promise<Socket> {
   const { host, tls } = address
   const fail = (reason: string, cause: unknown) =>
@@ -235,7 +235,7 @@ async function encrypt(socket: Socket, address: Address): Promise<Socket> {
   const file = (path: string | null, what: string) => {
     if (path === null) return undefined
     try {
-      // a pipe would be waited for
+      // reading a pipe would block
       if (!statSync(path).isFile()) throw new Error('it is not a file')
       return readFileSync(path)
     } catch (error) {
@@ -244,7 +244,7 @@ async function encrypt(socket: Socket, address: Address): Promise<Socket> {
   }
   const secured = connectTls({
     socket,
-    // what the certificate is compared with; without it an IP address would be compared as `localhost`
+    // the name for the certificate; without it an IP address would be compared with `localhost`
     host,
     ...(isIP(host) ? {} : { servername: host }),
     rejectUnauthorized: tls.mode.startsWith('verify'),

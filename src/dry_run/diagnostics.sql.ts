@@ -1,10 +1,7 @@
 import type { Db } from '../database/types.js'
 import type { Cells } from '../model/report.js'
 
-/**
- * Indexes of these tables that are invalid: left by a build that broke off, of use to
- * nobody, kept up by every write.
- */
+/** Invalid indexes of these tables: left by an interrupted build, unused, but updated by every write. */
 export async function invalidIndexes(sql: Db, tables: string[]): Promise<string[]> {
   const rows = await sql<{ index: string }[]>`
     select i.indexrelid::regclass::text as index
@@ -16,8 +13,8 @@ export async function invalidIndexes(sql: Db, tables: string[]): Promise<string[
 }
 
 /**
- * Who is connected to this database now, by application: how many, how many in a
- * transaction, the oldest one's age.
+ * The sessions in this database by application: how many, how many in a transaction, and the age of the
+ * oldest.
  */
 export async function connected(sql: Db): Promise<Cells[]> {
   return sql<Cells[]>`

@@ -5,9 +5,9 @@ import { type Db, ident, type Root } from '../database/types.js'
 import { walPosition } from '../run/lock_trace.sql.js'
 
 /**
- * Rows of a table of which the planner expects that a condition holds. Runs nothing, and goes back to where
- * it began when it throws, as where it can't be planned yet. It asks for the rows and not for the statement
- * that writes them: to plan that takes a writer's lock.
+ * The planner's estimate of the rows that satisfy a condition. Runs nothing. An error, for example if it
+ * cannot be planned yet, is rolled back to a savepoint. It plans a SELECT, because planning the statement
+ * that writes would take a writer's lock.
  */
 export async function expectedRows(
   sql: Db,
@@ -19,8 +19,8 @@ export async function expectedRows(
 }
 
 /**
- * Rows a second that this backfill has made in this database before, the rests inside its batches included;
- * null when it never ran long enough to know.
+ * Rows per second of earlier runs of this backfill in this database, including rests inside its batches. Null
+ * if it never ran long enough.
  */
 export async function storedRate(sql: Db, track: string, migration: string): Promise<number | null> {
   const [row] = await sql<{ rate: number | null }[]>`
@@ -32,19 +32,16 @@ export async function storedRate(sql: Db, track: string, migration: string): Pro
   return row?.rate ?? null
 }
 
-/** What a batch cost that ran and was taken back. */
+/** The cost of a batch that was run and rolled back. */
 export interface BatchCost {
   rows: number
   /** Bytes of WAL. */
   wal: number
-  /**
-   * The part of its time in which it found its rows and what to write, 0 to 1; null
-   * where that was not measured.
-   */
+  /** The part of its time for finding rows and values, from 0 to 1. Null if that was not measured. */
   reading: number | null
 }
 
-/** Runs one batch and takes it back; `split` also gives how much of it was reading, by EXPLAIN ANALYZE. */
+/** Runs one batch and rolls it back. With `split`, EXPLAIN ANALYZE measures how much of it was reading. */
 export const sampleBatch = (sql: Root, statement: string, split: boolean): Promise<BatchCost> =>
   takenBack(transaction(sql), async tx => {
     const before = await walPosition(tx)
@@ -57,7 +54,7 @@ export const sampleBatch = (sql: Root, statement: string, split: boolean): Promi
       : { rows: ran.count, wal, reading: null }
   })
 
-/** Rows written and the share of reading, from the lines of EXPLAIN ANALYZE of a statement that writes. */
+/** Rows written and the share of reading, from the output of EXPLAIN ANALYZE. */
 function explainedCost(lines: string[]): Omit<BatchCost, 'wal'> {
   const nodes = lines.flatMap(line => {
     const found = /actual time=[\d.]+\.\.([\d.]+) rows=([\d.]+)/.exec(line)
@@ -71,9 +68,10 @@ function explainedCost(lines: string[]): Omit<BatchCost, 'wal'> {
 }
 
 /**
- * What an update costs that finds room on its page (HOT: no new page, no index entries) beside one that does
- * not, as shares of time and WAL. Measured on two copies of a few pages of the table, one with room and one
- * without, in a transaction that is taken back: a batch that is taken back itself never leaves room behind.
+ * Compares an update that stays on its page (HOT: no new page, no index entries) with one that does not, as
+ * shares of time and WAL. Measured on two copies of a few pages, one with free space and one without, in a
+ * transaction that is rolled back. A batch that is rolled back leaves no free space, so batches cannot show
+ * it.
  */
 export const sampleRoom = (
   sql: Root,
@@ -83,7 +81,7 @@ export const sampleRoom = (
   now: () => number,
 ): Promise<{ ms: number; wal: number }> =>
   takenBack(transaction(sql), async tx => {
-    // no update is then without index entries, whatever room there is, and no copy can have that index
+    // with such an index no update is HOT, and it cannot be copied
     if (await hasWholeRowIndex(tx, relation)) return { ms: 1, wal: 1 }
     const update = async (copy: string, room: number) => {
       await tx.unsafe(

@@ -12,27 +12,27 @@ import { type Finding, finding, type StepResult, type Table } from '../model/rep
 import { firingTriggers } from '../plan/firing_triggers.js'
 import { type BatchCost, expectedRows, sampleBatch, sampleRoom, storedRate } from './estimate.sql.js'
 
-/** Rows a second where nothing was measured yet; from `npm run bench` on two cores, rounded down. */
+/** Assumed rows per second before a measurement; from `npm run bench` on two cores, rounded down. */
 const usualRate = { update: 60_000, other: 150_000 }
-/** How far off such a guess may be, either way. */
+/** Factor by which such a guess may be wrong, in either direction. */
 const guessFactor = 3
-/** How far a rate that was measured in this database may be off: load and cache change. */
+/** Factor by which a rate of earlier runs may be wrong, because load and cache change. */
 const storedFactor = 1.3
-/** How far off a sample is at least, as a share: load and cache change from it to the run. */
+/** Smallest error of a sample, as a share, because load and cache change until the run. */
 const leastError = 0.2
 
-/** What each backfill is expected to cost, by migration. */
+/** The expected cost of each backfill, by migration. */
 type Estimates = Map<string, NonNullable<StepResult['estimate']>>
 
 interface Walk {
   migration: Migration
   statement: BackfillStatement
   heaps: { relation: string; pages: number; rowsPerPage: number; passes: number }[]
-  /** Rows in the walked table, as the planner knows them. */
+  /** Estimated rows in the table. */
   rows: number
 }
 
-/** Pending backfills whose table exists, and how they would walk it. */
+/** Pending backfills with existing tables, and how they would walk over them. */
 async function walks(connection: Connection, track: Track, pending: string[]): Promise<Walk[]> {
   const found: Walk[] = []
   for (const migration of track.migrations) {
@@ -50,8 +50,8 @@ async function walks(connection: Connection, track: Track, pending: string[]): P
 }
 
 /**
- * How each pending backfill would walk its table, why in so many passes, how many rows
- * and how long. Reads only.
+ * For each pending backfill: how it would walk over its table, why in so many passes, how many rows, and how
+ * long. Only reads.
  */
 export async function estimateBackfills(
   connection: Connection,
@@ -63,7 +63,7 @@ export async function estimateBackfills(
   const estimates: Estimates = new Map()
   for (const { migration, statement, heaps, rows: known } of await walks(connection, track, pending)) {
     const wanted = await expectedRows(connection.sql, migration.backfill!, statement.alias).catch(error => {
-      // it names what an earlier step has yet to make
+      // an earlier step creates what it names
       if (!isRefused(error)) throw error
       return known
     })
@@ -107,15 +107,15 @@ export async function estimateBackfills(
   return { table, estimates }
 }
 
-/** Windows that a sample visits, and the first of them that are too small to count. */
+/** Windows in a sample. The first ones are small and do not count. */
 const samples = 8
 const warmingUp = 4
-/** Pages of the first sampled window; the others grow as those of a real run would. */
+/** Pages of the first sampled window. The others grow as in a real run. */
 const samplePages = 64
-/** Pages of which copies are made to measure what an update costs that stays on its page. */
+/** Pages that are copied to measure an update that stays on its page. */
 const copiedPages = 400
 
-/** One visited window: its first pass, which finds it cold, and another, which does not. */
+/** A sampled window: a first pass with a cold cache, and a second one. */
 interface Visit {
   pages: number
   cold: Cost
@@ -124,8 +124,8 @@ interface Visit {
 type Cost = BatchCost & { ms: number }
 
 /**
- * Runs some batches of each pending backfill, measures time and WAL, rolls every one of them back, and
- * extrapolates. Costs dead rows of its batches, nothing else; needs what expand makes.
+ * Runs some batches of each pending backfill, measures time and WAL, rolls each back, and extrapolates. It
+ * leaves dead rows in the table. It needs the objects of the expand phase.
  */
 export async function sampleBackfills(
   ctx: Context,
@@ -173,7 +173,7 @@ export async function sampleBackfills(
         Math.round((average(whole.map(w => w.wal)) * pages) / 2 ** 20),
       ])
     } catch (error) {
-      // an object or a row that an earlier step has yet to make
+      // an earlier step creates an object or row that it needs
       if (!isRefused(error)) throw error
       findings.push(finding('NOT_SAMPLED', migration.name, { reason: serverFault(error)!.message }))
     }
@@ -187,8 +187,8 @@ export async function sampleBackfills(
 }
 
 /**
- * Growing windows over the whole heap, each visited twice; one with a row that would go to
- * the quarantine is left out.
+ * Growing windows over the whole heap, each processed twice. A window with a row for the quarantine is
+ * skipped.
  */
 async function visits(
   ctx: Context,
@@ -227,7 +227,7 @@ async function visits(
   return seen
 }
 
-/** What a page costs over all of its passes, by each visited window that was large enough to count. */
+/** The cost of a page over all passes, from the windows that were large enough. */
 async function extrapolated(
   ctx: Context,
   connection: Connection,
@@ -236,7 +236,7 @@ async function extrapolated(
   seen: Visit[],
 ): Promise<{ ms: number; rows: number; wal: number }[]> {
   const light = heap.passes - 1
-  // only the first pass over a page finds no room on it
+  // only the first pass over a page finds no free space on it
   const room =
     light === 0
       ? { ms: 1, wal: 1 }
@@ -263,7 +263,7 @@ const deviation = (list: number[]): number => {
   return Math.sqrt(average(list.map(x => (x - mean) ** 2)))
 }
 
-/** A span of seconds for people: `2 - 18 s`, `4 - 36 min`. */
+/** A range of seconds for people: `2 - 18 s`, `4 - 36 min`. */
 function secondsText(low: number, high: number): string {
   const [unit, by] = high >= 7200 ? ['h', 3600] : high >= 120 ? ['min', 60] : ['s', 1]
   const show = (n: number) => (n < 9.95 ? n.toFixed(1) : String(Math.round(n)))

@@ -1,14 +1,14 @@
 import type { Consent } from '../model/plan.js'
 import { finding, type Report } from '../model/report.js'
 
-/** What `plan --fail-on` is held against: each makes a plan that is otherwise clean end with attention. */
+/** Values of `plan --fail-on`. Each makes an otherwise clean plan end with attention. */
 export const failLevels = ['warn', 'hazard', 'pending'] as const
 /** One of them. */
 export type FailLevel = (typeof failLevels)[number]
 
 /**
- * Pure: the report of a plan, held against what the caller does not accept. What counts is named; a hazard
- * that is allowed by name does not count, nor does what was not asked for.
+ * Pure: applies `--fail-on` to a plan's report, and names what counts. A hazard that is allowed by name does
+ * not count.
  */
 export function failOn(report: Report, levels: FailLevel[], consent: Consent): Report {
   const counted: Record<FailLevel, () => string[]> = {

@@ -4,7 +4,7 @@ import { plural } from '../model/plural.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import type { Moment } from './old_app.js'
 
-/** A file of statements that an application sends. */
+/** A file with statements of an application. */
 export interface Application {
   text: string
   statements: Statement[]
@@ -12,22 +12,21 @@ export interface Application {
 
 /** The applications that a rehearsal tries. */
 export interface Applications {
-  /** Of today: before the first step, and after each phase. */
+  /** The current one: before the first step and after each phase. */
   old: Application
-  /** The one that is deployed afterwards: when all steps have run. */
+  /** The next one: after all steps. */
   new: Application
 }
 
-/** Reads the files of both; null for one that is not tried. Throws SyntaxFault. */
+/** Reads both files; null for one that is not tried. Throws SyntaxFault. */
 export const readApplications = async (old: string | null, next: string | null): Promise<Applications> => ({
   old: { text: old ?? '', statements: await parseStatements(old ?? '') },
   new: { text: next ?? '', statements: await parseStatements(next ?? '') },
 })
 
 /**
- * The new application's side: what each statement comes to in the schema after the steps, and a finding for
- * each that the server refuses. `unreached` are the steps that could not be rehearsed: the schema is not yet
- * what they make of it.
+ * The result of each statement of the new application after the steps, with a finding for each that the
+ * server refuses. `unreached` are steps that could not be rehearsed, so the schema lacks their changes.
  */
 export function judgeNewApp(
   { text, statements }: Application,

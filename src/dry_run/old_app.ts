@@ -8,12 +8,10 @@ import { plural } from '../model/plural.js'
 import { type Finding, finding, type Table } from '../model/report.js'
 import { rowsOfText } from '../run/execute_file.sql.js'
 
-/** What each statement of an application came to at one moment: rows touched, or the server's fault. */
+/** The result of each statement of an application at one moment: its rows, or the server's error. */
 export type Moment = Map<number, { rows: number } | { fault: string }>
 
-/**
- * Runs the statements of an application one after the other, each in a savepoint, and takes all of it back.
- */
+/** Runs the statements of an application one by one, each in a savepoint, and rolls all of it back. */
 export async function runApplication(statements: Statement[], scope: Scope): Promise<Moment> {
   if (statements.length === 0) return new Map()
   return takenBack(scope, async tx => {
@@ -34,8 +32,8 @@ async function tried(tx: Db, text: string): Promise<{ rows: number } | { fault: 
 }
 
 /**
- * The old application's side: each statement at each moment, and a finding for those that fail or
- * touch other rows than before.
+ * The result of each statement of the old application at each moment, with a finding for those that fail or
+ * affect other rows than before.
  */
 export function compareMoments(
   statements: Statement[],

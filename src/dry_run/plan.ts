@@ -20,8 +20,8 @@ import { estimateBackfills, sampleBackfills } from './estimate.js'
 import { type DryRunOptions, type ForeseenRun, foresee } from './foreseen_run.js'
 
 /**
- * Runs work in one READ ONLY REPEATABLE READ transaction: the server itself refuses any write, and all
- * numbers are of one moment. It ends with a rollback.
+ * Runs work in one READ ONLY REPEATABLE READ transaction, which is rolled back. The server refuses any write,
+ * and all numbers are of one moment.
  */
 async function inReadOnly<T>(ctx: Context, work: (connection: Connection) => Promise<T>): Promise<T> {
   await using connection = await connect(ctx, 'reader')
@@ -98,7 +98,7 @@ const tablesTouched = (steps: StepResult[]): string[] => [
 const withEstimates = (steps: StepResult[], of: Map<string, NonNullable<StepResult['estimate']>>) =>
   steps.map(s => (of.has(s.migration) ? { ...s, estimate: of.get(s.migration)! } : s))
 
-/** The dry run, sharpened by batches that run and are rolled back. */
+/** The dry run, with estimates from batches that are run and rolled back. */
 export async function dryRunWithSample(ctx: Context, track: Track, options: DryRunOptions): Promise<Report> {
   const report = await dryRun(ctx, track, options)
   const { table, estimates, findings } = await sampleBackfills(
@@ -112,7 +112,7 @@ export async function dryRunWithSample(ctx: Context, track: Track, options: DryR
   return report
 }
 
-/** The dry run of `rollbackShape`: the loss report and the steps. */
+/** The dry run of a rollback: the loss report and the steps. */
 export function dryRunRollback(ctx: Context, track: Track, options: RollbackOptions): Promise<Report> {
   return inReadOnly(ctx, async connection => {
     const target = await inspect(ctx, connection)

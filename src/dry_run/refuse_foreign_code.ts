@@ -4,8 +4,8 @@ import type { Consent, Plan } from '../model/plan.js'
 import { foreignCodeHazards, foreignCodeOf } from '../plan/foreign_code.js'
 
 /**
- * Throws UsageError where the tables of the plan run code of others with the rights of a superuser, and
- * nobody has allowed that: what a rehearsal takes back, such code need not.
+ * Throws UsageError if tables of the plan run code of other owners as a superuser and this was not allowed. A
+ * rehearsal is rolled back, but such code may have effects that are not.
  */
 export async function refuseForeignCode(sql: Db, plan: Plan, consent: Consent, flag: string): Promise<void> {
   if (consent.allow.has('RUNS_FOREIGN_CODE')) return

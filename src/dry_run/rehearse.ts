@@ -9,10 +9,7 @@ import { dryRunAndPlan } from './plan.js'
 import { rehearseInPlace } from './rehearse_in_place.js'
 import { rehearseOnCopy } from './rehearse_on_copy.js'
 
-/**
- * The dry run, with all of it executed where nothing lasts: on a copy, or here in one
- * transaction that is rolled back.
- */
+/** The dry run with a rehearsal: on a copy, or on the target in one transaction that is rolled back. */
 export async function dryRunWithRehearsal(
   ctx: Context,
   track: Track,
@@ -20,7 +17,7 @@ export async function dryRunWithRehearsal(
   url: string | null,
   apps: { old: string | null; new: string | null },
 ): Promise<Report> {
-  // on a copy the steps really run: what is seen there needs no prediction
+  // on a copy the steps really run, so visibility is examined there and not predicted
   const visibility = options.visibility === true && url !== null
   const { report, plan } = await dryRunAndPlan(ctx, track, {
     ...options,
@@ -48,7 +45,7 @@ export async function dryRunWithRehearsal(
     const played = rehearsed.steps.find(r => r.migration === s.migration)
     if (!played) return { ...s, outcome: 'not-run' as const, reason: 'it was not reached in the rehearsal' }
     const { outcome, reason, durationMs, attempts, rows } = played
-    // what the plan makes is nobody else's yet
+    // objects that the plan creates have no users yet
     const traces = played.traces.map(t => ({ ...t, locks: t.locks.filter(l => !made.has(l.table ?? '')) }))
     return { ...s, outcome, reason, durationMs, attempts, rows, traces }
   })
@@ -59,7 +56,7 @@ export async function dryRunWithRehearsal(
   const loud = rehearsed.checks.some(isFault)
   const stuck = rehearsed.findings.some(f => f.code === 'REHEARSAL_STUCK' || f.code === 'REHEARSAL_DIFFERS')
   const newAppFails = rehearsed.findings.some(f => f.code === 'NEW_APP_FAILS')
-  // a step that failed in a rehearsal has failed nobody: the reviewer reads about it
+  // a step that failed in a rehearsal did no harm, so it is reported as a finding
   if (
     loud ||
     stuck ||
@@ -72,14 +69,14 @@ export async function dryRunWithRehearsal(
   return report
 }
 
-/** The structure of some elements that are to become messages; of the target, also for a copy. */
+/** The structure of some elements that will become messages. Read from the target, also for a copy. */
 async function structures(ctx: Context, track: Track): Promise<Table[]> {
   await using connection = await connect(ctx, 'reader')
   const table = await elementStructures(ctx, connection, track)
   return table ? [table] : []
 }
 
-/** What the statements did: only those that took time, locks that somebody waits for, or wrote. */
+/** The statements that took time, held locks that others wait for, or wrote. */
 function tracesTable(steps: StepResult[]): Table {
   const rows: Table['rows'] = []
   for (const s of steps)

@@ -31,21 +31,21 @@ import { refuseForeignCode } from './refuse_foreign_code.js'
 import { downTable, judgeApplications, type Rehearsed, wayBack } from './rehearsed.js'
 import { whyNotInPlace } from './why_not_in_place.js'
 
-/** Longest statement of a rehearsal on the target itself, in milliseconds: it holds its locks that long. */
+/** Time limit of a statement of a rehearsal on the target, in milliseconds. Its locks are held that long. */
 const statementMs = 10_000
 
 /** What is rehearsed besides the plan. */
 interface PlaceRehearsal {
   applications: Applications
-  /** The tables as they are before, for a picture of them afterwards. */
+  /** The tables before the steps, for a picture of them afterwards. */
   schema: Report['schema']
   consent: Consent
 }
 
 /**
- * Executes the plan on the target itself, in one transaction that is rolled back. Its locks are real
- * and are held to the end: short lock time-outs, and a warning. What can't be done there is
- * `not-run` with the reason.
+ * Executes the plan on the target itself, in one transaction that is rolled back. Its locks are real and held
+ * to the end, so lock timeouts are short and the report warns. What is not possible there is `not-run` with a
+ * reason.
  */
 export async function rehearseInPlace(
   ctx: Context,
@@ -127,7 +127,7 @@ async function rehearseStep(
       const guard = await DestructionGuard.open(inner, file, statements, permits)
       for (const s of statements)
         await guard.run(s, null, left => tracer.run(left.text, () => sendText(inner, left.text)))
-      // what is put off to the commit of this file is not to be done at once in the next
+      // rolled back, so that constraints that this file deferred are still deferred in the next one
       await takenBack(savepoint(inner), () => guard.end(statements.at(-1)))
       return tracer.end()
     })
@@ -137,7 +137,7 @@ async function rehearseStep(
       return {
         outcome: 'failed',
         result: { reason: 'it would take away what nobody has named' },
-        // it has failed nobody yet: the reviewer reads about it
+        // it did no harm in a rehearsal, so it is a warning
         findings: [{ ...error.finding, level: 'warn' }],
         ends: true,
       }
@@ -146,10 +146,13 @@ async function rehearseStep(
   }
 }
 
-/** What a run may take away that was allowed all that its plan names. */
+/** Consent for everything that the plan names: what a run with it may delete. */
 const allowed = { allow: new Set<HazardCode>(['DELETES_DATA']), confirm: null }
 
-/** What a rollback may take away: what its statements name is archived first, here nothing is. */
+/**
+ * What a rollback may delete: everything that its statements name. A run archives it first; a rehearsal does
+ * not.
+ */
 async function archivable(track: Track, m: Migration): Promise<Permits> {
   const objects = (await parseStatements(m.rollback!.file.text)).flatMap(droppedObjects)
   return {
@@ -172,14 +175,14 @@ async function checked(
   const results: Report['checks'] = []
   for (const check of track.checks) {
     if (isOutlook(check) || isListing(check) || check.deep) continue
-    // what acts would only say that it has nothing to act on yet
+    // a check that acts would only report that it does not apply yet
     if (acts(check) && whyNotRun(check, applied) !== null) continue
     results.push((await runCheck(ctx, inside(connection, tx), check, applied, around)).result)
   }
   return results
 }
 
-/** What was rehearsed, to be undone. */
+/** The rehearsed steps, to be rolled back by their files. */
 interface WayBack {
   track: Track
   done: Migration[]
@@ -188,7 +191,7 @@ interface WayBack {
   storage: StepStorage
 }
 
-/** The way back, in the same transaction, and whether the schema is then as it was. */
+/** Runs the rollbacks in the same transaction and compares the schema with that before the first step. */
 async function back(
   ctx: Context,
   tx: Db,

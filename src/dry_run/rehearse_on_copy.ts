@@ -23,19 +23,22 @@ import { refuseForeignCode } from './refuse_foreign_code.js'
 import { downTable, judgeApplications, type Rehearsed, wayBack } from './rehearsed.js'
 import { type VisibilityWatch, watchVisibility } from './visibility_on_copy.js'
 
-/** Hazards by name: a copy has no application to harm. Code of others could harm its server. */
+/**
+ * Hazards that are allowed on a copy, because it has no application. Code of other owners could harm its
+ * server.
+ */
 const everything = Object.keys(hazards).filter(code => code !== 'RUNS_FOREIGN_CODE')
 
-/** What is rehearsed, and on which copy. */
+/** The options of a rehearsal, and the copy. */
 interface CopyRehearsal {
   options: DryRunOptions
   plan: Plan
   /** URL of the copy. */
   url: string
   applications: Applications
-  /** Whether to look at who sees which rows, before and after the steps that change it. */
+  /** Whether to examine who sees which rows, before and after the steps that change it. */
   visibility: boolean
-  /** The tables as they are before, for a picture of them afterwards. */
+  /** The tables before the steps, for a picture of them afterwards. */
   schema: Report['schema']
 }
 
@@ -160,7 +163,7 @@ async function endOf(copy: Context, { database, before, done, down }: PlayedOnCo
   return wayBack(database, 'copy', done, differences(before, await objects(connection.sql)))
 }
 
-/** Where the copy is. Throws UsageError for the target itself. */
+/** The address of the copy. Throws UsageError if it is the target itself. */
 function addressOfCopy(ctx: Context, url: string): Address {
   const here = readAddress(ctx.url)
   const there = readAddress(url)
@@ -183,7 +186,9 @@ async function startOf(
   return { before, applied: (await readHistory(connection, track, options)).plan.applied.map(idOf) }
 }
 
-/** Applies the plan in parts, and tries the old application before the first and after each. */
+/**
+ * Applies the plan in parts, and runs the old application's statements before the first part and after each.
+ */
 async function playUp(
   copy: Context,
   track: Track,
@@ -220,8 +225,8 @@ async function pictureOf(copy: Context, schema: NonNullable<Report['schema']>): 
 }
 
 /**
- * Where the run over the copy stops: phase by phase where an old application is to be tried after each, and
- * after each migration that changes who sees what.
+ * Where the run on the copy pauses: after each phase if an old application is tried, and after each migration
+ * that changes visibility.
  */
 function stopsOf(
   plan: Plan,
@@ -241,7 +246,7 @@ function stopsOf(
   ])
 }
 
-/** An application's statements on the copy, in a transaction of their own that is rolled back. */
+/** Runs an application's statements on the copy, in a transaction that is rolled back. */
 async function runOn(copy: Context, statements: Statement[]): Promise<Moment> {
   if (statements.length === 0) return new Map()
   await using connection = await connect(copy, 'probe')

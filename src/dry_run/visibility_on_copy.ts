@@ -19,19 +19,19 @@ import {
   tableQuery,
 } from '../verify/visibility_twins.sql.js'
 
-/** Longest look at a table by everybody that is asked, in milliseconds: nobody waits for a copy. */
+/** Time limit for all seers' queries on one table, in milliseconds. Nobody waits for a copy. */
 const copyLookMs = 120_000
 
-/** Who sees which rows of a copy, while the steps really run there. */
+/** Examines who sees which rows of a copy while the steps run there. */
 export interface VisibilityWatch {
-  /** The migrations that may change it. */
+  /** The migrations that may change visibility. */
   migrations: string[]
-  /** Looks after a migration has run. */
+  /** Examines the tables after a migration has run. */
   look(after: string | null): Promise<void>
   seen(): { tables: Table[]; findings: Finding[] }
 }
 
-/** Looks at who sees which rows of a copy before the first step, and gives what looks again after others. */
+/** Examines the tables before the first step, and returns what examines them after others. */
 export async function watchVisibility(copy: Context, track: Track, plan: Plan): Promise<VisibilityWatch> {
   await using connection = await connect(copy, 'reader')
   const { sql } = connection
@@ -96,7 +96,7 @@ async function lookAtCopy(
     return await takenBack(transaction(sql), async tx => {
       await setLocal(tx, 0, copyLookMs)
       const seen = await ask(tx, seers, key)
-      // who may read some columns alone may not read the key
+      // a role that may only read some columns may not read the key: count its rows without it
       const again = seers.filter((_, i) => seen[i]!.fault !== null)
       const counted = key === null || again.length === 0 ? [] : await ask(tx, again, null)
       return seen.map((s, i) => (s.fault === null ? s : (counted[again.indexOf(seers[i]!)] ?? s)))

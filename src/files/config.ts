@@ -166,7 +166,7 @@ export function describeIssue(issue: {
   message: string
   keys?: string[]
   expected?: string
-  /** What is wrong with a key. */
+  /** For an invalid key: its own issues. */
   issues?: { message: string }[]
 }): string {
   const at = issue.path.length > 0 ? issue.path.map(String).join('.') : 'the document'

@@ -2,8 +2,8 @@ import { systemIdentifier } from '../database/server.sql.js'
 import type { Db } from '../database/types.js'
 
 /**
- * What makes a database another one, whatever it is called by: its server as it was started, and its number
- * there. The system identifier alone would take a branch or a restored copy for its origin.
+ * Identifies a database independently of its names: the start of its server and its oid. The system
+ * identifier alone would not distinguish a branch or a restored copy from the original.
  */
 export async function databaseIdentity(sql: Db): Promise<string> {
   const [row] = await sql<{ identity: string }[]>`

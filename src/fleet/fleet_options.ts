@@ -3,10 +3,10 @@ import { count, list, optionOfText, splitAtCommas, text } from '../model/options
 import { nearest } from '../model/similar.js'
 import type { FleetTarget } from './parse_targets.js'
 
-/** Databases that go first: how many from the top of the list, or which. */
+/** The databases that go first: a number from the top of the list, or names. */
 type Canary = number | string[]
 
-/** Options of the commands that can run over many databases. */
+/** Options of the commands that can run on many databases. */
 export const fleetOptions = {
   targets: text(
     '--targets <list>',
@@ -41,24 +41,24 @@ export interface FleetValues {
   deadline: number | null
 }
 
-/** In which order databases run, and when no more of them are started. */
+/** The order in which databases run, and when to stop. */
 export interface Rollout {
-  /** Places in the list, group by group: the canaries, then the waves. */
+  /** Positions in the list, by group: the canaries, then the waves. */
   groups: number[][]
-  /** Whether the first group is one of canaries. */
+  /** Whether the first group is the canaries. */
   hasCanaries: boolean
   jobs: number
-  /** Failures after which no more are started; null for all to run. */
+  /** Number of failures after which no more databases are started; null for no limit. */
   stopAfter: number | null
 }
 
 /**
- * The order of the databases. `careful` is for commands that change something: then one goes first, and a
- * failure stops the rest, unless the options say otherwise. USAGE for a canary that is not in the list.
+ * The order of the databases. `careful` is for commands that change something: by default one database goes
+ * first, and a failure stops the rest. Throws USAGE for a canary that is not in the list.
  */
 export function rolloutOf(targets: FleetTarget[], options: FleetValues, careful: boolean): Rollout {
   const canary = options.canary ?? (careful ? 1 : 0)
-  // tenants may have numbers for names: `--canary 7` must not become the first seven by surprise
+  // a database may have a number as its name: `--canary 7` must not mean the first seven then
   if (typeof options.canary === 'number' && targets.some(t => t.name === String(canary)))
     throw new UsageError(`--canary ${canary}`, 'it is a number and the name of a database too', {
       meant: `--canary ${canary},`,
@@ -80,14 +80,14 @@ export function rolloutOf(targets: FleetTarget[], options: FleetValues, careful:
   }
 }
 
-/** The databases of the list that `--select` names, in the order of the list; all where it names none. */
+/** The databases that `--select` names, in the order of the list. All if it names none. */
 export function selected(targets: FleetTarget[], names: string[]): FleetTarget[] {
   if (names.length === 0) return targets
   const places = placesInList(targets, '--select', names)
   return targets.filter((_, i) => places.includes(i))
 }
 
-/** Places of names in the list. Throws USAGE for one that it does not have. */
+/** Positions of names in the list. Throws USAGE for a name that is not in it. */
 function placesInList(targets: FleetTarget[], flag: string, names: string[]): number[] {
   const known = targets.map(t => t.name)
   return [...new Set(names)].map(name => {

@@ -1,15 +1,15 @@
 import { shortList } from '../model/few_names.js'
 import { type CheckResult, isFault, type TargetReport } from '../model/report.js'
 
-/** Rows that a check shows of all databases together. */
+/** Most rows of a check that are shown for all databases together. */
 const shownRows = 20
 
-/** Outcomes of a check by how much somebody has to look at it. */
+/** Outcomes of a check, the most important first. */
 const worst: CheckResult['outcome'][] = ['failed', 'found', 'skipped', 'pass']
 
 /**
- * The checks of all databases, each once: what was found names its database. One that did not run somewhere
- * says so, because a pass means that everything was looked at.
+ * Merges the checks of all databases. Each finding names its database. A check that did not run on some
+ * database is not shown as passed, because a pass means that everything was examined.
  */
 export function foldChecks(targets: TargetReport[]): CheckResult[] {
   const byName = new Map<string, { name: string; check: CheckResult }[]>()
@@ -50,5 +50,5 @@ function foldCheck(all: { name: string; check: CheckResult }[]): CheckResult {
   }
 }
 
-/** Whether a check that was skipped should have run. */
+/** Whether a skipped check should have run. */
 const shouldHaveRun = (check: CheckResult): boolean => check.applies === 'now'

@@ -2,25 +2,25 @@ import type { Level } from '../model/codes.js'
 import type { Finding, OfFleet } from '../model/facts.js'
 import { finding, type TargetReport } from '../model/report.js'
 
-/** Findings of one code and level that differ in their facts, before the rest is only counted. */
+/** Most findings with the same code and level that are shown; the others are counted. */
 const shownVariants = 3
 
-/** Levels by how urgent they are. */
+/** Levels by urgency. */
 const urgency: Record<Level, number> = { refused: 0, error: 1, warn: 2, info: 3 }
 
-/** Findings with the most urgent first, else in their order. */
+/** Findings sorted by urgency, else in their order. */
 export const mostUrgentFirst = (findings: Finding[]): Finding[] =>
   [...findings].sort((a, b) => urgency[a.level] - urgency[b.level])
 
-/** A finding and the databases that have it. */
+/** A finding with its databases. */
 interface Folded {
   finding: Finding
   names: string[]
 }
 
 /**
- * The findings of all databases, each with the names of those that have it: what is the same in many is one
- * finding. Where one code has many different ones, the first are shown and the others counted.
+ * Merges the findings of all databases, each with the names of its databases. Equal findings become one. Of
+ * many findings with the same code, the first are shown and the others counted.
  */
 export function foldFindings(targets: TargetReport[], list: string): Finding[] {
   const fleet = { of: targets.length, list }
@@ -33,7 +33,7 @@ export function foldFindings(targets: TargetReport[], list: string): Finding[] {
   const hidden = new Map<Level, Folded[]>()
   for (const all of byCode.values()) {
     const { level } = all[0]!.finding
-    // news of one database is for who reads its report; a fault is shown, as long as they are few
+    // an info about one database is in that database's report; faults are shown if there are few
     const most = level === 'info' ? 1 : shownVariants
     const few = all.length <= most ? all : all.slice(0, level === 'info' ? 0 : most)
     folded.push(...few.map(({ finding, names }): Finding => ({ ...finding, targets: { names, ...fleet } })))
@@ -43,7 +43,7 @@ export function foldFindings(targets: TargetReport[], list: string): Finding[] {
   return mostUrgentFirst(folded)
 }
 
-/** What replaces the name of the database, where that is the only difference between findings. */
+/** Replaces the name of the database in findings that only differ in it. */
 const eachDatabase = '<database>'
 
 function sameFindings(targets: TargetReport[]): Iterable<Folded> {
@@ -55,7 +55,7 @@ function sameFindings(targets: TargetReport[]): Iterable<Folded> {
       const key = JSON.stringify([code, level, subject, facts])
       const known = same.get(key)
       if (!known) same.set(key, { finding: found, names: [name] })
-      // a report may say a thing twice
+      // a report may have the same finding twice
       else if (known.names.at(-1) !== name) {
         known.names.push(name)
         known.finding = { ...known.finding, subject }
@@ -65,7 +65,7 @@ function sameFindings(targets: TargetReport[]): Iterable<Folded> {
   return same.values()
 }
 
-/** What counts the findings of a level that are not shown. */
+/** A finding that counts those that are not shown. */
 function moreOf(level: Level, rest: Folded[], fleet: Omit<OfFleet, 'names'>): Finding {
   const codes = [...new Set(rest.map(one => one.finding.code))].join(', ')
   const names = [...new Set(rest.flatMap(one => one.names))]

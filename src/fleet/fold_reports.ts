@@ -13,20 +13,20 @@ import { foldSteps, plansTable } from './fold_steps.js'
 import type { FleetTarget } from './parse_targets.js'
 import type { StopReason } from './roll_out.js'
 
-/** What ran on a list of databases. */
+/** The results of a command on a list of databases. */
 interface FleetOutcome {
   command: string
   /** The list, as `--targets` takes it. */
   list: string
   targets: FleetTarget[]
-  /** In the order of the list; null where nothing ran. */
+  /** In the order of the list; null for a database that was not started. */
   reports: (TargetReport | null)[]
   stop: StopReason | null
 }
 
 /**
- * One report of all databases: a row for each, their findings with their names, and the worst verdict. Each
- * report is whole in `targets`.
+ * Merges the reports: a table with a row for each database, the findings with their databases, and the worst
+ * verdict. The complete reports are in `targets`.
  */
 export function foldReports({ command, list, targets, reports, stop }: FleetOutcome): Report {
   const all = reports.map(
@@ -58,18 +58,18 @@ export function foldReports({ command, list, targets, reports, stop }: FleetOutc
 
 const far = (report: Report) => report.findings.find(f => f.code === 'HOW_FAR')?.facts
 
-/** Rows that the backfills of a report have written. */
+/** How many rows the backfills of a report have written. */
 const writtenRows = ({ backfill }: Report): number => backfill.reduce((sum, b) => sum + b.rows, 0)
 
-/** Migrations that are left to do: those that did not run, and those before which the plan stops. */
+/** How many migrations are left: those that did not run, and those before which the plan stops. */
 const leftOf = ({ steps, findings }: Report): number =>
   steps.filter(s => s.outcome !== 'done').length +
   (findings.find(f => f.code === 'STOPPED_BEFORE')?.facts.left ?? 0)
 
-/** Values of one database by the names of their columns; null where nothing is known. */
+/** By column, the value of a database; null if it is unknown. */
 type RowValues = Record<string, (report: Report) => number | string | null>
 
-/** What a row says between the verdict of a database and its finding, by command; `usual` for the others. */
+/** By command, the columns between a database's verdict and its finding. `usual` is for other commands. */
 const rowValues: { usual: RowValues } & Record<string, RowValues> = {
   usual: {
     applied: r => r.steps.filter(s => s.outcome === 'done').length,
@@ -98,7 +98,7 @@ const rowValues: { usual: RowValues } & Record<string, RowValues> = {
   },
 }
 
-/** What a row has room for: a finding that explains the verdict. */
+/** Whether a finding may explain the verdict in its row. */
 const isOfNote = ({ level, code }: Finding): boolean => level !== 'info' || code === 'INTERRUPTED'
 
 function databasesTable(command: string, targets: TargetReport[]): Table {
@@ -109,7 +109,7 @@ function databasesTable(command: string, targets: TargetReport[]): Table {
     rows: targets.map(({ name, exitCode, seconds, report }) => [
       name,
       report?.verdict ?? 'not started',
-      // of a database that was not reached nothing is known
+      // nothing is known about a database that was not reached
       ...columns.map(([, value]) => (report?.target ? value(report) : null)),
       report ? (mostUrgentFirst(report.findings).find(isOfNote)?.code ?? '') : 'NOT_STARTED',
       exitCode,

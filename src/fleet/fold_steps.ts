@@ -2,7 +2,7 @@ import type { Code } from '../model/codes.js'
 import { databaseNames } from '../model/few_names.js'
 import type { StepResult, Table, TargetReport } from '../model/report.js'
 
-/** What is the same in two plans of a step; what was counted or estimated there may differ. */
+/** The part of a step that must be equal for equal plans. Counts and estimates may differ. */
 const stepKey = (s: StepResult): string =>
   JSON.stringify([
     s.track,
@@ -14,23 +14,23 @@ const stepKey = (s: StepResult): string =>
     s.statements,
   ])
 
-/** What is the same in two plans. */
+/** The part of a plan that must be equal for equal plans. */
 const planKey = (target: TargetReport): string | null =>
   target.report &&
   JSON.stringify([target.report.verdict, codesOf(target), ...target.report.steps.map(stepKey)])
 
-/** What is so at this moment: it makes no plan another one. */
+/** Findings about the current moment, which do not make plans different. */
 const momentary: ReadonlySet<Code> = new Set<Code>(['SERVER_STRAINED', 'BLOCKER_NOW'])
 
-/** Codes of what a plan has against itself; where it has no steps, they are all there is to say. */
+/** Codes of the findings against a plan. For a plan without steps they are all there is. */
 function codesOf({ report }: TargetReport): Code[] {
   const loud = (report?.findings ?? []).filter(f => f.level !== 'info').map(f => f.code)
   return [...new Set(report?.steps.length ? loud.filter(code => !momentary.has(code)) : loud)]
 }
 
 /**
- * The steps of all plans, each once, with the databases that have it: a reviewer reads the same SQL once. In
- * the order of the migrations, as far as the plans have it.
+ * Merges the steps of all plans, each once with its databases, so that a reviewer reads the same SQL once.
+ * They are in the order of the migrations.
  */
 export function foldSteps(targets: TargetReport[]): StepResult[] {
   const order: string[] = []
@@ -52,7 +52,7 @@ export function foldSteps(targets: TargetReport[]): StepResult[] {
     .map(({ step, names }) => ({ ...step, targets: names }))
 }
 
-/** The databases whose plans are equal, the largest group first. */
+/** Groups of databases with equal plans, the largest first. */
 export function plansTable(targets: TargetReport[]): Table {
   const groups = new Map<string, TargetReport[]>()
   for (const target of targets) {

@@ -4,19 +4,19 @@ import { type Finding, finding } from '../model/report.js'
 
 /** One database of a list. */
 export interface FleetTarget {
-  /** Name in reports and in `--canary`. */
+  /** Its name in reports and for `--canary`. */
   name: string
-  /** Where it is; nothing may show its secrets. */
+  /** Its URL. Its secrets must not be shown. */
   url: string
 }
 
-/** What a name may be: it is read in reports and typed after `--canary`, between commas. */
+/** Allowed names: they are shown in reports, and typed between commas after `--canary`. */
 const goodName = /^[A-Za-z0-9][\w.@:-]*$/
 
 /**
- * The databases of a list: one a line, `name=postgres://...` or the URL alone, whose name is then
- * `database@host`. Empty lines and lines that begin with `#` do not count. Throws Failures with every line
- * that is wrong; `source` is the list's name in them. No message quotes a line, which may hold a password.
+ * Parses a list of databases: one per line, `name=postgres://...` or only a URL, whose name is then
+ * `database@host`. Empty lines and lines with `#` are skipped. Throws Failures with all lines that are wrong;
+ * `source` is the list's name in them. Messages do not quote lines, which may contain a password.
  */
 export function parseTargets(text: string, source: string): FleetTarget[] {
   const faults: Finding[] = []
@@ -50,9 +50,9 @@ export function parseTargets(text: string, source: string): FleetTarget[] {
   return targets
 }
 
-/** A line as a target, with what makes its database another one; else what is wrong with it. */
+/** Parses a line. Returns the target with its address, which must be unique, or the fault. */
 function readLine(line: string): (FleetTarget & { place: string }) | string {
-  // the parameters of a URL have a `=` too
+  // parameters of a URL contain a `=` too
   const alone = /^[a-z][a-z0-9+.-]*:\/\//i.test(line)
   const at = line.indexOf('=')
   if (!alone && at < 0) return 'it is neither `name=postgres://...` nor a URL'
@@ -74,6 +74,6 @@ function readLine(line: string): (FleetTarget & { place: string }) | string {
   }
 }
 
-/** The name of a database that is given none. The folder of a socket is no part of it. */
+/** The name of a database without one. The folder of a socket is not part of it. */
 const nameOfDatabase = (database: string, place: string): string =>
   `${database}@${place.startsWith('/') ? 'local' : place}`

@@ -6,21 +6,21 @@ import type { FleetTarget } from './parse_targets.js'
 /** Why databases were not started. */
 export type StopReason = FactsOfFleet['NOT_STARTED']
 
-/** What became of the databases of a list, in its order; null where a database was not started. */
+/** The results, in the order of the list; null for a database that was not started. */
 interface RolledOut {
   reports: (TargetReport | null)[]
-  /** Why some were not started; null where all were. */
+  /** Why some were not started; null if all were. */
   stop: StopReason | null
 }
 
-/** Verdicts that count as a failure of a database: it is not where the command was to take it. */
+/** Verdicts that count as a failure of a database. */
 const failures: readonly Verdict[] = ['failed', 'refused', 'interrupted']
 
 /**
- * Runs something on each database, group by group, with a bounded number at work at the same time. A database
- * that fails never stops another that is at work; it may stop those that were not started:
+ * Runs work on each database, group by group, with a limited number at the same time. A database that fails
+ * never stops one that is running; it may stop those that were not started:
  *
- *   waiting -> at work -> ended
+ *   waiting -> running -> ended
  *           -> not started: a canary failed, too many failed, or the signal fired
  */
 export async function rollOut(

@@ -7,8 +7,8 @@ import { rollOut } from './roll_out.js'
 import { type FleetRun, type Met, runTarget } from './run_target.js'
 
 /**
- * Runs a command on every database of a list and folds what it came to into one report. Nothing is kept but
- * in the databases themselves, so the same command goes on where it stopped.
+ * Runs a command on every database of a list and merges the reports. All state is in the databases, so the
+ * same command continues after an interruption.
  */
 export async function runFleet(
   fleet: FleetRun & { list: string; emit: Emit },

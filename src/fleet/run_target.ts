@@ -18,31 +18,30 @@ interface OpenedTarget {
   close(): Promise<void>
 }
 
-/** What the runs of one list share. */
+/** What the runs on one list share. */
 export interface FleetRun {
   command: string
-  /** Opens the command on a database; connects to nothing yet. The signal stops it as Ctrl-C does. */
+  /** Opens the command on a database without connecting. The signal stops it like Ctrl-C. */
   open(target: FleetTarget, signal: AbortSignal): OpenedTarget
-  /** Takes the secrets of a database's URL out of its report. */
+  /** Removes the secrets of a database's URL from its report. */
   masked(report: Report, target: FleetTarget): Report
-  /** Called with every error that ended a database's run, for whoever wants its stack. */
+  /** Called with every error that ended a database's run. */
   onError(error: unknown, target: FleetTarget): void
   clock: Context['clock']
   signal: AbortSignal
-  /** Seconds that a database may take; null for as long as it wants. */
+  /** Time limit of a database, in seconds; null for none. */
   deadline: number | null
 }
 
-/** How long a database that was stopped may take to end, in seconds, before its report goes on without it. */
+/** How long to wait for a stopped database, in seconds, before its report is made without it. */
 const waited = 30
 
-/** The databases that were met, identity -> name. */
+/** The databases that were already used, by identity, with their names. */
 export type Met = Map<string, string>
 
 /**
- * Runs the command on one database. Never rejects: whatever happens there is its report. TARGET_TWICE where
- * the database was met under another name, TARGET_LATE as an error where it does not end after
- * its deadline.
+ * Runs the command on one database. Never rejects: every error becomes a report. TARGET_TWICE if the database
+ * was used under another name; TARGET_LATE if it does not end within its time limit.
  */
 export async function runTarget(fleet: FleetRun, met: Met, target: FleetTarget): Promise<TargetReport> {
   const { clock, signal, deadline } = fleet
@@ -78,7 +77,7 @@ const reportOfError = (command: string, error: unknown): Report => {
   return { ...report, verdict: verdictOf(report) }
 }
 
-/** Throws TARGET_TWICE where the database was met under another name. The verb takes the session over. */
+/** Throws TARGET_TWICE if the database was used under another name. The command takes the session over. */
 async function refuseTwice(ctx: Context, met: Met, { name }: FleetTarget): Promise<void> {
   const connection = await connect(ctx, 'reader')
   ctx.spare.reader = connection
@@ -88,7 +87,7 @@ async function refuseTwice(ctx: Context, met: Met, { name }: FleetTarget): Promi
   met.set(identity, name)
 }
 
-/** Stops a database after its deadline; its report where it does not end then either. */
+/** Stops a database after its time limit. Returns a report if it does not end then either. */
 async function lateReport(
   { command, clock }: FleetRun,
   deadline: number,

@@ -4,7 +4,7 @@ import type { ForeignFile } from '../model/foreign.js'
 import { readRows } from './read_rows.sql.js'
 import type { ToolHistory } from './tool_history.js'
 
-/** A row for each file: the hash of its text, and the time that the journal gives it. */
+/** One row for each file: the hash of its text, and its time in the journal. */
 export const drizzleHistory: ToolHistory = {
   schema: 'drizzle',
   table: '__drizzle_migrations',

@@ -2,7 +2,7 @@ import type { Db } from '../database/types.js'
 import { tableText } from '../model/table_name.js'
 import type { ToolHistory } from './tool_history.js'
 
-/** The table of a tool's history as SQL, in its own schema or any other; null where there is none. */
+/** The table of a tool's history as SQL, in its own schema or another; null if there is none. */
 export async function findTable(sql: Db, history: ToolHistory): Promise<string | null> {
   const found = await sql<{ schema: string; name: string; columns: Record<string, string> }[]>`
     select n.nspname as schema, c.relname as name,
@@ -17,6 +17,6 @@ export async function findTable(sql: Db, history: ToolHistory): Promise<string |
   return fitting ? tableText(fitting) : null
 }
 
-/** Whether a table of that name has the columns of this tool: several tools have a `schema_migrations`. */
+/** Whether a table has the columns of this tool. Several tools use the name `schema_migrations`. */
 const fits = ({ columns }: ToolHistory, has: Record<string, string>): boolean =>
   Object.entries(columns).every(([name, type]) => name in has && (type === null || has[name] === type))

@@ -4,7 +4,9 @@ import type { ForeignFile } from '../model/foreign.js'
 import { readRows } from './read_rows.sql.js'
 import type { ToolHistory } from './tool_history.js'
 
-/** A row for each file, repeatable ones by their description; the checksum is of the lines. */
+/**
+ * One row for each file; a repeatable file is identified by its description. The checksum is of the lines.
+ */
 export const flywayHistory: ToolHistory = {
   schema: 'public',
   table: 'flyway_schema_history',
@@ -23,7 +25,7 @@ export const flywayHistory: ToolHistory = {
       success boolean not null
     );
     create index if not exists flyway_schema_history_s_idx on ${table} (success);`,
-  // a row of an undo, or of a deletion by its repair, takes back the rows of that version before it
+  // a row of an undo or of a deletion by `repair` cancels earlier rows of the version
   read: readRows({
     key: "coalesce('V' || version, 'R' || description)",
     state: "case when success then 'applied' else 'failed' end",
@@ -57,6 +59,6 @@ const isFileOf = (file: ForeignFile): string =>
     ? `version is null and description = ${literal(file.description)}`
     : `version = ${literal(file.version)}`
 
-/** CRC32 of a file's lines without their ends, as a signed number of 32 bits. */
+/** CRC32 of a file's lines without line ends, as a signed 32-bit number. */
 const checksumOfLines = (text: string): number =>
   crc32(text.replace(/^\uFEFF/, '').replace(/\r\n|\r|\n/g, '')) | 0

@@ -2,7 +2,7 @@ import { withoutZeros } from '../model/versions.js'
 import { readRows } from './read_rows.sql.js'
 import type { ToolHistory } from './tool_history.js'
 
-/** One row: the version that the database is at, and whether the file that led there broke off. */
+/** One row: the current version, and whether its file failed. */
 export const golangMigrateHistory: ToolHistory = {
   schema: 'public',
   table: 'schema_migrations',

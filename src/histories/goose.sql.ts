@@ -2,7 +2,7 @@ import { withoutZeros } from '../model/versions.js'
 import { readRows } from './read_rows.sql.js'
 import type { ToolHistory } from './tool_history.js'
 
-/** A row for each applied file; older versions add one with `is_applied` false when they go back. */
+/** One row for each applied file. Older versions add a row with `is_applied` false for a rollback. */
 export const gooseHistory: ToolHistory = {
   schema: 'public',
   table: 'goose_db_version',

@@ -3,7 +3,7 @@ import type { ForeignFile } from '../model/foreign.js'
 import { readRows } from './read_rows.sql.js'
 import type { ToolHistory } from './tool_history.js'
 
-/** A chain: each row names the hash of the file before it, as the headers of the files do. */
+/** A chain: each row has the hash of the previous file, as the headers of the files do. */
 export const graphileMigrateHistory: ToolHistory = {
   schema: 'graphile_migrate',
   table: 'migrations',
@@ -35,10 +35,10 @@ export const graphileMigrateHistory: ToolHistory = {
   remove: (file, { table }) => `delete from ${table} where filename = ${literal(nameInGraphile(file))};`,
 }
 
-/** The number of the file: what follows a hyphen is for people. */
+/** The name by its number; the part after the hyphen does not count. */
 const nameInGraphile = ({ script }: ForeignFile): string => `${/\d+/.exec(script)?.[0] ?? ''}.sql`
 
-/** A line of the header such as `--! Hash: sha1:...`; null for a hyphen, and without the line. */
+/** A value of the header such as `--! Hash: sha1:...`; null for a hyphen, or without the line. */
 function inHeader({ source }: ForeignFile, key: 'Hash' | 'Previous'): string | null {
   const value = new RegExp(`^--! ${key}:[ \\t]*(\\S+)`, 'm').exec(source)?.[1]
   return value === undefined || value === '-' ? null : value

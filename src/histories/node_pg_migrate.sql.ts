@@ -2,7 +2,7 @@ import { literal } from '../database/types.js'
 import { readRows } from './read_rows.sql.js'
 import type { ToolHistory } from './tool_history.js'
 
-/** The names of the files, without what follows the last dot. */
+/** The names of the files, without the part after the last dot. */
 export const nodePgMigrateHistory: ToolHistory = {
   schema: 'public',
   table: 'pgmigrations',

@@ -3,7 +3,7 @@ import { digestOf } from '../files/checksums.js'
 import { readRows } from './read_rows.sql.js'
 import type { ToolHistory } from './tool_history.js'
 
-/** A row for each attempt: one without `finished_at` did not end, unless it counts as rolled back. */
+/** One row for each attempt. Without `finished_at` it failed, unless it is marked as rolled back. */
 export const prismaHistory: ToolHistory = {
   schema: 'public',
   table: '_prisma_migrations',

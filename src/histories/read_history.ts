@@ -9,8 +9,7 @@ import type { HistoryRow } from './tool_history.js'
 import { histories } from './tools.js'
 
 /**
- * What another tool's history says of the migrations of a track, by their names; nothing of those that it
- * does not name. Null where its table is not there.
+ * What another tool's history records about a track's migrations, by name. Null if its table does not exist.
  */
 export async function readElsewhere(
   sql: Db,
@@ -38,7 +37,7 @@ export async function readElsewhere(
   return found
 }
 
-/** The row that says something of a file: its own, or the newest where that covers it. */
+/** The row for a file: its own, or the newest row if that covers earlier files. */
 function rowOf(
   file: ForeignFile,
   rows: ReadonlyMap<string, HistoryRow>,
@@ -50,7 +49,7 @@ function rowOf(
   if (!newest) return rows.get(key) ?? null
   const order = compareVersions(key, newest.key)
   if (order > 0) return null
-  // only the newest can have broken off
+  // of a covering row only the newest file can have failed
   return order === 0 ? newest : { ...newest, state: 'applied' }
 }
 
@@ -71,9 +70,9 @@ function stateOf(
 }
 
 /**
- * SQL that makes another tool's history agree with a step, for the step's own transaction: its table is made
- * where there is none yet. Null where nothing is to be written: a tool whose table is not kept here still
- * loses the rows of what is undone.
+ * SQL that makes another tool's history agree with a step, for the step's transaction. It creates the table
+ * if necessary. Null if there is nothing to write. Rows of undone migrations are deleted even if the history
+ * is not written otherwise.
  */
 export async function historyChange(
   sql: Db,

@@ -1,19 +1,19 @@
 import type { HistoryRow, ToolHistory } from './tool_history.js'
 
-/** What a row of a tool's history says, each as an SQL expression over it. */
+/** The parts of a history row, as SQL expressions over it. */
 interface RowExpressions {
   key: string
-  /** Every row is of a file that was applied, unless this says otherwise. */
+  /** By default, every row is of an applied file. */
   state?: string
-  /** The tool notes none, unless this says otherwise. */
+  /** By default, the tool records none. */
   checksum?: string
-  /** The tool notes no time, unless this says otherwise. */
+  /** By default, the tool records no time. */
   at?: string
-  /** The rows that count, from the history's table; all of them by default. */
+  /** The rows that count, given the history's table. By default, all. */
   from?: (table: string) => string
 }
 
-/** Reads the history of a tool that keeps it in rows of one table. */
+/** Reads the history of a tool that has one table with rows. */
 export const readRows =
   ({
     key,

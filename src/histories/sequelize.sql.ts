@@ -2,12 +2,12 @@ import { literal } from '../database/types.js'
 import { readRows } from './read_rows.sql.js'
 import type { ToolHistory } from './tool_history.js'
 
-/** A name without the ending that names the language: code beside a file of SQL may run it. */
+/** The name without the ending for a language: code beside an SQL file may run it. */
 const keyInSequelize = "regexp_replace(name, '[.](sql|c?[jt]s|mjs)$', '')"
 
 const withoutEnding = (script: string): string => script.replace(/\.(sql|c?[jt]s|mjs)$/, '')
 
-/** The names of the files that were run, mostly of JavaScript. */
+/** The names of the files that were run, mostly JavaScript. */
 export const sequelizeHistory: ToolHistory = {
   schema: 'public',
   table: 'SequelizeMeta',

@@ -3,16 +3,16 @@ import { readRows } from './read_rows.sql.js'
 import type { ToolHistory } from './tool_history.js'
 
 /**
- * The registry. Its rows hang on ids that sqitch computes from the whole plan (planner, times, notes, the
- * change before), so they are read only: `sqitch deploy --log-only` writes them.
+ * The registry. Sqitch computes the ids of its rows from the whole plan (planner, times, notes, the previous
+ * change), so it is only read. `sqitch deploy --log-only` writes it.
  */
 export const sqitchHistory: ToolHistory = {
   schema: 'sqitch',
   table: 'changes',
   columns: { change_id: null, script_hash: null, change: null, committed_at: null },
   create: null,
-  // One registry may hold several projects, and a change that was reworked several times. The registry's
-  // first version had no hash of the script: the upgrade put the id of the change in its place.
+  // A registry may have several projects, and several instances of a reworked change. Its first version had
+  // no hash of the script; the upgrade stored the id of the change instead.
   read: readRows({
     key: "concat(project, ':', change, case when instance > 1 then '~' || instance end)",
     checksum: 'nullif(script_hash, change_id)',

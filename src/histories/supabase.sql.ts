@@ -3,7 +3,7 @@ import { parseStatements } from '../files/statements.js'
 import { readRows } from './read_rows.sql.js'
 import type { ToolHistory } from './tool_history.js'
 
-/** `supabase migration list` compares versions as texts; each row keeps the statements that were sent. */
+/** `supabase migration list` compares versions as texts. Each row has the statements that were sent. */
 export const supabaseHistory: ToolHistory = {
   schema: 'supabase_migrations',
   table: 'schema_migrations',

@@ -3,17 +3,17 @@ import type { ForeignFile } from '../model/foreign.js'
 
 /** A row of another tool's history. */
 export interface HistoryRow {
-  /** What the tool calls a file in its table: a version, a name. */
+  /** The tool's identifier of a file in its table: a version or a name. */
   key: string
-  /** `failed`: it began and did not end well. */
+  /** `failed`: it began and did not finish. */
   state: 'applied' | 'failed'
-  /** What the tool has noted of the file's text, to tell whether it has changed; null for nothing. */
+  /** What the tool recorded about the file's text, to detect a change; null if nothing. */
   checksum: string | null
-  /** When, as the table has it; null where it does not say. */
+  /** The time in the table; null if there is none. */
   at: string | null
 }
 
-/** What a row says besides the file. */
+/** What a row contains besides the file. */
 interface Around {
   /** The history's table, as SQL. */
   table: string
@@ -22,28 +22,29 @@ interface Around {
 }
 
 /**
- * The history that one tool keeps in a database. A file of this folder is one tool; `tools.ts` lists them.
- * Texts that write are statements for the transaction of a step, with the values that the tool would write.
+ * The history that one tool keeps in a database. Each file of this folder is for one tool; `tools.ts` lists
+ * them. Texts that write are statements for the transaction of a step, with the values that the tool would
+ * write.
  */
 export interface ToolHistory {
-  /** Where the tool makes its table by itself. */
+  /** The schema in which the tool creates its table. */
   schema: string
   table: string
-  /** Columns that tell the table apart from one of the same name, each with its type where that matters. */
+  /** Columns that distinguish the table from one with the same name, each with its type if that matters. */
   columns: Record<string, string | null>
-  /** Makes the table as the tool does; null for a tool whose table only it can write. */
+  /** SQL that creates the table as the tool does; null if only the tool can write it. */
   create: ((table: string) => string) | null
-  /** Every row that counts, in any order. */
+  /** All rows that count, in any order. */
   read(sql: Db, table: string): Promise<HistoryRow[]>
   keyOf(file: ForeignFile): string
-  /** What a row of the file would have as its checksum; null where the tool notes none. */
+  /** The checksum that a row of the file would have; null if the tool records none. */
   checksumOf(file: ForeignFile): string | null
-  /** Sums of the same text that the tool takes for the file too, such as with other line ends. */
+  /** Other checksums that the tool accepts for the file, for example with other line ends. */
   otherChecksumsOf?(file: ForeignFile): string[]
-  /** True where a row covers the files before it too: the tool keeps one row, of the newest. */
+  /** True if a row also covers the files before it: the tool only has one row, for the newest file. */
   coversEarlier: boolean
-  /** Says that the file is applied. */
+  /** SQL that records the file as applied. */
   add(file: ForeignFile, around: Around): Promise<string>
-  /** Says that it is not. */
+  /** SQL that records it as not applied. */
   remove(file: ForeignFile, around: Around): string
 }

@@ -31,7 +31,7 @@ import type {
   VerifyRequest,
 } from './requests.js'
 
-/** A validator for each value of a request; the compiler holds it to the request's type. */
+/** A validator for each value of a request. The compiler compares it with the request's type. */
 export type RequestShape<Request> = { [Name in keyof Request]-?: z.ZodMiniType<Request[Name]> }
 
 const anyText = z.optional(z.string())
@@ -74,13 +74,10 @@ const sessionFilters: RequestShape<CountSessionsRequest> = {
   withDeleted: trueOrFalse,
 }
 
-/** The pin and the configuration have readers of their own, which say more. */
+/** The pin and the configuration are validated elsewhere, with better messages. */
 const checkedElsewhere = z.optional(z.any())
 
-/**
- * What each verb takes. A value that none of them knows is an error: a misspelt
- * `backfills: false` would write.
- */
+/** The values of each call. An unknown name is an error: a misspelt `backfills: false` would be ignored. */
 export const shapes = {
   openProject: {
     databaseUrl: anyText,
@@ -171,10 +168,10 @@ function isSignal(value: unknown): boolean {
   return value instanceof AbortSignal
 }
 
-/** What a call of the library got wrong. */
+/** The error for a wrong call of the library. */
 export const wrongUsage = (call: string, reason: string): UsageError => new UsageError(call, reason)
 
-/** Throws USAGE with everything that is wrong with a request; TypeScript sees most of it, JavaScript none. */
+/** Throws USAGE with everything that is wrong with a request. In TypeScript the compiler finds most of it. */
 export function checkRequest<Request extends object>(
   call: string,
   request: Request,

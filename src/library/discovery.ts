@@ -7,12 +7,10 @@ import { home } from '../files/package.js'
 import { oneOf } from '../model/options.js'
 import type { Renderer } from '../render/renderer.js'
 
-/**
- * The folder that the running code is in: `src`, or `dist` where it is built, whatever file it was put in.
- */
+/** The folder of the running code: `src`, or `dist` if it is built. */
 const codeFolder = relative(home, fileURLToPath(import.meta.url)).split(sep)[0]!
 
-/** A folder of files that are found at run time: one file = one command, one format, or one layout. */
+/** A folder whose files are found at run time. Each file is one command, format or layout. */
 export const folderOf = (name: 'commands' | 'render' | 'files/layouts'): URL =>
   pathToFileURL(`${home}/${codeFolder}/${name}/`)
 
@@ -26,22 +24,25 @@ export function filesIn(folder: URL): Map<string, string> {
   return found
 }
 
-/** The renderer of a format; null where no file declares it. No other file is loaded. */
+/** The renderer of a format; null if there is none. Loads only its file. */
 export async function rendererOf(format: string): Promise<Renderer | null> {
   const file = filesIn(folderOf('render')).get(format)
   if (file === undefined) return null
-  // a file without a default export is no format but what formats share
+  // a file without a default export is a helper of formats
   return ((await import(file)) as { default?: Renderer }).default ?? null
 }
 
-/** The formats by how names of files end. Loads every file, as `formats` does. */
+/** The formats by file name ending. Loads every file, as `formats` does. */
 export async function formatsByEnding(): Promise<Map<string, string>> {
   const names = await formats()
   const renderers = await Promise.all(names.map(rendererOf))
   return new Map(names.flatMap((name, i) => (renderers[i]!.endings ?? []).map(end => [end, name] as const)))
 }
 
-/** The names of all formats. Loads every file: for help texts, and for the error about an unknown format. */
+/**
+ * The names of all formats. Loads every file, so it is only for help texts and for the error about an unknown
+ * format.
+ */
 export async function formats(): Promise<string[]> {
   const names = [...filesIn(folderOf('render')).keys()]
   const renderers = await Promise.all(names.map(rendererOf))
@@ -49,8 +50,8 @@ export async function formats(): Promise<string[]> {
 }
 
 /**
- * The layouts of other tools, for a folder that is to be read: null where it holds tracks of ours, and no
- * other layout is `wanted`. Throws USAGE for a layout that is none.
+ * The layouts of other tools for a folder. Null if it has tracks of rethread and no other layout is `wanted`.
+ * Throws USAGE for an unknown layout.
  */
 export async function layoutsFor(root: string, wanted: string | null): Promise<WantedLayouts | null> {
   const files = filesIn(folderOf('files/layouts'))

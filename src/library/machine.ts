@@ -3,8 +3,8 @@ import type { Machine } from '../database/context.js'
 import { isSystemError } from '../model/failure.js'
 
 /**
- * This machine's clock, random numbers and names, for the command line and the library. The core
- * reads none of them itself.
+ * The clock, random numbers and names of this machine, for the command line and the library. Other code gets
+ * them from here.
  */
 export const machine = (): Machine => ({
   clock: { now: () => performance.now(), sleep },
@@ -13,10 +13,10 @@ export const machine = (): Machine => ({
   host: hostname(),
 })
 
-/** The moment, by the machine's clock. */
+/** The current time, by the machine's clock. */
 export const momentNow = (): Date => new Date()
 
-/** A container may run under a number that no user of it has. */
+/** In a container the process may have a number without a user name. */
 function userName(): string {
   try {
     return userInfo().username

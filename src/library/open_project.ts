@@ -17,9 +17,9 @@ import { startTrace } from './tracing.js'
 import { type Call, type Verb, verbs } from './verbs.js'
 
 /**
- * Opens a project: a database, and the folder whose track belongs to it. Connects to nothing yet, but for
- * `embedded`. Rejects with a `Failure` where an option is wrong: USAGE, BAD_URL, BAD_CONFIG, NO_TRACKS for a
- * folder that is not there, NO_EMBEDDED.
+ * Opens a project: a database, and the folder with its track. Does not connect, unless `embedded` is set.
+ * Rejects with a `Failure` for a wrong option: USAGE, BAD_URL, BAD_CONFIG, NO_TRACKS for a folder that does
+ * not exist, NO_EMBEDDED.
  */
 export async function openProject(options: OpenProjectOptions): Promise<OpenedProject> {
   checkRequest('openProject()', options, shapes.openProject)
@@ -49,7 +49,7 @@ export async function openProject(options: OpenProjectOptions): Promise<OpenedPr
   }
 }
 
-/** What the options mean for every call; the URL and the events come later. */
+/** The options that are the same for every call, without the URL and the event handler. */
 type Prepared = Omit<Opening, 'url' | 'emit'>
 
 async function readOpenOptions(options: OpenProjectOptions): Promise<Prepared> {
@@ -72,7 +72,7 @@ async function readOpenOptions(options: OpenProjectOptions): Promise<Prepared> {
   }
 }
 
-/** Calls a verb: a context of its own, its events to the handler, and a report of what it throws. */
+/** Calls a verb with a context of its own. Its events go to the handler, and failures become a report. */
 function caller(opening: Omit<Opening, 'emit'>, options: OpenProjectOptions) {
   const onEvent = options.onEvent ?? (() => {})
   return async (verb: Verb<object>, request: object): Promise<Report> => {
@@ -100,13 +100,13 @@ function caller(opening: Omit<Opening, 'emit'>, options: OpenProjectOptions) {
   }
 }
 
-/** The configuration, with what `openProject` was given on top. */
+/** The configuration, with the values of `openProject`, which take precedence. */
 async function configOf({ config: given = {}, settings = {} }: OpenProjectOptions): Promise<Config> {
   const config =
     typeof given === 'string'
       ? (await readConfig(resolve(given), true)).config
       : await parseConfig(given, 'config of openProject()')
-  // settings become SQL: their names pass the same check as those of a file
+  // settings become SQL, so their names are checked like those of a file
   return parseConfig({ ...withoutNulls(config), settings: { ...config.settings, ...settings } }, 'settings')
 }
 
@@ -119,7 +119,7 @@ async function startServer() {
 }
 
 /**
- * Calls a handler until it throws; what it threw is kept for the end, because it must not break a run midway.
+ * Wraps an event handler. Its first error is kept and thrown at the end, so that it does not interrupt a run.
  */
 function guarded(onEvent: (event: Event) => void): { emit: (event: Event) => void; rethrow: () => void } {
   let thrown: { error: unknown } | null = null
@@ -139,8 +139,8 @@ function guarded(onEvent: (event: Event) => void): { emit: (event: Event) => voi
 }
 
 /**
- * What the files, the server and the guards say is a report, as on the command line. Thrown are wrong usage,
- * which the caller can fix, and errors that nobody expected, with their stacks.
+ * Returns a report for what the files, the server and the guards say, as on the command line. Throws wrong
+ * usage, which the caller can fix, and unexpected errors with their stacks.
  */
 async function reported(command: string, run: () => Promise<Report>): Promise<Report> {
   try {

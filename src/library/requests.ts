@@ -5,12 +5,9 @@ import type { Pin } from '../model/pin.js'
 import type { Phase } from '../model/project.js'
 import type { KeptProof } from '../model/proof.js'
 
-/**
- * What `openProject` is given. Nothing else is read: no environment variable and no
- * file that is not named here.
- */
+/** Options of `openProject`. It reads no environment variables, and no files that are not named here. */
 export interface OpenProjectOptions {
-  /** The target, as `postgres://user:password@host:5432/database`. Needed unless `embedded` is true. */
+  /** The target, as `postgres://user:password@host:5432/database`. Required unless `embedded` is true. */
   databaseUrl?: string | undefined
   /**
    * Folder with migrations/, rollbacks/ and verify/. Default: `dir` of the configuration, else the tracks
@@ -18,8 +15,8 @@ export interface OpenProjectOptions {
    */
   dir?: string | undefined
   /**
-   * Whose files are in the folder, such as `supabase` or `dbmate`. Default: `layout` of the configuration,
-   * else what they look like.
+   * The layout of the files, such as `supabase` or `dbmate`. Default: `layout` of the configuration, else it
+   * is detected.
    */
   layout?: string | undefined
   /**
@@ -28,42 +25,39 @@ export interface OpenProjectOptions {
    */
   track?: string | undefined
   /**
-   * Settings that the SQL files read, such as `{ retention: '90d' }`. They beat those of the configuration.
+   * Settings for the SQL files, such as `{ retention: '90d' }`. They take precedence over the configuration.
    */
   settings?: Record<string, string> | undefined
   /** Path of a rethread.config.json, or its values. Default: none. */
   config?: string | ConfigValues | undefined
   /**
-   * Start a PostgreSQL of our own under .rethread/ in the current folder; `close()` stops it. Default: false.
+   * Start a PostgreSQL server under .rethread/ in the working directory. `close()` stops it. Default: false.
    */
   embedded?: boolean | undefined
-  /** How long a verb that writes waits for another run, in seconds; 0 is not at all. Default: 60. */
+  /** How long a call that writes waits for another run, in seconds; 0 for no wait. Default: 60. */
   lockWaitSeconds?: number | undefined
-  /** Why the runs of this project are made; kept in the ledger. */
+  /** The reason for the runs of this project, for the ledger. */
   reason?: string | undefined
-  /** Who makes them; kept in the ledger. Default: the user of the operating system. */
+  /** The person who makes them, for the ledger. Default: the user of the operating system. */
   who?: string | undefined
-  /**
-   * Called for what happens on the way. An error that it throws ends no run: the verb
-   * throws it when it has finished.
-   */
+  /** Called for progress. If it throws, the run continues, and the call rejects with the error at the end. */
   onEvent?: ((event: Event) => void) | undefined
-  /** When it fires, a running verb finishes its batch, saves its state and reports `interrupted`. */
+  /** When it fires, a running call finishes its batch, saves its state and reports `interrupted`. */
   signal?: AbortSignal | undefined
 }
 
 /**
- * What may happen, by name. Without it a verb that would need it changes nothing and reports
- * `refused` with what it needs.
+ * Consent by name. Without the necessary consent a call changes nothing and reports `refused` with what it
+ * needs.
  */
 export interface ConsentRequest {
-  /** Hazards that may happen. Default: none. */
+  /** Allowed hazards. Default: none. */
   allow?: HazardCode[] | undefined
-  /** Name of the database, where data would be dropped. */
+  /** Name of the database, if data would be dropped. */
   confirm?: string | undefined
   /**
-   * Most rows that `QUARANTINES_ROWS` is for, as the fact `rows` of `CONSENT_NEEDED` names them. Default: as
-   * many as the last report named.
+   * The highest number of rows for `QUARANTINES_ROWS`, as the fact `rows` of `CONSENT_NEEDED` gives it.
+   * Default: the number in the last report.
    */
   rows?: number | undefined
 }
@@ -74,214 +68,211 @@ export interface TargetRequest {
   to?: string | undefined
   /** Apply up to this phase. Default: up to the first step that the old application would not survive. */
   phase?: Phase | undefined
-  /** False stops before the first backfill. Default: true. */
+  /** False to stop before the first backfill. Default: true. */
   backfills?: boolean | undefined
   consent?: ConsentRequest | undefined
 }
 
-/** How much of the server a backfill takes. */
+/** How much of the server's capacity a backfill uses. */
 export interface PaceRequest {
   /** Connections that share a backfill, and cores that build an index. Default: 1. */
   workers?: number | undefined
   /**
-   * Rest so many times as long as a batch works, 0 to 100: 1 is half duty. Default: 0, and
-   * 1.5 beside others at work.
+   * How long to rest, as a multiple of the work, from 0 to 100; 1 means half of the time. Default: 0, and 1.5
+   * beside other active sessions.
    */
   nice?: number | undefined
-  /** A query of yours: while its first value is true or above zero, the backfill waits. */
+  /** A query. While its first value is true or above zero, the backfill waits. */
   throttleQuery?: string | undefined
 }
 
-/** What `plan` is asked for. */
+/** Options of `plan`. */
 export interface PlanRequest extends TargetRequest {
   /** Also run some batches of each backfill and roll them back, to measure time and WAL. Default: false. */
   sample?: boolean | undefined
   /** Also execute the plan here, in one transaction that is rolled back. Default: false. */
   rehearse?: boolean | undefined
-  /** Execute it on this copy of the database instead: a branch, a restored backup. */
+  /** Execute it on this copy of the database instead, such as a branch or a restored backup. */
   rehearseUrl?: string | undefined
   /** Also show who sees which rows now and after each step. Default: false. */
   visibility?: boolean | undefined
-  /** SQL of the application of today, tried after each phase of a rehearsal. */
+  /** SQL of the current application, tried after each phase of a rehearsal. */
   oldApp?: string | undefined
-  /** SQL of the application to be deployed, tried when all steps of a rehearsal have run. */
+  /** SQL of the next application, tried after all steps of a rehearsal. */
   newApp?: string | undefined
-  /** Give the report a `pin`, which `migrate` can be held to. Default: false. */
+  /** Add a `pin` to the report, for `migrate`. Default: false. */
   pin?: boolean | undefined
 }
 
-/** What `migrate` is asked for. */
+/** Options of `migrate`. */
 export interface MigrateRequest extends TargetRequest, PaceRequest {
   /**
-   * A pinned plan, of `plan({ pin: true })`: refused when anything has changed since.
-   * It also says how far to go.
+   * A pinned plan, from `plan({ pin: true })`. The call is refused if anything has changed since. It also
+   * says how far to go.
    */
   pin?: Pin | undefined
 }
 
-/** What `baseline` is asked for. */
+/** Options of `baseline`. */
 export interface BaselineRequest {
   /** Record as applied everything up to and including this migration. */
   to: string
 }
 
-/** What `adopt` is asked for. */
+/** Options of `adopt`. */
 export interface AdoptRequest {
   /** Adopt up to and including this migration. Default: as far as its work is done. */
   to?: string | undefined
 }
 
-/** What `repair` is asked for; the reason is that of `openProject`. */
+/** Options of `repair`. Its reason is that of `openProject`. */
 export interface RepairRequest {
   /** Its name or version. */
   migration: string
-  /** What the ledger is to say of it. */
+  /** Its new state in the ledger. */
   as: 'applied' | 'not applied'
   consent?: ConsentRequest | undefined
 }
 
-/** What `backfill` is asked for. */
+/** Options of `backfill`. */
 export interface BackfillRequest extends PaceRequest {
-  /** Canary: only rows of this workspace. The backfill stays open. */
+  /** Canary: only rows of this workspace. The backfill stays unfinished. */
   workspace?: string | undefined
-  /** Stop after about so many rows. The backfill stays open. */
+  /** Stop after about this number of rows. The backfill stays unfinished. */
   maxRows?: number | undefined
-  /** Lift a pause first. Default: false. */
+  /** End a pause first. Default: false. */
   resume?: boolean | undefined
   consent?: ConsentRequest | undefined
 }
 
-/** What `verify` is asked for. */
+/** Options of `verify`. */
 export interface VerifyRequest {
   /** Names of checks. Default: all. */
   only?: string[] | undefined
-  /** Lowest level that fails. Default: `error`. */
+  /** The lowest level that fails. Default: `error`. */
   failOn?: 'warn' | 'error' | undefined
-  /** Also compare what so many real persons see with what they should. Default: 0. */
+  /** Compare what this number of real users see with the track's rule. Default: 0. */
   sample?: number | undefined
-  /** Also count and hash again what the backfills have left. Default: false. */
+  /** Also count and hash the results of backfills again. Default: false. */
   deep?: boolean | undefined
-  /** Also show what this person sees. */
+  /** Also show what this user sees. */
   asUser?: string | undefined
 }
 
-/** What `prove` is asked for. */
+/** Options of `prove`. */
 export interface ProveRequest {
-  /** Real persons that are compared with what they should see. Default: 5. */
+  /** Number of real users whose visible rows are compared with the track's rule. Default: 5. */
   sample?: number | undefined
-  /** Whether the report carries `proof`, to be kept. Default: false. */
+  /** Add `proof` to the report, to be kept. Default: false. */
   proof?: boolean | undefined
-  /** A proof that was kept: the report says what has changed since. */
+  /** An earlier proof. The report says what has changed since. */
   against?: KeptProof | undefined
 }
 
-/** What `rollback` and `planRollback` are asked for: exactly one of `to`, `steps` and `all`. */
+/** Options of `rollback` and `planRollback`: exactly one of `to`, `steps` and `all`. */
 export interface RollbackRequest {
-  /** Undo back to this migration, which stays. */
+  /** Undo back to this migration, which stays applied. */
   to?: string | undefined
-  /** Undo the last so many migrations. */
+  /** Undo this number of migrations. */
   steps?: number | undefined
-  /** Undo everything. Default: false; for `planRollback`, true where neither `to` nor `steps` is given. */
+  /** Undo everything. Default: false; for `planRollback`, true without `to` and `steps`. */
   all?: boolean | undefined
   consent?: ConsentRequest | undefined
 }
 
-/** What a verb for a scratch database is asked for: it needs the database's name in `consent.confirm`. */
+/** Options of calls for a scratch database. They need its name in `consent.confirm`. */
 export interface ScratchRequest {
   consent?: ConsentRequest | undefined
 }
 
-/** What `restore` is asked for. */
+/** Options of `restore`. */
 export interface RestoreRequest {
   /** Name of the archive, such as `r12`, or `latest`. */
   archive: string
   consent?: ConsentRequest | undefined
 }
 
-/** What `showQuarantined` is asked for. */
+/** Options of `showQuarantined`. */
 export interface QuarantinedRequest {
-  /** Number of the row, as `listQuarantine` gives it: `12`, or `f3` of a row that failed. */
+  /** Number of the row from `listQuarantine`: `12`, or `f3` for a failed row. */
   id: string
 }
 
-/** What `retryQuarantined` is asked for. */
+/** Options of `retryQuarantined`. */
 export interface RetryRequest {
-  /** Only rows with this reason, word for word. Default: all. */
+  /** Only rows with exactly this reason. Default: all. */
   reason?: string | undefined
   consent?: ConsentRequest | undefined
 }
 
-/** What `assignQuarantined` is asked for. */
+/** Options of `assignQuarantined`. */
 export interface AssignRequest extends RetryRequest {
-  /** The workspace that the rows are given. */
+  /** The workspace for the rows. */
   workspace: string
 }
 
-/** What `countSessions` is asked for. */
+/** Options of `countSessions`. */
 export interface CountSessionsRequest {
-  /**
-   * Only sessions with one of these values, by the names that the track gives its
-   * columns: `{ user: ['u1'] }`.
-   */
+  /** Only sessions with one of these values, by the track's names of columns: `{ user: ['u1'] }`. */
   filter?: Record<string, string[]> | undefined
-  /** Only sessions active since: a time such as `2026-01-31T18:00Z`, or `7d`, `12h`. */
+  /** Only sessions active since then: a time such as `2026-01-31T18:00Z`, or `7d`, `12h`. */
   since?: string | undefined
   /** Only sessions with this text in their title or a message. */
   search?: string | undefined
-  /** How long a search may take, in seconds. Default: 30. */
+  /** Time limit of a search, in seconds. Default: 30. */
   within?: number | undefined
   /** Also sessions that are marked as deleted. Default: false. */
   withDeleted?: boolean | undefined
 }
 
-/** What `sessions` is asked for. */
+/** Options of `sessions`. */
 export interface SessionsRequest extends CountSessionsRequest {
-  /** How many sessions, the most recent first. Default: 50. */
+  /** Number of sessions, the most recent first. Default: 50. */
   limit?: number | undefined
-  /** Every column of a session, not only the usual ones. Default: true. */
+  /** All columns of a session, not only the usual ones. Default: true. */
   allFields?: boolean | undefined
 }
 
-/** What `session` is asked for. */
+/** Options of `session`. */
 export interface SessionRequest {
   /** Its id. */
   id: string
-  /** How many of its messages, the newest; null for all. Default: 20. */
+  /** Number of its newest messages; null for all. Default: 20. */
   limit?: number | null | undefined
 }
 
-/** What `exportSession` is asked for. */
+/** Options of `exportSession`. */
 export interface ExportSessionRequest {
   /** Its id. */
   id: string
 }
 
-/** What `importSession` is asked for. */
+/** Options of `importSession`. */
 export interface ImportSessionRequest {
-  /** The text of `session` in the report of `exportSession`, or of the file that the command writes. */
+  /** The text of `session` in the report of `exportSession`, or of a file that the command wrote. */
   session: string
   consent?: ConsentRequest | undefined
 }
 
-/** What `recoverSession` is asked for. */
+/** Options of `recoverSession`. */
 export interface RecoverSessionRequest {
   /** Its id. */
   id: string
   consent?: ConsentRequest | undefined
 }
 
-/** What `prune` is asked for. */
+/** Options of `prune`. */
 export interface PruneRequest {
   /**
-   * Sessions idle, or archives made, longer ago than so many days. Default: the setting
-   * `retention`; none for archives.
+   * Prune sessions that were last used, or archives that were made, before this number of days ago. Default:
+   * the setting `retention`; none for archives.
    */
   olderThanDays?: number | undefined
-  /** Do it; otherwise nothing is changed. Default: false. */
+  /** True to prune; otherwise nothing is changed. Default: false. */
   apply?: boolean | undefined
-  /** Delete sessions with what follows them; `restore` brings them back. Default: false. */
+  /** Delete sessions with everything that depends on them. `restore` can restore them. Default: false. */
   delete?: boolean | undefined
-  /** Mark sessions as deleted, where the track has a column for that. Default: false. */
+  /** Mark sessions as deleted, if the track has a column for it. Default: false. */
   soft?: boolean | undefined
   /** Drop old archives of rollbacks instead of pruning sessions. Default: false. */
   archives?: boolean | undefined

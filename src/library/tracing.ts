@@ -6,24 +6,24 @@ import type { Finding, Report, StepResult } from '../model/report.js'
 
 type Api = typeof import('@opentelemetry/api')
 
-/** A verb as spans of OpenTelemetry. No text of a message, of a statement or of a URL is in them. */
+/** A call as spans of OpenTelemetry. They have no text of a message, a statement or a URL. */
 export interface VerbTrace {
-  /** What happens on the way. */
+  /** Adds an event. */
   event(event: Event): void
-  /** Does the verb's work where its span is the active one, and ends the spans with what it came to. */
+  /** Runs the call's work with its span as the active one, and ends the spans with the result. */
   run(work: () => Promise<Report>): Promise<Report>
 }
 
 /**
- * Begins the span of a verb; null where the host program has no OpenTelemetry. Where it has the API and
- * registers no provider, the spans cost nothing and go nowhere.
+ * Begins the span of a call. Null if the host program has no OpenTelemetry. If it has the API but no
+ * provider, the spans have no effect.
  */
 export async function startTrace(command: string): Promise<VerbTrace | null> {
   const api = await loadApi()
   return api && new Spans(api, api.trace.getTracer('rethread', packageVersion()), command)
 }
 
-/** The API that the host program has installed: spans are made by whatever it has registered there. */
+/** Loads the API of the host program. Its provider creates the spans. */
 async function loadApi(): Promise<Api | null> {
   try {
     return await import('@opentelemetry/api')
@@ -33,17 +33,17 @@ async function loadApi(): Promise<Api | null> {
   }
 }
 
-/** Waits that a span names one by one; the others are counted. */
+/** Most waits that a span lists; the others are counted. */
 const mostWaits = 20
 
-/** A step under way. */
+/** A running step. */
 interface OpenStep {
   migration: string
   direction: 'up' | 'down'
   span: Span
   batches: number
   slowestMs: number
-  /** Tenths of the backfill that have an event already. */
+  /** Tenths of the backfill that have an event. */
   tenths: number
   waits: number
 }
@@ -112,7 +112,7 @@ class Spans implements VerbTrace {
     this.step = { migration, direction, span, batches: 0, slowestMs: 0, tenths: 0, waits: 0 }
   }
 
-  /** A backfill has batches by the hundred thousand: they are counted, and each tenth has an event. */
+  /** A backfill may have hundreds of thousands of batches: they are counted, and each tenth has an event. */
   private batch(at: OpenStep, { rows, fraction, batchMs, rowsPerSecond }: Event & { type: 'batch' }): void {
     at.batches++
     at.slowestMs = Math.max(at.slowestMs, batchMs)
@@ -143,7 +143,7 @@ class Spans implements VerbTrace {
     const { verdict, target, findings, steps } = report
     const wrong = findings.filter(f => f.level === 'error' || f.level === 'refused')
     if (step) {
-      // it has not come to its end
+      // the step has no result yet
       const result = steps.find(s => s.migration === step.migration)
       if (result?.outcome === 'failed') this.failWith(step.span, wrong)
       this.finish(step, result ?? { outcome: 'failed', rows: null })
@@ -166,7 +166,7 @@ class Spans implements VerbTrace {
     if (findings.length === 0) this.fail(span, 'failed', {})
   }
 
-  /** What went wrong by its code: what the server says may quote people's rows. */
+  /** Records an error by its code only, because a message of the server may quote rows. */
   private fail(span: Span, code: string, attributes: Attributes): void {
     span.setAttributes(attributes)
     span.recordException({ name: code, message: code })

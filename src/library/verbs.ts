@@ -42,17 +42,17 @@ import type {
   VerifyRequest,
 } from './requests.js'
 
-/** What one call of a verb works with. */
+/** What one call works with. */
 export interface Call extends Opened {
   config: Config
-  /** Name of the track where one was given, else null. */
+  /** Name of the track if it was given, else null. */
   named: string | null
   leaseWaitMs: number
-  /** Where each value came from, for `doctor`. */
+  /** The source of each value, for `doctor`. */
   sources: Table
 }
 
-/** One verb: the command whose report it gives, what its request must look like, and what it does. */
+/** One verb: its command, the shape of its request, and its function. */
 export interface Verb<Request> {
   command: string
   shape: RequestShape<Request>
@@ -69,14 +69,13 @@ const verb = <Request>(
   run,
 })
 
-/** What a verb is asked for; nothing where it takes no request. */
+/** The request of a verb; empty if it has none. */
 type Asked<Name extends keyof Verbs> =
   Parameters<Verbs[Name]> extends [] ? object : NonNullable<Parameters<Verbs[Name]>[0]>
 
 /**
- * Every verb. A request becomes what the core wants: every value there, with the command line's defaults.
- * The verbs are not loaded one by one: that would cut the package into twice as many files, all of which
- * the command line would open.
+ * All verbs. A request is completed with the command line's defaults. Verbs are not loaded one by one: that
+ * would double the number of files in the package, and the command line would open all of them.
  */
 export const verbs: { [Name in keyof Verbs]: Verb<Asked<Name>> } = {
   doctor: verb('doctor', {}, async c => doctor(c.ctx, c.project(), c.named, c.sources)),
@@ -215,7 +214,7 @@ async function callVerify(c: Call, request: VerifyRequest): Promise<Report> {
   })
 }
 
-/** Longest retention that the server is asked for, in days: nothing is as old, and its times have an end. */
+/** Longest retention, in days. Nothing is older, and the server's times have a limit. */
 const longestRetention = 100_000
 
 async function callPrune(c: Call, request: PruneRequest): Promise<Report> {

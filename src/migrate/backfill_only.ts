@@ -149,7 +149,7 @@ async function backfillPart(
 const verdictAfter = (outcome: 'done' | 'interrupted' | 'partial' | 'failed'): Report['verdict'] =>
   outcome === 'interrupted' ? 'interrupted' : outcome === 'failed' ? 'attention' : 'clean'
 
-/** BACKFILL needs the objects of the expand phase: a finding for each pending expand step. */
+/** PENDING, as a refusal, if expand steps are pending: a backfill needs what they create. */
 const expandFirst = (plan: Plan): Finding[] =>
   plan.steps
     .filter(s => !s.migration.backfill)

@@ -163,7 +163,7 @@ export interface FactsOfFiles {
   NO_DATABASE_URL: NoFacts
   BAD_URL: Reason
   NO_SERVER: {
-    /** Code of the system, the driver or the server, such as ENOTFOUND; null where the error has none. */
+    /** Code of the system, the driver or the server, such as ENOTFOUND; null if the error has none. */
     code: string | null
   } & Reason
   TLS_FAILED: {

@@ -6,8 +6,8 @@ import type { RecentRun } from '../run/at_work.sql.js'
 import { readLease } from '../run/lease.sql.js'
 
 /**
- * Whether somebody is at work, and since when; `last` is the newest run. A lease whose backend is gone is
- * that of a killed run.
+ * Whether a run is active, and since when. `last` is the newest run. If the backend of a lease is gone, its
+ * run was killed.
  */
 export async function whoIsAtWork(
   connection: Connection,
@@ -31,7 +31,7 @@ export async function whoIsAtWork(
       })
 }
 
-/** How far the track is, and the backfill that is under way or was begun. */
+/** The progress of a track, and of a backfill that runs or was begun. */
 export function howFar(
   track: string,
   { plan }: HistoryAndPlan,
@@ -50,8 +50,8 @@ export function howFar(
 }
 
 /**
- * The command to type next: one that can do no harm, or that asks before it does. It never enters the
- * contract phase while something before it is not done.
+ * The next command to type. It does no harm, or asks for consent first. It does not enter the contract phase
+ * while an earlier step is not done.
  */
 export function nextStep(
   track: string,

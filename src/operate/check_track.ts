@@ -14,8 +14,8 @@ import { emptyReport, finding, type Report } from '../model/report.js'
 import { nearestFinding } from '../plan/nearest_track.js'
 
 /**
- * Compares the mapping that a track was written with with the one that today's database would need, and says
- * which files would change. Names that are still there are kept; for others the database is looked at again.
+ * Compares the mapping that a track was written with, and the mapping for the current database, and lists the
+ * files that would change. Names that still exist are kept; others are searched again.
  */
 export async function checkTrack(
   ctx: Context,
@@ -41,7 +41,7 @@ export async function checkTrack(
     const { [role]: _, ...others } = written
     const only: Mapping = now[role] === undefined ? others : { ...written, [role]: now[role] }
     const after = await textsUnder(track, info, only).catch(error => {
-      // one role of today's among those of then may fit no file
+      // with a single role of the new mapping, a file may not be valid
       if (!(error instanceof Failure || error instanceof SyntaxFault)) throw error
       return null
     })
@@ -63,13 +63,13 @@ export async function checkTrack(
   return report
 }
 
-/** The zone that times were written with, so that it need not be named again. */
+/** The time zone of the former mapping, so that it need not be given again. */
 const zoneIn = (written: Mapping): string | null =>
   Object.values(written)
     .map(value => / at time zone '([^']+)'/.exec(bindingOf(value)?.reads ?? '')?.[1] ?? null)
     .find(zone => zone !== null) ?? null
 
-/** What the values were said to mean, so that it need not be said again. */
+/** The declared meanings of values, so that they need not be given again. */
 const valuesSaid = (written: Mapping): Record<string, string> =>
   Object.fromEntries(
     Object.entries(written).flatMap(([role, value]) => {
@@ -78,7 +78,7 @@ const valuesSaid = (written: Mapping): Record<string, string> =>
     }),
   )
 
-/** A binding as a person reads it: the name alone where there is nothing else. */
+/** A binding as text for people: only the name if there is nothing else. */
 function bindingText(value: Mapping[string] | undefined): string | null {
   if (value === undefined || value === null) return null
   if (typeof value === 'string') return value
@@ -88,7 +88,7 @@ function bindingText(value: Mapping[string] | undefined): string | null {
     : `${column} ${JSON.stringify(Object.fromEntries(Object.entries(more).sort()))}`
 }
 
-/** The names of a mapping that the database still has; what the catalog says of them is read again. */
+/** The part of a mapping whose names still exist. The catalog's facts are read again. */
 async function namesStillThere(sql: Parameters<typeof columnsOf>[0], written: Mapping): Promise<Mapping> {
   const kept: Mapping = {}
   for (const [role, value] of Object.entries(written)) {
@@ -96,7 +96,7 @@ async function namesStillThere(sql: Parameters<typeof columnsOf>[0], written: Ma
     const at = written[entity]
     const table = typeof at === 'string' ? at : `public.${entity}`
     if (role === 'identity') kept[role] = value
-    // who may use the tables is read again
+    // roles and their rights are read again
     else if (role === apiKey) continue
     else if (value === null) kept[role] = null
     else if (column === undefined) {

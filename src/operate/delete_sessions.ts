@@ -13,25 +13,25 @@ import { type Holding, holdings } from '../run/refuse_destruction.sql.js'
 import type { Run } from '../run/run.js'
 import { copyValuesInto, countOfSessions, deleteInto, makeValueStore, ofSessions } from './prune.sql.js'
 
-/** A table whose rows go with their sessions, or whose values of some columns do. */
+/** A table whose rows are deleted with their sessions, or in which columns are set to another value. */
 interface Follow {
   table: string
-  /** The rows, as a predicate over `t`; its parameter is the ids of the sessions. */
+  /** A predicate over `t` for the rows. Its parameter is the ids of the sessions. */
   where: string
-  /** Columns whose values go; null where the rows do. */
+  /** Columns that lose their values; null if the rows are deleted. */
   columns: string[] | null
 }
 
-/** What goes with sessions that are deleted, the last first; and the foreign keys that keep their session. */
+/** What is deleted with sessions, in reverse order, and the foreign keys that prevent a deletion. */
 export interface Follows {
   follows: Follow[]
   keepers: ReferencingKey[]
 }
 
-/** A predicate over the rows of a table, which goes by `alias`. */
+/** A predicate over the rows of a table with the alias `alias`. */
 type RowsOf = (alias: string) => string
 
-/** The rows whose foreign key points at rows of the parent; each level down has an alias of its own. */
+/** The rows whose foreign key references rows of the parent. Each level has its own alias. */
 const pointingAt =
   (f: ReferencingKey, parent: string, where: RowsOf): RowsOf =>
   alias => {
@@ -41,8 +41,8 @@ const pointingAt =
   }
 
 /**
- * Looks up what the foreign keys of other tables do with the rows of sessions that are deleted. Messages are
- * deleted by themselves where their key refuses; any other key that refuses keeps its session.
+ * Finds out what the foreign keys of other tables do when sessions are deleted. Messages whose key would
+ * refuse are deleted separately. Any other key that refuses keeps its session.
  */
 export async function followsOf(sql: Db, info: TrackInfo): Promise<Follows> {
   const { sessions, messages } = info
@@ -54,7 +54,7 @@ export async function followsOf(sql: Db, info: TrackInfo): Promise<Follows> {
       const rows = pointingAt(f, parent, where)
       const deletes = f.action === 'c' || (f.table === messages?.table && 'ar'.includes(f.action))
       if (deletes) {
-        // a table that follows in two ways, or itself: the guard of the deletion counts what went
+        // a table may follow in two ways; the guard of the deletion counts what was deleted
         if (seen.has(f.table)) continue
         seen.add(f.table)
         await visit(f.table, rows)
@@ -70,9 +70,9 @@ export async function followsOf(sql: Db, info: TrackInfo): Promise<Follows> {
 }
 
 /**
- * Deletes sessions of these ids with what follows them, each row and each value put into the archive in the
- * same transaction. Throws ROWS_FAILED where some stay, and DESTROYS_UNARCHIVED where the server has deleted
- * more than that: a trigger, or a key that leads elsewhere.
+ * Deletes the sessions with these ids and what follows them. Every row and value is archived in the same
+ * transaction. Throws ROWS_FAILED if some stay. Throws DESTROYS_UNARCHIVED if the server has deleted more, by
+ * a trigger or another foreign key.
  */
 export async function deleteSessions(
   run: Run,
@@ -81,7 +81,7 @@ export async function deleteSessions(
   { follows }: Follows,
   ids: string[],
 ): Promise<number> {
-  // for triggers of the track: what prune takes away no backfill makes again
+  // read by triggers of the track: no backfill makes again what prune deletes
   await setParameter(tx, 'rethread.pruning', 'on')
   const before = await toLose(tx)
   const archived = new Map<string, number>()
@@ -102,7 +102,7 @@ export async function deleteSessions(
     })
     sessions = await deleteInto(tx, { table: f.table, where: f.where, storedAs }, ids)
     archived.set(f.table, (archived.get(f.table) ?? 0) + sessions)
-    // a foreign key does not look whether its deletion has taken the row
+    // a foreign key does not check whether its cascade was prevented
     const left = await countOfSessions(tx, f.table, f.where, ids)
     if (left > 0) throw unchangedRows(f.table, left)
   }
@@ -110,7 +110,7 @@ export async function deleteSessions(
   return sessions
 }
 
-/** Rows that are as they were after a statement that should have changed them: a trigger or a rule did it. */
+/** The failure for rows that a statement did not change because of a trigger or a rule. */
 export const unchangedRows = (table: string, rows: number): Failure =>
   new Failure('ROWS_FAILED', table, {
     rows,
@@ -121,7 +121,7 @@ export const unchangedRows = (table: string, rows: number): Failure =>
     stoppedEarly: false,
   })
 
-/** The table of the archive for what goes; that of a prune that was broken off is gone on with. */
+/** The archive's table for deleted rows. An interrupted prune continues with its own. */
 async function storeOf(
   run: Run,
   tx: Db,
@@ -156,7 +156,7 @@ async function storeOf(
   return storedAs
 }
 
-/** What there is to lose. A server that does not count deleted rows cannot say. */
+/** What there is to lose. Throws if the server does not count deleted rows. */
 async function toLose(tx: Db): Promise<Map<number, Holding>> {
   const now = await holdings(tx)
   if (now) return now
@@ -165,7 +165,7 @@ async function toLose(tx: Db): Promise<Map<number, Holding>> {
   })
 }
 
-/** Refuses what was deleted beyond the rows that were archived. Throws DESTROYS_UNARCHIVED. */
+/** Throws DESTROYS_UNARCHIVED if more was deleted than archived. */
 async function refuseMore(
   tx: Db,
   before: Map<number, Holding>,

@@ -1,12 +1,12 @@
 import { ident, literal, type Root } from '../database/types.js'
 
-/** A table and the expression of its key. */
+/** A table with the SQL of its key. */
 interface Keyed {
   name: string
   key: string
 }
 
-/** Fills an empty database with the demo's fixture, and keeps a copy of its keys to compare with later. */
+/** Fills an empty database with the demo's data, and keeps a copy of its keys for comparison. */
 export async function fillDemo(
   sql: Root,
   fixture: { shim: string; before: string; messages: number },
@@ -33,7 +33,7 @@ export async function fillDemo(
   return { tables: [...tables], rows: row!.rows }
 }
 
-/** Rows of before that are no longer there, by their keys. */
+/** How many of the original rows are missing, by their keys. */
 export async function missingRows(sql: Root, tables: Keyed[]): Promise<number> {
   let missing = 0
   for (const t of tables) {
@@ -47,7 +47,7 @@ export async function missingRows(sql: Root, tables: Keyed[]): Promise<number> {
   return missing
 }
 
-/** Sends what an application would send. */
+/** Sends the statements of an application. */
 export async function playApplication(sql: Root, text: string): Promise<void> {
   await sql.unsafe(text)
 }

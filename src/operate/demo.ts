@@ -25,17 +25,17 @@ import { doctor } from './doctor.js'
 const noConsent = { allow: new Set<string>(), confirm: null }
 const demoOptions = { ...bareMigrateOptions, consent: noConsent, leaseWaitMs: 1000 }
 
-/** A command of the walk: what is typed, why, what it does, and what was seen in its report. */
+/** A command of the demo: what is typed, why, what it does, and what to show of its report. */
 interface Station {
   command: string
   why: string
   run: () => Promise<Report>
   seen: (report: Report) => string
-  /** The verdict that it has where all is well; `clean` where none is named. */
+  /** The expected verdict; `clean` by default. */
   comesTo?: Verdict
 }
 
-/** The files of an example, and how many rows are wanted. */
+/** The files of an example, and the number of rows. */
 interface Fixture {
   shim: string
   before: string
@@ -44,16 +44,16 @@ interface Fixture {
   messages: number
 }
 
-/** What the walk is given. */
+/** Options of the demo. */
 interface DemoOptions {
   /** Name of the track. */
   name: string
-  /** Where each setting comes from, for `doctor`. */
+  /** The source of each setting, for `doctor`. */
   sources: Table
   fixture: Fixture
 }
 
-/** Walks the life cycle on a database of its own: every step is the real command, shown in a line. */
+/** Runs the life cycle on a database of its own. Every step is the real command and is shown in one line. */
 export async function demo(
   ctx: Context,
   project: Project,

@@ -1,37 +1,37 @@
 import type { Db } from '../database/types.js'
 
-/** What the files of a track do to objects that are there, by their names. */
+/** The objects that the files of a track use, by the right that they need. */
 export interface Needs {
-  /** Tables that they alter or write, and what must be owned for it. */
+  /** Tables that they alter or write, and other objects that must be owned for it. */
   owned: string[]
-  /** Tables whose functions they alter too: those that name the table, and those of its triggers. */
+  /** Tables whose functions they also alter: functions that name the table, and those of its triggers. */
   served: string[]
   read: string[]
-  /** Tables that new foreign keys point at. */
+  /** Tables that new foreign keys reference. */
   referenced: string[]
-  /** Tables that only probes write to, by what they do there. */
+  /** Tables that only probes write. */
   inserted: string[]
   updated: string[]
   deleted: string[]
-  /** Schemas in which they make something. */
+  /** Schemas in which they create objects. */
   filled: string[]
-  /** Roles that they name, as whom probes act. */
+  /** Roles that they name, and that probes SET. */
   roles: string[]
 }
 
-/** A role with less than every right that would do, and what makes it one. */
+/** A role with fewer rights that could run the track, and the SQL that prepares it. */
 export interface DeployRole {
   role: string
   statements: string[]
 }
 
-/** The name of a role that is to be made. */
+/** The name for a new role. */
 const fresh = 'rethread_deploy'
 
 /**
- * The role that a deploy should run as: the owner of the tables, where all have one that is no superuser,
- * else a new one that becomes their owner. `statements` are the rights that it lacks, as SQL for an
- * administrator.
+ * The role that should run a deploy: the owner of the tables, if they have one owner that is no superuser;
+ * else a new role that becomes their owner. `statements` is SQL for an administrator that grants the missing
+ * rights.
  */
 export async function deployRole(sql: Db, needs: Needs): Promise<DeployRole> {
   const [row] = await sql<{ role: string; statements: string[] }[]>`

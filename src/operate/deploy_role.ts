@@ -11,7 +11,7 @@ import type { Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { type DeployRole, deployRole, type Needs } from './deploy_role.sql.js'
 
-/** Kinds of statements that only the owner of their table may run, or that write it. */
+/** Statements that only the owner of a table may run, or that write it. */
 const asOwner = new Set([
   'AlterTableStmt',
   'UpdateStmt',
@@ -26,13 +26,13 @@ const asOwner = new Set([
   'AlterObjectSchemaStmt',
 ])
 
-/** Whom a superuser should run a track as instead, with the SQL that gives that role what it lacks. */
+/** RUNS_AS_SUPERUSER with the role that should run a track instead, and the SQL that grants what it lacks. */
 export async function lesserRole(sql: Db, track: Track, superuser: string): Promise<Finding> {
   const { role, statements }: DeployRole = await deployRole(sql, await needsOf(track))
   return finding('RUNS_AS_SUPERUSER', superuser, { track: track.name, instead: role, statements })
 }
 
-/** What all files of a track need of objects that they do not make. */
+/** What all files of a track need of objects that they do not create. */
 async function needsOf(track: Track): Promise<Needs> {
   const found = {
     owned: new Set<string>(),
@@ -50,7 +50,7 @@ async function needsOf(track: Track): Promise<Needs> {
     if (m.backfill) found.owned.add(m.backfill.table)
     for (const r of m.requires) if (r.startsWith('table ')) found.read.add(r.slice('table '.length))
   }
-  // probes act in transactions that are rolled back, and need the rights all the same
+  // probes are rolled back, but need the rights
   for (const check of track.checks) for (const s of await statementsOrNone(check.file.text)) addUses(found, s)
   const lists = Object.entries(found).map(([kind, names]) => [kind, [...names].sort()])
   return Object.fromEntries(lists) as Needs
@@ -58,7 +58,7 @@ async function needsOf(track: Track): Promise<Needs> {
 
 type Found = { [K in keyof Needs]: Set<string> }
 
-/** The mark before the name of a table that is only read. */
+/** Matches the text before the name of a table that is only read. */
 const onlyReads = /(?<!\bdelete\s+)\b(?:from|join)\s+$/i
 
 function addNeeds(found: Found, s: Statement): void {
@@ -67,7 +67,7 @@ function addNeeds(found: Found, s: Statement): void {
   if (asOwner.has(kind) && target) found.owned.add(relationName(target))
   if (kind === 'CreateStmt' && node.relation.schemaname) found.filled.add(node.relation.schemaname)
   for (const table of droppedTables(s)) found.owned.add(table)
-  // what a block changes, only its text shows
+  // the objects of a DO block are only in its text
   if (kind === 'DoStmt') {
     const names = [...s.text.matchAll(/\b[a-z_]\w*\.[a-z_]\w*/g)].flatMap(m => {
       const isRead = onlyReads.test(s.text.slice(0, m.index))

@@ -19,7 +19,7 @@ import { foretell } from '../verify/foretell.js'
 import { isOutlook } from '../verify/run_check.js'
 import { lesserRole } from './deploy_role.js'
 
-/** Looks at target and files without writing, and says for each thing how to fix it. */
+/** Examines the target and the files without writing, and says how to fix each problem. */
 export async function doctor(
   ctx: Context,
   project: Project,
@@ -49,7 +49,7 @@ export async function doctor(
     report.findings.push(...(await noneFits(connection.sql, project.tracks)))
   const triggers = await eventTriggers(connection.sql)
   if (triggers.length > 0) report.findings.push(finding('EVENT_TRIGGERS', target.info.database, { triggers }))
-  // the doctor refuses nothing: what would stop a run is attention here
+  // the doctor refuses nothing: what would stop a run is `attention` here
   const stops = report.findings.some(f => f.level === 'error' || f.level === 'refused')
   report.verdict = stops || leavesUnseen(report.findings) ? 'attention' : 'clean'
   return report
@@ -104,8 +104,7 @@ async function lookAtTrack(
 }
 
 /**
- * Checks that can speak now: what lies ahead of a track not yet begun, and what
- * is in the way at any time.
+ * Whether a check applies now: an outlook before the track has begun, and a check that needs no migration.
  */
 const speaksNow = (check: Check, applied: ReadonlySet<string>): boolean =>
   isOutlook(check) ? applied.size === 0 : check.kind === 'check' && check.after === null && !check.shared

@@ -5,20 +5,20 @@ import type { Check } from '../model/project.js'
 import { emptyReport, type Report } from '../model/report.js'
 import { nearest } from '../model/similar.js'
 
-/** Where explanations come from besides the codes. */
+/** Sources of explanations besides the codes. */
 interface ExplainOptions {
-  /** The checks of all tracks; asked for only where the name is no code. */
+  /** The checks of all tracks. Only called if the name is no code. */
   checks: () => Check[]
-  /** What each code means. */
+  /** The explanation of each code. */
   explanations: Record<Code | HazardCode, Explanation>
-  /** A finding of the code as a real run would report it: sentence and fix. */
+  /** An example of a finding with the code, as a run would report it: sentence and fix. */
   exampleOf: (code: Code) => { message: string; fix: string | null }
 }
 
 const isCode = (name: string): name is Code => Object.hasOwn(codes, name)
 
 /**
- * What a finding, a hazard or a check means, why it matters and what to do; without a name the list of all.
+ * The meaning of a finding, hazard or check, why it matters, and what to do. Without a name, a list of all.
  * Throws USAGE with the nearest names.
  */
 export function explain(wanted: string | undefined, options: ExplainOptions): Report {
@@ -58,7 +58,7 @@ function aboutCode(
   return [...rows, ['example', fix === null ? message : `${message}\nFix: ${fix}`]]
 }
 
-/** A check may be in several tracks, each with a title and a fix of its own. */
+/** Several tracks may have a check with the name, each with its own title and fix. */
 function aboutCheck(checks: Check[]): [part: string, text: string][] {
   const each = (text: (check: Check) => string): string =>
     [...new Set(checks.map(text))].filter(Boolean).join('\n')
@@ -80,7 +80,7 @@ function aboutCheck(checks: Check[]): [part: string, text: string][] {
   ]
 }
 
-/** All names, for a reader who does not know the one that they need. */
+/** A list of all names. */
 function listAll({ checks, explanations }: ExplainOptions): Report {
   const names = new Map<string, Check[]>()
   for (const check of checks()) names.set(check.name, [...(names.get(check.name) ?? []), check])

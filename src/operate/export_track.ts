@@ -6,19 +6,19 @@ import type { Migration, Phase, Track } from '../model/project.js'
 import { emptyReport, finding, type Report } from '../model/report.js'
 import { stopBefore } from '../plan/make_plan.js'
 
-/** What `export` is asked for. */
+/** Options of `export`. */
 export interface ExportOptions {
-  /** Folder that the files go to, and as a report shows it. */
+  /** The folder for the files, and its path in a report. */
   to: string
   shown: string
   backfills: BackfillExport
-  /** Last phase that is exported; null is what the old application survives. */
+  /** The last phase to export; null for everything that the old application survives. */
   phase: Phase | null
-  /** From when on the files are dated. */
+  /** The earliest date for the names of the files. */
   from: Date
 }
 
-/** Writes a track as files that the Supabase CLI applies. Refuses a track that has faults. */
+/** Writes a track as files for the Supabase CLI. Refuses a track with faults. */
 export async function exportTrack(track: Track, options: ExportOptions): Promise<Report> {
   const report = emptyReport('export')
   const faults = (await lint(track)).filter(f => f.level === 'error')

@@ -22,7 +22,7 @@ import { sessionTables } from './session_rows.js'
 import type { SessionTable } from './session_rows.sql.js'
 import { requireTable } from './sessions.js'
 
-/** What a person asked for. */
+/** Options of `sessions import`. */
 export interface ImportOptions {
   document: SessionDocument
   /** Name of the file, for messages. */
@@ -32,8 +32,8 @@ export interface ImportOptions {
 }
 
 /**
- * Puts one session back from the document that an export has made, in one transaction. Refuses what the
- * database would not take as it is: another track, other columns, a session that is there with other values.
+ * Writes one session from an exported document to the database, in one transaction. Refuses another track,
+ * tables with other columns, and a session that exists with other values.
  */
 export async function importSession(ctx: Context, track: Track, options: ImportOptions): Promise<Report> {
   const info = await requireTrackInfo(track)
@@ -63,7 +63,7 @@ export async function importSession(ctx: Context, track: Track, options: ImportO
   })
 }
 
-/** Looks at the database and the document before anything is locked. */
+/** Checks the database and the document before anything is locked. */
 async function prepareImport(
   ctx: Context,
   track: Track,
@@ -84,7 +84,7 @@ async function prepareImport(
   return { report, tables }
 }
 
-/** Throws SESSION_FROM_ELSEWHERE with every table and column that is not as in the document. */
+/** Throws SESSION_FROM_ELSEWHERE with every table and column that differs from the document. */
 async function refuseOthers(
   connection: Connection,
   document: SessionDocument,
@@ -122,7 +122,7 @@ async function columnDifferences(
   ]
 }
 
-/** The rows of the document for a stage, in the order of its columns, without what the server computes. */
+/** The document's rows for a stage, in the order of its columns, without generated columns. */
 function rowsFor({ table, columns }: Staged, document: SessionDocument): (string | null)[][] {
   const there = document.tables.find(t => t.table === table)
   if (!there) return []
@@ -131,8 +131,8 @@ function rowsFor({ table, columns }: Staged, document: SessionDocument): (string
 }
 
 /**
- * The value that the server can't read as one of its column, as BAD_SESSION_FILE with the path into the
- * document; null where it reads all of them. Halves the rows until one is left.
+ * Finds a value that the server cannot convert to its column's type, by halving the rows: BAD_SESSION_FILE
+ * with the path into the document. Null if all can be converted.
  */
 async function unreadableValue(
   run: Run,

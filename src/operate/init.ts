@@ -27,21 +27,21 @@ import { trackNamed } from '../plan/choose_track.js'
 import { nearestFinding, nearestOf, severalFit } from '../plan/nearest_track.js'
 import { scaffolded } from './scaffold.js'
 
-/** What a person wants of `init`, read from flags and answers. */
+/** Options of `init`, from flags and answers. */
 export interface InitOptions {
-  /** Name of the track; null leaves it to the database. */
+  /** Name of the track. Null to let the database decide. */
   track: string | null
-  /** The tracks that can be copied. */
+  /** The tracks to choose from. */
   shipped: Track[]
-  /** Folder that the copy goes to, and the one that the command ran in. */
+  /** The folder for the copy, and the working directory. */
   to: string
   cwd: string
   /** Folder of the package. */
   home: string
   mapping: Mapping
-  /** Zone of times that are stored without one. */
+  /** Time zone of times that are stored without one. */
   zone: string | null
-  /** By role, what the values of a column mean. */
+  /** The meaning of a column's values, by role. */
   values: Record<string, string>
 }
 
@@ -56,8 +56,8 @@ export function trackToCopy(shipped: Track[], name: string | null): Track {
 }
 
 /**
- * Copies a track under the names and types of the target, after a look at it; without a target under the
- * names that were given. Writes nothing where a role is not certain, or the track could not read a column.
+ * Copies a track with the names and types of the target. Without a target, with the names that were given.
+ * Writes nothing if a role is not certain, or if the track could not read a column.
  */
 export async function init(ctx: Context, options: InitOptions): Promise<Report> {
   if (ctx.url === '')
@@ -78,7 +78,7 @@ export async function init(ctx: Context, options: InitOptions): Promise<Report> 
   const report = emptyReport('init')
   report.tables.push(mappingTable(proposal))
   report.verdict = 'refused'
-  // a role that nothing is like would be named twice
+  // a role without a candidate would be named twice
   if (open.length === 0) report.findings.push(...proposal.lacks)
   else
     report.findings.push(
@@ -144,7 +144,7 @@ const mappingTable = (proposal: ReadProposal): Table => ({
   rows: proposal.bindings.map(b => [b.label, b.to ?? '?', b.confidence, b.because]),
 })
 
-/** Where a role has a privilege on some columns of the messages, which a new table does not all have. */
+/** Findings for roles with a privilege on some columns of the messages, if a new table lacks such columns. */
 async function inPart(
   track: Track,
   roles: OwnGrant[],

@@ -8,9 +8,9 @@ import { trackNamed } from '../plan/choose_track.js'
 import { layoutFindings } from '../plan/open_context.js'
 
 /**
- * The rules on the files, without a database: names, headers, syntax, habits that hurt later. Of one track
- * where it is named, else of every track of the folder. All faults are in one report. Throws TRACK_UNCLEAR
- * where there is no such track.
+ * Checks the files without a database: names, headers, syntax, and patterns that cause problems later. Checks
+ * one track if it is named, else every track of the folder. One report has all faults. Throws TRACK_UNCLEAR
+ * if there is no such track.
  */
 export async function lintProject(
   project: Project,
@@ -55,7 +55,7 @@ const filesOf = (t: Track): number =>
 const countIn = ({ findings }: Report, track: Track, level: Level): number =>
   findings.filter(f => f.level === level && isOf(track, f.subject)).length
 
-/** Whether a path is of a track: by the folder of its name, or where the files of another tool are. */
+/** Whether a path belongs to a track: by its folder, or by the layout of another tool. */
 const isOf = ({ name, layout }: Track, path: string): boolean =>
   path.split('/')[1] === name ||
   (layout !== null && (layout.folder === '.' || path.startsWith(layout.folder)))

@@ -4,34 +4,35 @@ import { messageValue } from '../model/message_value.js'
 import type { TrackInfo } from '../model/project.js'
 import type { Cells } from '../model/report.js'
 
-/** What becomes of sessions that nobody uses. */
+/** What happens to unused sessions. */
 export type PruneHow = 'archived' | 'marked' | 'deleted'
 
-/** Which sessions are looked at: older than a moment of the server's clock, in days before now. */
+/** Which sessions are pruned: those that were last used before `days` days ago, by the server's clock. */
 export interface Retention {
   info: TrackInfo
   days: number
   how: PruneHow
-  /** Foreign keys whose rows keep their session: they would refuse the deletion. */
+  /** Foreign keys that would refuse the deletion of a session. */
   keepers: ReferencingKey[]
 }
 
 const cut = 'now() - make_interval(days => $1)'
 
 /**
- * Whether nobody has used a session: neither its own time nor a message of it is newer than the retention.
+ * SQL that is true for an unused session: neither its own time nor one of its messages is newer than the
+ * limit.
  */
 const unused = ({ info }: Retention): string => {
   const { sessions: s, messages: m } = info
   const own = `s.${q(s.active)}`
   if (!m || s.history) return `${own} < ${cut}`
   const mine = `m.${q(m.session)} = s.${q(m.to ?? s.id)}`
-  // by the index on a session's messages and their time; a session without a time has that of its messages
+  // uses the index on a session's messages and their time; a session without a time has that of its messages
   return `(${own} < ${cut} or ${own} is null and exists (select from ${m.table} m where ${mine}))
     and not exists (select from ${m.table} m where ${mine} and ${messageValue(info, 'created', 'm')} >= ${cut})`
 }
 
-/** Sessions that are archived, or marked as deleted, already. */
+/** SQL that is true for sessions that are already archived or marked as deleted. */
 const isSettled = ({ info: { sessions: s }, how }: Retention): string =>
   how === 'archived' && s.status && s.archivedStatus
     ? `s.${q(s.status)} is not distinct from ${literal(s.archivedStatus)}`
@@ -53,17 +54,17 @@ const isKept = ({ keepers }: Retention): string =>
 
 const idle = (r: Retention): string => `${unused(r)} and not (${isSettled(r)}) and not (${isKept(r)})`
 
-/** How many sessions there are, how many would go, and how many stay for each reason. */
+/** The number of sessions, of those to prune, and of those that stay, by reason. */
 export interface PruneCount {
   all: number
   idle: number
-  /** Old by their own time, with a newer message. */
+  /** Old by their own time, but with a newer message. */
   inUse: number
   settled: number
   kept: number
 }
 
-/** Counts them. */
+/** Counts the sessions. */
 export async function countIdle(sql: Db, r: Retention): Promise<PruneCount> {
   const own = `s.${q(r.info.sessions.active)} < ${cut}`
   const [row] = await sql.unsafe<PruneCount[]>(
@@ -82,7 +83,9 @@ export async function countIdle(sql: Db, r: Retention): Promise<PruneCount> {
   return row!
 }
 
-/** Those that would go by state, with the last activity of the oldest and the newest by their own time. */
+/**
+ * The sessions to prune by status, with the last activity of the oldest and the newest, by their own time.
+ */
 export async function idleByState(sql: Db, r: Retention): Promise<Cells[]> {
   const { sessions: s } = r.info
   return sql.unsafe<Cells[]>(
@@ -95,9 +98,8 @@ export async function idleByState(sql: Db, r: Retention): Promise<Cells[]> {
 }
 
 /**
- * Locks some of them, the longest idle first; their ids. One that somebody else has locked is passed over:
- * it is in use. What is to become of them is judged again afterwards, when nobody can write a message to
- * them any more.
+ * Locks some of these sessions, the longest unused first. Returns their ids. Sessions that others have locked
+ * are in use and are skipped. They are checked again after the lock, when nobody can add a message.
  */
 export async function lockIdle(
   sql: Db,
@@ -120,10 +122,7 @@ export async function lockIdle(
   return rows.map(row => row.id)
 }
 
-/**
- * Those of the locked sessions that are still idle in a snapshot of now; a message may have come before the
- * lock.
- */
+/** Of the locked sessions: those that are still unused. A message may have been added before the lock. */
 export async function stillIdle(sql: Db, r: Retention, ids: string[]): Promise<string[]> {
   const { sessions: s } = r.info
   const rows = await sql.unsafe<{ id: string }[]>(
@@ -134,14 +133,11 @@ export async function stillIdle(sql: Db, r: Retention, ids: string[]): Promise<s
   return rows.map(row => row.id)
 }
 
-/**
- * The rows of a table that belong to sessions of these ids, as a predicate over `alias` and its first
- * parameter.
- */
+/** A predicate over `alias` for the rows of sessions. Its first parameter is their ids. */
 export const ofSessions = (info: TrackInfo, alias: string): string =>
   `${alias}.${q(info.sessions.id)}::text in (select jsonb_array_elements_text($1::text::jsonb))`
 
-/** Sets sessions to the state of archived ones, or marks them as deleted; how many. */
+/** Sets the status of sessions to archived, or marks them as deleted. Returns their number. */
 export async function settle(sql: Db, { info, how }: Retention, ids: string[]): Promise<number> {
   const { sessions: s } = info
   const ended = s.ended ? `, ${q(s.ended)} = coalesce(${q(s.ended)}, now())` : ''
@@ -153,7 +149,7 @@ export async function settle(sql: Db, { info, how }: Retention, ids: string[]): 
   return result.count
 }
 
-/** Deletes rows, and puts them into a table of the archive in the same statement; how many. */
+/** Deletes rows and stores them in a table of the archive, in one statement. Returns their number. */
 export async function deleteInto(
   sql: Db,
   { table, where, storedAs }: { table: string; where: string; storedAs: string },
@@ -167,7 +163,7 @@ export async function deleteInto(
   return result.count
 }
 
-/** How many rows of a table a predicate over `t` holds for, of sessions with these ids. */
+/** How many rows of a table satisfy a predicate over `t`, for sessions with these ids. */
 export async function countOfSessions(sql: Db, table: string, where: string, ids: string[]): Promise<number> {
   const [row] = await sql.unsafe<{ n: number }[]>(
     `select count(*)::float8 as n from ${table} t where ${where}`,
@@ -176,7 +172,7 @@ export async function countOfSessions(sql: Db, table: string, where: string, ids
   return row!.n
 }
 
-/** Makes the table for values of a column that a deletion will take away elsewhere. */
+/** Creates the table for values of a column that a deletion will remove elsewhere. */
 export async function makeValueStore(
   sql: Db,
   { table, key, column, storedAs }: { table: string; key: string[]; column: string; storedAs: string },
@@ -187,7 +183,7 @@ export async function makeValueStore(
   )
 }
 
-/** Copies values of a column that a deletion will take away. */
+/** Copies values of a column that a deletion will remove. */
 export async function copyValuesInto(
   sql: Db,
   from: { table: string; key: string[]; column: string; where: string; storedAs: string },

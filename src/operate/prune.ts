@@ -19,28 +19,25 @@ import { countIdle, idleByState, type PruneCount, type PruneHow, type Retention 
 import { pruneAll } from './prune_batches.js'
 import { requireTable } from './sessions.js'
 
-/** What a person asked for. */
+/** Options of `prune`. */
 export interface PruneOptions {
-  /** Sessions idle, or archives made, longer ago than so many days. */
+  /** Prune sessions that were last used, or archives that were made, before this number of days ago. */
   days: number
   apply: boolean
-  /** What becomes of sessions: the state of archived ones, a mark that they are deleted, or the archive. */
+  /** What to do with sessions: archive, mark as deleted, or delete. */
   how: PruneHow
   consent: Consent
   leaseWaitMs: number
 }
 
-/**
- * The retention of sessions where nobody asks for one: the configured setting, else
- * the track's own, else null.
- */
+/** The default retention of sessions: the configured setting, else the track's, else null. */
 export const defaultRetention = async (
   track: Track,
   settings: Record<string, string>,
 ): Promise<string | null> =>
   settings.retention ?? (await readTrackInfo(track)).info?.settings?.retention?.default ?? null
 
-/** Days of a retention such as `90d`, `12w` or `365`. Throws UsageError. */
+/** The days of a retention such as `90d`, `12w` or `365`. Throws UsageError. */
 export function retentionDays(text: string | null): number {
   if (text === null)
     throw new UsageError('--older-than', 'it is needed: the track has no setting `retention`')
@@ -50,7 +47,7 @@ export function retentionDays(text: string | null): number {
   return Number(parts[1]) * (parts[2] === 'w' ? 7 : 1)
 }
 
-/** What the track's sessions have for each way to prune them; else the words of what they lack. */
+/** Throws UsageError if the track's sessions lack the column that this way of pruning needs. */
 function refuseHow(track: Track, { sessions: s }: TrackInfo, how: PruneHow): void {
   if (how === 'archived' && !(s.status && s.archivedStatus))
     throw new UsageError(
@@ -64,7 +61,7 @@ function refuseHow(track: Track, { sessions: s }: TrackInfo, how: PruneHow): voi
     )
 }
 
-/** What becomes of them, in words. */
+/** What happens to the sessions, in words. */
 const wordOf = ({ sessions: s }: TrackInfo, how: PruneHow): string =>
   how === 'archived'
     ? `set to ${s.archivedStatus}`
@@ -72,7 +69,7 @@ const wordOf = ({ sessions: s }: TrackInfo, how: PruneHow): string =>
       ? `marked as deleted (${s.deleted})`
       : 'deleted, with what follows them'
 
-/** What was kept and why. */
+/** The sessions that stay, by reason. */
 const keptTable = (count: PruneCount, keepers: string[]): Table => ({
   title: 'Kept',
   columns: ['sessions', 'because'],
@@ -85,8 +82,8 @@ const keptTable = (count: PruneCount, keepers: string[]): Table => ({
 })
 
 /**
- * Archives, marks or deletes sessions that nobody has used for so long, by the newest of their own time and
- * their messages'; a dry run unless `apply` is set. What is deleted goes to the archive, as in a rollback.
+ * Archives, marks or deletes unused sessions. The time of a session is the newest of its own and its
+ * messages' times. A dry run unless `apply` is set. Deleted rows are stored in the archive, as in a rollback.
  */
 export async function prune(ctx: Context, track: Track, options: PruneOptions): Promise<Report> {
   const info = await requireTrackInfo(track)
@@ -120,15 +117,15 @@ export async function prune(ctx: Context, track: Track, options: PruneOptions): 
   })
 }
 
-/** Which sessions go, and what goes with them. */
+/** The sessions to prune, and what is deleted with them. */
 interface PlannedPrune {
   retention: Retention
   follows: Follows
 }
 
 /**
- * Counts what would go, into the report, and asks for the consent that it needs; null where nothing is to be
- * done now.
+ * Counts what would be pruned, adds it to the report, and requests the necessary consent. Returns null if
+ * nothing is to be done now.
  */
 async function planPrune(
   ctx: Context,
@@ -163,7 +160,7 @@ async function planPrune(
   ]
   const hazards = [...new Set(reasons.map(([code]) => code!))]
   if (!options.apply || count.idle === 0) {
-    // one that was killed when all was deleted has left its archive open
+    // a prune that was killed after its last batch has left its archive unsealed
     if (options.apply) await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
     const flags = [
       how === 'deleted' ? ' --delete' : how === 'marked' ? ' --soft' : '',
@@ -182,14 +179,14 @@ async function planPrune(
   return report.verdict === 'clean' ? { retention, follows } : null
 }
 
-/** The tables whose rows or values go with the sessions. */
+/** The tables whose rows or values are deleted with the sessions, as text. */
 const followText = ({ follows }: Follows): string =>
   follows
     .slice(0, -1)
     .map(f => (f.columns ? `values of ${f.table}` : `rows of ${f.table}`))
     .join(', ') || 'nothing else'
 
-/** Drops archives past their retention; a dry run unless `apply` is set. */
+/** Drops archives that are older than their retention. A dry run unless `apply` is set. */
 export async function pruneArchives(ctx: Context, track: Track, options: PruneOptions): Promise<Report> {
   const report = emptyReport('prune')
   await using connection = await connect(ctx, 'reader')
@@ -236,7 +233,7 @@ export async function pruneArchives(ctx: Context, track: Track, options: PruneOp
   })
 }
 
-/** Says what was done, also where something ended the work after a part of it. */
+/** Runs work and reports what was done, also if an error has ended it. */
 async function whileReporting<T>(work: Promise<T>, isAny: () => boolean, report: () => void): Promise<T> {
   try {
     const done = await work
@@ -248,7 +245,7 @@ async function whileReporting<T>(work: Promise<T>, isAny: () => boolean, report:
   }
 }
 
-/** Where somebody asked it to stop, what was to be pruned may not all be done. */
+/** If the run was asked to stop, reports that not everything may be pruned. */
 function noteInterrupted(ctx: Context, subject: string, report: Report): void {
   if (!ctx.signal.aborted) return
   report.findings.push(finding('INTERRUPTED', subject, { command: null }))

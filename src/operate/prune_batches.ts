@@ -11,17 +11,17 @@ import type { Run } from '../run/run.js'
 import { deleteSessions, type Follows, unchangedRows } from './delete_sessions.js'
 import { lockIdle, type Retention, settle, stillIdle } from './prune.sql.js'
 
-/** Sessions of one transaction: short enough that nobody waits. */
+/** Sessions of one transaction. It is short, so that nobody waits. */
 const pruneAtOnce = 200
 
-/** Sessions that are named of those that stay for one reason. */
+/** Most sessions that are listed for one reason to stay. */
 const namedSessions = 3
 
 /**
- * Prunes some sessions at a time, each batch in a short transaction: run again after a kill, it goes on with
- * what is left. Where the server refuses a batch, at its commit too, its sessions are tried one by one: those
- * that stay are named in the findings, and the others go; more of them than `maxFailedRows` stop the run.
- * `note` is called with the number of each batch.
+ * Prunes sessions in batches, each in a short transaction. After a kill, the next run continues with the
+ * rest. If the server refuses a batch, also at commit, its sessions are tried one by one. Those that fail
+ * stay and are named in the findings; more than `maxFailedRows` stop the run. `note` is called with the
+ * number of sessions in each batch.
  */
 export async function pruneAll(
   run: Run,
@@ -32,7 +32,7 @@ export async function pruneAll(
   const refused = new Map<string, Cause>()
   const goesOn = () => !run.ctx.signal.aborted && refused.size <= run.ctx.maxFailedRows
   let tried: string[] = []
-  /** Whether there was something to do. */
+  /** Prunes one batch. Returns whether there was one. */
   const some = async (only: string[] | null): Promise<boolean> => {
     const { value } = await withLockRetries(run, table, timeout =>
       transaction(run.writer.sql)(async tx => {
@@ -57,7 +57,7 @@ export async function pruneAll(
     try {
       more = await some(null)
     } catch (error) {
-      // where none was chosen, the choice itself was refused
+      // without chosen sessions, the choice itself failed
       if (whyRefused(error) === null || tried.length === 0) throw error
       for (const id of [...tried]) {
         if (!goesOn()) break
@@ -73,7 +73,7 @@ export async function pruneAll(
   return stayFindings(table, refused, refused.size > run.ctx.maxFailedRows)
 }
 
-/** Why a session was refused; null where an error says nothing of sessions. */
+/** Why a session was refused; null for an error that does not concern sessions. */
 function whyRefused(error: unknown): Cause | null {
   if (error instanceof Failure)
     return error.finding.code === 'ROWS_FAILED'
@@ -82,7 +82,7 @@ function whyRefused(error: unknown): Cause | null {
   return isDataFault(error) ? causeOf(error) : null
 }
 
-/** What is said of the sessions that stay: one finding for each reason. */
+/** The findings about sessions that stay, one for each reason. */
 function stayFindings(table: string, refused: Map<string, Cause>, stoppedEarly: boolean): Finding[] {
   const groups = new Map<string, { cause: Cause; keys: string[] }>()
   for (const [id, cause] of refused) {

@@ -2,30 +2,30 @@ import { type Db, ident, literal, type Root } from '../database/types.js'
 import type { MergedColumn } from '../rollback/merged_table.sql.js'
 import { sameKey } from '../rollback/restore.sql.js'
 
-/** Rows of a session that are to be put into a table, and where they wait in this transaction. */
+/** Rows of a session for a table, and the temporary table (stage) that holds them. */
 export interface Staged {
   table: string
   stage: string
   key: string[]
-  /** All columns but those that the server computes. */
+  /** All columns except generated ones. */
   columns: MergedColumn[]
 }
 
-/** The name of the table in which rows wait. */
+/** The name of a stage. */
 export const stageName = (n: number): string => `pg_temp.rethread_session_${n}`
 
 const columnList = (columns: MergedColumn[]): string => columns.map(c => ident(c.name)).join(', ')
 
-/** Makes the table in which rows wait, with the types of their table; it goes with the transaction. */
+/** Creates a stage with the column types of its table. It is dropped at the end of the transaction. */
 export async function makeStage(tx: Db, { table, stage, columns }: Staged): Promise<void> {
   await tx.unsafe(
     `create temporary table ${stage} on commit drop as select ${columnList(columns)} from ${table} with no data`,
   )
 }
 
-/** Reads rows from their texts, each in the order of the columns. */
+/** Inserts rows into a stage from texts, in the order of the columns. */
 export async function fillStage(tx: Db, s: Staged, rows: (string | null)[][]): Promise<void> {
-  // a text that is too long is refused, not cut
+  // without a length, so that a text that is too long is refused and not cut
   const values = s.columns.map(({ bareType }, i) => `(r.value ->> ${i})::${bareType}`).join(', ')
   await tx.unsafe(
     `insert into ${s.stage} (${columnList(s.columns)})
@@ -34,7 +34,7 @@ export async function fillStage(tx: Db, s: Staged, rows: (string | null)[][]): P
   )
 }
 
-/** Reads rows from their texts to no end: throws what the server says where it can't. */
+/** Converts rows from their texts without storing them. Throws the server's error. */
 export async function tryReading(sql: Root, s: Staged, rows: (string | null)[][]): Promise<void> {
   await sql.begin(async inner => {
     await makeStage(inner, s)
@@ -42,7 +42,7 @@ export async function tryReading(sql: Root, s: Staged, rows: (string | null)[][]
   })
 }
 
-/** Copies rows of an archive: those whose columns have the values of a row that waits in another stage. */
+/** Copies rows from an archive: those whose columns have the values of a row in another stage. */
 export async function fillFromArchive(
   tx: Db,
   { stage, columns }: Staged,
@@ -60,7 +60,7 @@ export async function fillFromArchive(
   return copied.count
 }
 
-/** Whether an archive holds a session. */
+/** Whether an archive contains a session. */
 export async function hasSession(sql: Db, storedAs: string, idColumn: string, id: string): Promise<boolean> {
   const [row] = await sql.unsafe<{ there: boolean }[]>(
     `select exists (select from ${storedAs} a where a.${ident(idColumn)}::text = $1) as there`,
@@ -69,18 +69,20 @@ export async function hasSession(sql: Db, storedAs: string, idColumn: string, id
   return row!.there
 }
 
-/** What the table has of the rows that wait. */
+/** The comparison of a stage with its table. */
 export interface Compared {
   waiting: number
-  /** Rows with their keys. */
+  /** Rows whose keys exist. */
   there: number
-  /** Those of them that have other values. */
+  /** Of these: rows with other values. */
   differ: number
   /** Columns in which they differ. */
   columns: string[]
 }
 
-/** Compares the rows that wait with those of their table, as texts: not every type has an equality. */
+/**
+ * Compares the rows of a stage with those of its table as text, because some types have no equality operator.
+ */
 export async function compareStage(tx: Db, s: Staged): Promise<Compared> {
   if (s.key.length === 0) return compareWhole(tx, s)
   const columns = s.columns.map(c => ident(c.name))
@@ -94,7 +96,7 @@ export async function compareStage(tx: Db, s: Staged): Promise<Compared> {
   return row!
 }
 
-/** The same where nothing but their values tells rows apart. */
+/** The same for a table without a key, whose rows are identified by their values. */
 async function compareWhole(tx: Db, { table, stage, columns }: Staged): Promise<Compared> {
   const texts = columns.map(c => `${ident(c.name)}::text`).join(', ')
   const [row] = await tx.unsafe<Omit<Compared, 'columns'>[]>(
@@ -104,7 +106,7 @@ async function compareWhole(tx: Db, { table, stage, columns }: Staged): Promise<
   return { ...row!, columns: [] }
 }
 
-/** Where the rows of a table are that wait in a stage, by the table that holds them. */
+/** Where the rows of a stage are in the table, by partition or child table. */
 export async function rowPlaces(
   tx: Db,
   { table, stage, key }: Staged,
@@ -115,7 +117,7 @@ export async function rowPlaces(
   )
 }
 
-/** How many rows wait whose foreign key points at nothing, and one of them. */
+/** How many rows reference a parent that does not exist, and one of these rows. */
 export async function withoutParent(
   tx: Db,
   { stage }: Staged,
@@ -128,7 +130,7 @@ export async function withoutParent(
   return row!
 }
 
-/** Takes the mark of a deletion off a session. */
+/** Removes the mark of deletion from a session. */
 export async function unmarkDeleted(
   tx: Db,
   { table, deleted, where }: { table: string; deleted: string; where: string },

@@ -31,15 +31,15 @@ import {
 } from './put_session.sql.js'
 import type { SessionTable } from './session_rows.sql.js'
 
-/** What became of the rows of a session that were to be put into their tables. */
+/** The result of writing the rows of a session. */
 export interface Put {
-  /** Rows that were written; 0 where all were there as they are. */
+  /** Number of rows that were written; 0 if all existed unchanged. */
   rows: number
-  /** Columns whose values are not those that waited, because triggers and the track derive them. */
+  /** Columns whose values differ from the given ones, because triggers and the track derive them. */
   derived: string[]
 }
 
-/** How long one statement of an import may take, in milliseconds. */
+/** Time limit of one statement of an import, in milliseconds. */
 const importStatementMs = 60_000
 
 /** The stages of a session's tables. */
@@ -53,10 +53,10 @@ export async function stagesOf(sql: Db, tables: SessionTable[]): Promise<(Staged
 }
 
 /**
- * Puts one session with its rows where they belong, in one transaction: `fill` reads them into the stages. As
- * in a restore, rows come back as they were, the application's triggers held off, and the track derives
- * afterwards what follows from other rows. Throws SESSION_EXISTS where rows are there with other values, and
- * SESSION_NOT_PUT where something that they need is not; then nothing has changed.
+ * Writes one session with its rows, in one transaction. `fill` puts them into the stages. As in a restore,
+ * rows are written unchanged with the application's triggers disabled, and the track then derives what
+ * depends on other rows. Throws SESSION_EXISTS if rows exist with other values, and SESSION_NOT_PUT if
+ * something that they need is missing; nothing has changed then.
  */
 export async function putSession(
   run: Run,
@@ -97,7 +97,9 @@ export async function putSession(
   return value
 }
 
-/** Whether the session is there as it waits. Throws SESSION_EXISTS where rows of it are there otherwise. */
+/**
+ * Whether the session exists unchanged. Throws SESSION_EXISTS if some of its rows exist with other values.
+ */
 async function isAsItWaits(
   tx: Db,
   stages: (Staged & SessionTable)[],
@@ -123,7 +125,7 @@ async function isAsItWaits(
   return there
 }
 
-/** Throws SESSION_NOT_PUT where rows point at others that are neither there nor about to come. */
+/** Throws SESSION_NOT_PUT if rows reference others that neither exist nor are in a stage. */
 async function refuseOrphans(tx: Db, s: Staged, stages: Staged[]): Promise<void> {
   const own = (await referencingKeys(tx, s.table)).filter(k => k.table === s.table).map(k => k.constraint)
   const isStaged = (parent: string) => stages.some(o => o.table === parent)
@@ -137,7 +139,10 @@ async function refuseOrphans(tx: Db, s: Staged, stages: Staged[]): Promise<void>
   }
 }
 
-/** Inserts the rows of a stage that are not there; how many. Throws SESSION_NOT_PUT where one is refused. */
+/**
+ * Inserts the rows of a stage that do not exist. Returns their number. Throws SESSION_NOT_PUT if one is
+ * refused.
+ */
 async function insertStage(tx: Db, track: Track, s: Staged, { waiting, there }: Compared): Promise<number> {
   if (s.key.length === 0 && there > 0)
     throw new Failure('SESSION_NOT_PUT', s.table, {
@@ -178,7 +183,7 @@ async function insertStage(tx: Db, track: Track, s: Staged, { waiting, there }: 
   return inserted.inserted
 }
 
-/** Columns whose values are not those that waited. Throws SESSION_NOT_PUT where rows are gone again. */
+/** Columns whose values differ from those in the stages. Throws SESSION_NOT_PUT if rows are missing again. */
 async function derivedColumns(tx: Db, stages: Staged[]): Promise<string[]> {
   const derived: string[] = []
   for (const s of stages) {

@@ -4,11 +4,11 @@ import { relationExists } from '../database/catalog.sql.js'
 import { type Db, literal } from '../database/types.js'
 import type { Cells } from '../model/report.js'
 
-/** Whether a run has made the quarantine here. */
+/** Whether a run has created the quarantine in this database. */
 export const hasQuarantine = (sql: Db): Promise<boolean> =>
   relationExists(sql, 'rethread_archive.failed_rows')
 
-/** The rows that were set aside, by reason: how many wait in their table, and what became of the others. */
+/** The quarantined rows by reason: how many are still in their table, and what happened to the others. */
 export async function asideByReason(sql: Db, s: PendingSpec): Promise<Cells[]> {
   return sql.unsafe<Cells[]>(
     `select q.reason, q.migration, q.relation as "table", count(*)::int as rows,
@@ -24,7 +24,7 @@ export async function asideByReason(sql: Db, s: PendingSpec): Promise<Cells[]> {
   )
 }
 
-/** The first rows of the quarantine of a track, and those that failed, each with the number for `show`. */
+/** The first quarantined and failed rows of a track, each with its number for `show`. */
 export async function waitingRows(sql: Db, track: string, most: number): Promise<Cells[]> {
   return sql<Cells[]>`
     (select 'f' || f.id as id, 'failed' as outcome, f.relation as "table", f.key, f.migration,
@@ -35,7 +35,7 @@ export async function waitingRows(sql: Db, track: string, most: number): Promise
     from rethread_archive.quarantine q where q.track = ${track} order by q.id limit ${most})`
 }
 
-/** One row of the quarantine, or one that failed. */
+/** A quarantined or failed row. */
 export interface KeptRow {
   outcome: string
   table: string
@@ -45,11 +45,11 @@ export interface KeptRow {
   reason: string
   run: number | null
   at: string
-  /** The copy that was made of it, as JSON; null of a row that failed. */
+  /** The copy of the row as JSON; null for a failed row. */
   original: string | null
 }
 
-/** The row with this number; null where there is none. */
+/** The row with this number; null if there is none. */
 export async function keptRow(sql: Db, track: string, id: number, failed: boolean): Promise<KeptRow | null> {
   const [row] = failed
     ? await sql<KeptRow[]>`
@@ -63,9 +63,7 @@ export async function keptRow(sql: Db, track: string, id: number, failed: boolea
   return row ?? null
 }
 
-/**
- * The row as it is in its table now, as JSON, and its reason as the file gives it now; null where it is gone.
- */
+/** The current row as JSON, and the reason that the file gives now. Null if the row no longer exists. */
 export async function rowNow(
   sql: Db,
   s: PendingSpec,
@@ -79,14 +77,14 @@ export async function rowNow(
   return now ?? null
 }
 
-/** Asks for the names in a question about pending rows, and reads no row. */
+/** Checks whether the names in a query for pending rows exist. Reads no row. */
 export async function isAskable(sql: Db, s: PendingSpec): Promise<void> {
   await sql.unsafe(
     `select from ${s.table} ${s.alias} where (${s.pending}) and (${s.reason ?? 'null'}) is null limit 0`,
   )
 }
 
-/** What came in of one backfill's table, and what it became. */
+/** What came into a backfill's table, and what it became. */
 export interface Account {
   cameIn: number
   done: number
@@ -96,7 +94,7 @@ export interface Account {
   toDo: number
 }
 
-/** The account of a backfill: what came in = done + set aside + failed + taken out + still to do. */
+/** The account of a backfill: what came in = done + quarantined + failed + removed + pending. */
 export async function accountOf(sql: Db, s: PendingSpec): Promise<Account> {
   const [account] = await sql.unsafe<Account[]>(
     `with rows as (
@@ -125,7 +123,10 @@ const inPlace = (s: PendingSpec, reason: string): string =>
   `q.track = ${literal(s.track)} and q.migration = ${literal(s.migration)} and q.relation = ${literal(s.table)}
    and (${reason}::text is null or q.reason = ${reason}) and q.key = ${rowKey(s.alias, s.key)}`
 
-/** Lets rows that are in their table go, of one reason or of all: what is not done is to do again. */
+/**
+ * Deletes the copies of rows that are still in their table, with one reason or with any. Rows that are not
+ * done can then be processed again.
+ */
 export async function releaseRows(sql: Db, s: PendingSpec, reason: string | null): Promise<number> {
   const released = await sql.unsafe(
     `delete from rethread_archive.quarantine q using ${s.table} ${s.alias} where ${inPlace(s, '$1')}`,
@@ -135,8 +136,8 @@ export async function releaseRows(sql: Db, s: PendingSpec, reason: string | null
 }
 
 /**
- * Gives rows that wait in their table a workspace. Returns how many, and the reason that one of them still
- * has; null where none has any.
+ * Assigns a workspace to quarantined rows in their table. Returns their number, and the reason that one of
+ * them still has; null if none has one.
  */
 export async function assignUnit(
   sql: Db,

@@ -31,10 +31,10 @@ import {
   waitingRows,
 } from './quarantine.sql.js'
 
-/** Rows of each outcome that `quarantine list` names. */
+/** Most rows of each outcome that `quarantine list` names. */
 const mostListed = 50
 
-/** What a person asked `quarantine retry` and `quarantine assign` for. */
+/** Options of `quarantine retry` and `quarantine assign`. */
 export interface QuarantineOptions {
   /** Only rows with this reason; null for all. */
   reason: string | null
@@ -42,7 +42,7 @@ export interface QuarantineOptions {
   leaseWaitMs: number
 }
 
-/** What waits in the quarantine and why, how many by reason, and the rows that failed. */
+/** The quarantined rows by reason, and the failed rows. */
 export async function quarantineList(ctx: Context, track: Track): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('quarantine', (await inspect(ctx, connection)).info)
@@ -72,7 +72,7 @@ const nothingKept = (report: Report, track: Track): Report => ({
   findings: [...report.findings, finding('QUARANTINE_EMPTY', track.name)],
 })
 
-/** One row: what it was when it was set aside, what it is now, and the reason that the file gives now. */
+/** One row: as it was when it was quarantined, as it is now, and the reason that the file gives now. */
 export async function quarantineShow(ctx: Context, track: Track, id: string): Promise<Report> {
   const parts = /^(f?)(\d{1,15})$/.exec(id)
   await using connection = await connect(ctx, 'reader')
@@ -98,9 +98,9 @@ export async function quarantineShow(ctx: Context, track: Track, id: string): Pr
 }
 
 /**
- * Tries rows again after the data was repaired or a setting was changed: releases those that wait in their
- * table and runs the backfills. Rows that still have a reason are set aside again. The account of each table
- * is in the report, before and after.
+ * Processes rows again after the data was repaired or a setting was changed: releases quarantined rows that
+ * are still in their table, and runs the backfills. Rows that still have a reason are quarantined again. The
+ * report has the account of each table before and after.
  */
 export async function quarantineRetry(
   ctx: Context,
@@ -115,7 +115,9 @@ export async function quarantineRetry(
   })
 }
 
-/** Gives rows that were set aside a workspace, and tries them again. Refused where the workspace is none. */
+/**
+ * Assigns a workspace to quarantined rows and processes them again. Refused if there is no such workspace.
+ */
 export async function quarantineAssign(
   ctx: Context,
   track: Track,
@@ -127,7 +129,7 @@ export async function quarantineAssign(
     for (const spec of specs) {
       const m = track.migrations.find(o => o.name === spec.migration)!
       const [unit] = await keyColumns(connection.sql, spec.table, m.backfill!.unit ? [m.backfill!.unit] : [])
-      // a unit that is the row's own key is no workspace that it could be given
+      // if the unit is the key of the row itself, it cannot be assigned
       if (!unit || spec.key.some(k => k.name === unit.name)) continue
       const value = await readUnit(connection.sql, unit, workspace)
       const given = await connection.sql
@@ -146,7 +148,7 @@ export async function quarantineAssign(
       if (given > 0) report.findings.push(finding('ASSIGNED', spec.table, { rows: given, unit: workspace }))
       rows += given
     }
-    // one that was broken off has given them their workspace: they are to do
+    // an interrupted command has already assigned the workspace, and the rows are pending
     if (rows === 0 && !isToDo)
       throw new Failure('NO_SUCH_ROW', `--workspace ${workspace}`, {
         reason: 'no row that waits in its table can be given a workspace',
@@ -154,7 +156,7 @@ export async function quarantineAssign(
   })
 }
 
-/** What a person reads who gave rows a workspace that the server refuses them. */
+/** The error for a workspace that the server does not accept. */
 function refusedUnit(error: unknown, workspace: string, table: string): unknown {
   const fault = serverFault(error)
   if (!fault || !isDataFault(error)) return error
@@ -166,7 +168,7 @@ function refusedUnit(error: unknown, workspace: string, table: string): unknown 
       })
 }
 
-/** Changes the quarantine under the lease, then runs the backfills, with the accounts before and after. */
+/** Changes the quarantine under the lease, then runs the backfills. Adds the accounts before and after. */
 async function tryAgain(
   ctx: Context,
   track: Track,
@@ -223,7 +225,7 @@ const cellsOf = ({ cameIn, done, aside, failed, takenOut, toDo }: Account): numb
   toDo,
 ]
 
-/** The applied or begun backfills of a track that set rows aside; those that take rows out come last. */
+/** The applied or begun backfills of a track that quarantine rows. Those that remove rows come last. */
 async function specsOf(connection: Connection, track: Track): Promise<PendingSpec[]> {
   const { history } = await readHistory(connection, track, barePlanOptions)
   const begun = track.migrations.filter(

@@ -24,20 +24,20 @@ import { readDocument, sessionTables, tablesOfSession } from './session_rows.js'
 import { addSession, requireTable } from './sessions.js'
 import { readSession } from './sessions.sql.js'
 
-/** What a person asked for. */
+/** Options of `sessions recover`. */
 export interface RecoverOptions {
   id: string
   consent: Consent
   leaseWaitMs: number
 }
 
-/** Where a session is: in its table, marked as deleted or not, or the archives of one run. */
+/** Where a session is: in its table, marked as deleted or not, or in the archives of one run. */
 type FoundSession = { at: 'table'; marked: boolean } | { at: 'archive'; archives: ArchiveRow[] }
 
 /**
- * Brings one session back: takes the mark of its deletion off, or puts it back from the newest archive that
- * holds it, with the rows that went with it. One that is there is only shown. The report has it as an
- * application would load it: every column, every message.
+ * Restores one session: removes its mark of deletion, or restores it from the newest archive that has it,
+ * with the rows that were deleted with it. A session that exists is only shown. The report has it as an
+ * application would load it, with all columns and messages.
  */
 export async function recoverSession(ctx: Context, track: Track, options: RecoverOptions): Promise<Report> {
   const info = await requireTrackInfo(track)
@@ -69,7 +69,7 @@ export async function recoverSession(ctx: Context, track: Track, options: Recove
   return report
 }
 
-/** Looks where the session is. Throws NO_SUCH_SESSION where it is nowhere. */
+/** Looks for the session. Throws NO_SUCH_SESSION if it is nowhere. */
 async function findSession(
   ctx: Context,
   track: Track,
@@ -113,7 +113,7 @@ async function unmark(run: Run, info: TrackInfo, id: string): Promise<Put> {
   return { rows: 1, derived: [] }
 }
 
-/** Puts a session back from the archives of one run: its row, then what points at rows that come back. */
+/** Restores a session from the archives of one run: its row, then the rows that reference restored rows. */
 async function putArchived(
   run: Run,
   track: Track,
@@ -129,7 +129,7 @@ async function putArchived(
   })
 }
 
-/** Throws SESSION_FROM_ELSEWHERE where a table has other columns than its archive: `restore` fits those. */
+/** Throws SESSION_FROM_ELSEWHERE if a table has other columns than its archive. `restore` can handle that. */
 async function refuseChangedColumns(sql: Db, table: string, archives: ArchiveRow[]): Promise<void> {
   for (const a of archives.filter(x => x.relation === table)) {
     const stored = await mergedColumns(sql, a.storedAs)

@@ -3,8 +3,7 @@ import type { Project, Track } from '../model/project.js'
 import { emptyReport, type Finding, type Report } from '../model/report.js'
 
 /**
- * The report of a command that wrote files of a track: what it wrote, and that reading them again
- * finds them without fault.
+ * The report of a command that wrote files of a track: the files, and their faults when they are read again.
  */
 export async function scaffolded(
   command: string,

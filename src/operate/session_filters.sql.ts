@@ -6,19 +6,19 @@ import { type Db, ident as q } from '../database/types.js'
 import { messageValue } from '../model/message_value.js'
 import type { TrackInfo } from '../model/project.js'
 
-/** Which sessions are meant. */
+/** Which sessions to show. */
 export interface SessionFilters {
-  /** Wanted values by the name of the track's filter. */
+  /** The wanted values, by name of the track's filter. */
   where: Record<string, string[]>
-  /** Only sessions that were active since; null for all. */
+  /** Only sessions active since then; null for all. */
   since: Since | null
-  /** Only sessions that hold this text in their title or a message; null for all. */
+  /** Only sessions with this text in their title or a message; null for all. */
   search: string | null
-  /** Whether those that are marked as deleted are among them. */
+  /** Whether sessions that are marked as deleted are included. */
   withDeleted: boolean
 }
 
-/** A moment: a time as PostgreSQL reads it, or how long before now. */
+/** A moment: a time in PostgreSQL's format, or an interval before now. */
 export interface Since {
   text: string
   ago: boolean
@@ -30,7 +30,7 @@ export interface Condition {
   args: string[]
 }
 
-/** The predicate of filters. */
+/** The predicate for filters. */
 export async function conditionOf(sql: Db, info: TrackInfo, f: SessionFilters): Promise<Condition> {
   const { sessions: s, filters = {} } = info
   const args: string[] = []
@@ -52,8 +52,8 @@ export async function conditionOf(sql: Db, info: TrackInfo, f: SessionFilters): 
 }
 
 /**
- * The predicate that a column of sessions `s` has one of the values of a parameter, which is a JSON array of
- * texts. Values are compared as the column's type, for which an index is of use, where all can be of it.
+ * A predicate that a column of sessions `s` has one of some values. The parameter is a JSON array of texts.
+ * Values are compared as the column's type, which can use an index, if all of them are valid for it.
  */
 export async function isOneOf(
   sql: Db,
@@ -62,14 +62,14 @@ export async function isOneOf(
   parameter: string,
 ): Promise<string> {
   const list = `jsonb_array_elements_text(${parameter}::text::jsonb) v`
-  // without its length, to which a longer value would be cut
+  // without its length, because a longer value would be cut
   const type = (await columnFacts(sql, table, column))?.bareType
   return type !== undefined && (await canBe(sql, type, values))
     ? `s.${q(column)} = any (array(select v::${type} from ${list}))`
     : `s.${q(column)}::text in (select v from ${list})`
 }
 
-/** Whether all values can be of a type. */
+/** Whether all values are valid for a type. */
 async function canBe(sql: Db, type: string, values: string[]): Promise<boolean> {
   try {
     await takenBack(scopeOf(sql), tx =>
@@ -84,10 +84,10 @@ async function canBe(sql: Db, type: string, values: string[]): Promise<boolean> 
   }
 }
 
-/** A text as a pattern of LIKE that means nothing but the text. */
+/** A LIKE pattern for a text; its special characters are escaped. */
 const likePattern = (text: string): string => `%${text.replace(/[\\%_]/g, '\\$&')}%`
 
-/** Whether the title or a message of a session is like a pattern. */
+/** Whether the title or a message of a session matches a pattern. */
 function holdsText(info: TrackInfo, pattern: string): string {
   const { sessions: s, messages: m } = info
   const places = s.title ? [`s.${q(s.title)}::text ilike ${pattern}::text`] : []
@@ -104,8 +104,8 @@ function holdsText(info: TrackInfo, pattern: string): string {
 }
 
 /**
- * The table whose rows a search would read one by one, and how many it has as the planner knows; null where
- * an index leads to them. Titles are few, and read anyway.
+ * The table that a search would read completely, with its estimated rows; null if an index is used. Titles
+ * are few and do not count.
  */
 export async function scannedBy(
   sql: Db,
@@ -129,7 +129,7 @@ export async function scannedBy(
   return { table, rows: row?.rows ?? null }
 }
 
-/** Values of a filter's column that no session has. */
+/** Of these values of a filter: those that no session has. */
 export async function unusedValues(
   sql: Db,
   table: string,

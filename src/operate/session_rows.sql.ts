@@ -8,24 +8,24 @@ import { ofSessions } from './prune.sql.js'
 /** A table with rows of a session. */
 export interface SessionTable {
   table: string
-  /** Its rows, as a predicate over `t`; the parameter is the ids of sessions as a JSON array. */
+  /** A predicate over `t` for its rows. The parameter is the ids of sessions as a JSON array. */
   where: string
-  /** Columns that tell rows apart; none where nothing does. */
+  /** Columns that identify rows; empty if there are none. */
   key: string[]
 }
 
-/** The messages of sessions as such a predicate, where they belong to something else as well. */
+/** The messages of sessions as such a predicate, for messages that do not belong to sessions alone. */
 export const messagesOf = (info: TrackInfo): string =>
   `t.${ident(info.messages!.session)} in (
      select s.${ident(info.messages!.to ?? info.sessions.id)} from ${info.sessions.table} s where ${ofSessions(info, 's')})`
 
-/** Every value of one session's rows as text. */
+/** All values of one session's rows as text. */
 export async function readSessionRows(
   sql: Db,
   { table, where, key }: SessionTable,
   id: string,
 ): Promise<SessionDocumentTable> {
-  // another session may read the types, and look in other schemas
+  // with schemas, because another session with another search_path may read the types
   const present = await withFullNames(sql, () => mergedColumns(sql, table))
   const columns = present.map(({ name, type }) => ({ name, type }))
   const order = key.length > 0 ? key.map(c => `t.${ident(c)}`).join(', ') : 't.tableoid, t.ctid'

@@ -8,8 +8,8 @@ import { followsOf } from './delete_sessions.js'
 import { messagesOf, readSessionRows, type SessionTable } from './session_rows.sql.js'
 
 /**
- * The tables with rows of a session, those that others point at first: the session, what a deletion takes
- * along, and its messages where they belong to something else as well.
+ * The tables with rows of a session, referenced tables first: the session, what is deleted with it, and its
+ * messages if they do not belong to it alone.
  */
 export async function tablesOfSession(
   sql: Db,
@@ -25,13 +25,13 @@ export async function tablesOfSession(
   return tables
 }
 
-/** The same with what tells their rows apart. */
+/** The same tables, with the columns that identify their rows. */
 export async function sessionTables(sql: Db, info: TrackInfo): Promise<SessionTable[]> {
   const tables = await tablesOfSession(sql, info)
   return Promise.all(tables.map(async t => ({ ...t, key: await primaryKey(sql, t.table) })))
 }
 
-/** One session as a document that an import takes. Throws SESSION_TOO_LARGE. */
+/** One session as a document for an import. Throws SESSION_TOO_LARGE. */
 export async function readDocument(sql: Db, track: Track, info: TrackInfo, id: string): Promise<string> {
   const tables: SessionDocumentTable[] = []
   const refuseOver = (bytes: number): void => {
@@ -46,7 +46,7 @@ export async function readDocument(sql: Db, track: Track, info: TrackInfo, id: s
     tables.push(read)
   }
   const document = writeSessionDocument({ track: track.name, id, tables })
-  // an import takes no more than it reads: with names and escapes
+  // check again with names and escapes, because an import accepts no larger document
   refuseOver(Buffer.byteLength(document))
   return document
 }

@@ -25,10 +25,10 @@ const joins = (info: TrackInfo): { columns: string; from: string } => {
   }
 }
 
-/** Types whose values a report shows as they are; others are shown as the server's text. */
+/** Types whose values a report shows unchanged. Other values are shown as text. */
 const plain = ['smallint', 'integer', 'boolean']
 
-/** Sessions, most recent first; `all` adds every column that they have, by its own name. */
+/** Sessions, most recent first. `all` adds all of their columns, by their own names. */
 export async function listSessions(
   sql: Db,
   info: TrackInfo,
@@ -39,7 +39,7 @@ export async function listSessions(
   const shown = Object.entries(filters).map(([name, f]) => `, s.${q(f.column)}::text as ${q(name)}`)
   const { columns, from } = joins(info)
   const more = all ? await everyColumn(sql, info) : ''
-  // an index in descending order has nulls first: where there are none, both orders are the same
+  // a descending index has nulls first; without nulls both orders are equal
   const active = await columnFacts(sql, s.table, s.active)
   const nulls = active?.notNull ? '' : 'nulls last'
   return sql.unsafe<Cells[]>(
@@ -53,7 +53,7 @@ export async function listSessions(
   )
 }
 
-/** The columns of the sessions under their own names, and the rows that they are joined with as JSON. */
+/** The columns of the sessions under their own names, and joined rows as JSON. */
 async function everyColumn(sql: Db, { sessions: s, filters = {} }: TrackInfo): Promise<string> {
   const named = ['session', 'title', 'active', 'messages', ...Object.keys(filters)]
   const columns = (await mergedColumns(sql, s.table)).filter(
@@ -74,8 +74,8 @@ export async function countSessions(sql: Db, info: TrackInfo, { text, args }: Co
 }
 
 /**
- * SQL of a row as one object. A `json` column is a text in it: it may hold an escaped NUL, which no `jsonb`
- * takes.
+ * SQL of a row as one JSON object. A `json` column becomes a text, because it may contain an escaped NUL,
+ * which `jsonb` refuses.
  */
 const objectOf = (alias: string, columns: MergedColumn[]): string =>
   columns
@@ -85,7 +85,7 @@ const objectOf = (alias: string, columns: MergedColumn[]): string =>
     })
     .join(' || ') || "'{}'::jsonb"
 
-/** One session with all its columns, what it is joined with nested; null when there is none. */
+/** One session with all columns and joined rows; null if there is none. */
 export async function readSession(sql: Db, info: TrackInfo, id: string): Promise<Cells | null> {
   const { sessions: s } = info
   const own = (await mergedColumns(sql, s.table)).filter(c => c.name !== s.history)
@@ -102,27 +102,29 @@ export async function readSession(sql: Db, info: TrackInfo, id: string): Promise
   return row?.session ?? null
 }
 
-/** The role of a message; of several columns, the first that its table has and that says something. */
+/**
+ * SQL of the role of a message. If the track names several columns, the first that exists and has a value.
+ */
 const roleOf = (role: string | string[], reads: TrackInfo['reads'], columns: MergedColumn[]): string => {
   if (typeof role === 'string') return `${readAs(reads?.role, `m.${q(role)}`)}::text`
   const there = role.filter(r => columns.some(c => c.name === r)).map(r => `m.${q(r)}::text`)
   return there.length === 0 ? 'null' : `coalesce(${there.join(', ')})`
 }
 
-/** A message as it is shown. */
+/** A message to show. */
 interface Message {
   at: string | null
   role: string | null
   content: string | null
-  /** What else it has, as JSON: tool calls, metadata; null where that is nothing. */
+  /** Its other columns as JSON, such as tool calls and metadata; null if there are none. */
   more: string | null
 }
 
-/** SQL of what an object has that is not empty, as text; null where that is nothing. */
+/** SQL of the members of an object that are not empty, as text; null if there are none. */
 const notEmpty = (object: string): string =>
   `(select jsonb_object_agg(k.key, k.value)::text from jsonb_each(${object}) k where k.value not in ('null', '{}', '[]'))`
 
-/** The messages of one session in order; the newest `limit` of them, or all. */
+/** The messages of one session in order: the newest `limit`, or all. */
 export async function readMessages(
   sql: Db,
   info: TrackInfo,
@@ -165,17 +167,20 @@ export async function readMessages(
   )
 }
 
-/** Messages from which on they are not counted but estimated: counting reads an index from end to end. */
+/** From this number on, messages are estimated and not counted, because counting reads a whole index. */
 const mostCounted = 1_000_000
 
-/** How many messages there are as the server believes where they are too many to count, else null. */
+/** The estimated number of messages if there are too many to count, else null. */
 export async function estimatedMessages(sql: Db, info: TrackInfo): Promise<number | null> {
   if (!info.messages || info.sessions.history) return null
   const rows = (await queryPlan(sql, `select from ${info.messages.table}`))['Plan Rows']
   return rows > mostCounted ? rows : null
 }
 
-/** Counts of sessions and messages, and of the last day. With `about` messages the table is not read. */
+/**
+ * Counts of sessions and messages, in total and of the last day. With an estimate in `about`, messages are
+ * not counted.
+ */
 export async function countAll(sql: Db, info: TrackInfo, about: number | null): Promise<Cells> {
   const { sessions: s, messages: m } = info
   const messages = s.history
@@ -185,7 +190,7 @@ export async function countAll(sql: Db, info: TrackInfo, about: number | null): 
         ? `(select count(*)::int from ${m.table})`
         : `${about}::float8`
       : 'null::int'
-  // a message makes its session as new as it is, and is found by the index on both
+  // a message updates the time of its session, so it is found by the indexes of both
   const bySession =
     about === null || !m
       ? ''
@@ -211,8 +216,8 @@ export async function sizesOf(sql: Db, tables: string[]): Promise<Cells[]> {
 }
 
 /**
- * The sessions with most messages. Of `about` messages in all those that the server's statistics name, with
- * the numbers that follow from them.
+ * The sessions with the most messages. With an estimate in `about`, those in the server's statistics, with
+ * numbers derived from them.
  */
 export async function largestSessions(
   sql: Db,
@@ -245,7 +250,7 @@ export async function largestSessions(
   )
 }
 
-/** Values of a column that is a foreign key by itself to which no row of the other table belongs. */
+/** Values of a column with a foreign key for which the other table has no row. */
 export async function unknownParents(
   sql: Db,
   table: string,
@@ -260,7 +265,7 @@ export async function unknownParents(
     join pg_catalog.pg_class c on c.oid = k.confrelid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where k.contype = 'f' and k.conrelid = to_regclass(${table}) and a.attname = ${column}
-      -- who can't see every row can't say that one is not there
+      -- a role that does not see all rows cannot find out that one is missing
       and pg_catalog.has_table_privilege(c.oid, 'SELECT') and not pg_catalog.row_security_active(c.oid)
     limit 1`
   if (!key) return []

@@ -20,35 +20,35 @@ import {
 import { readDocument } from './session_rows.js'
 import { countSessions, listSessions, readMessages, readSession, unknownParents } from './sessions.sql.js'
 
-/** Which sessions `sessions list` and `sessions count` are asked for. */
+/** Options of `sessions list` and `sessions count`. */
 export interface SessionsOptions {
-  /** Values by the name of the track's filter. */
+  /** Values by name of the track's filter. */
   filter: Record<string, string[]>
-  /** A time, or how long before now, such as `7d`; null for all. */
+  /** A time, or an interval before now such as `7d`; null for all. */
   since: string | null
-  /** A text of the title or a message; null for all. */
+  /** A text in the title or a message; null for all. */
   search: string | null
-  /** Also those that are marked as deleted. */
+  /** Also sessions that are marked as deleted. */
   withDeleted: boolean
-  /** How long a search may take, in seconds. */
+  /** Time limit of a search, in seconds. */
   within: number
 }
 
-/** How long a search may take where nobody says, in seconds. */
+/** Default time limit of a search, in seconds. */
 export const usualSearchSeconds = 30
 
-/** SQLSTATEs of a text that is no time or interval, or none in the server's range. */
+/** SQLSTATEs of a text that is no valid time or interval. */
 const notATime = ['22007', '22008', '22009', '22015']
 
-/** Rows of a table below which reading all of them is over before a line about it is read. */
+/** Below this number of rows a table is read so fast that no message about it is needed. */
 const worthSaying = 10_000
 
-/** How long a reader waits for a lock, in milliseconds. */
+/** Lock timeout, in milliseconds. */
 const sessionsLockMs = 5000
 
 const units: Record<string, string> = { m: 'minutes', h: 'hours', d: 'days', w: 'weeks' }
 
-/** A moment from a text. Throws USAGE for one that is none. */
+/** Reads a moment from a text. Throws USAGE if it is none. */
 function readSince(text: string): Since {
   const [, n, unit] = /^(\d{1,6})([mhdw])$/.exec(text) ?? []
   if (n !== undefined) return { text: `${n} ${units[unit!]}`, ago: true }
@@ -85,7 +85,7 @@ function readFilters(track: Track, info: TrackInfo, options: SessionsOptions): S
   return { where, since, search, withDeleted }
 }
 
-/** Lists sessions, most recent first. Content of messages is not quoted. */
+/** Lists sessions, most recent first. It does not show messages. */
 export async function sessionsList(
   ctx: Context,
   track: Track,
@@ -108,7 +108,7 @@ export async function sessionsCount(ctx: Context, track: Track, options: Session
   })
 }
 
-/** Reads sessions as the role of the connection may see them, and says what it may not have seen. */
+/** Reads the sessions that the connection's role may see, and reports what may be hidden. */
 async function withSessions(
   ctx: Context,
   track: Track,
@@ -150,7 +150,7 @@ async function withSessions(
   return report
 }
 
-/** Lets row level security filter what this transaction reads, and says where it may have. */
+/** Lets row level security filter what this transaction reads, and reports where it may have. */
 async function asRole(sql: Db, { sessions, messages }: TrackInfo, report: Report): Promise<void> {
   await setParameter(sql, 'row_security', 'on')
   for (const table of [sessions.table, ...(messages ? [messages.table] : [])])
@@ -158,7 +158,7 @@ async function asRole(sql: Db, { sessions, messages }: TrackInfo, report: Report
       report.findings.push(finding('SESSIONS_HIDDEN', table, { role: report.target!.role }))
 }
 
-/** That a search reads every message; said before it does, because it takes as long as that takes. */
+/** SEARCH_SCANS if a search reads all messages. It is reported before the search, which may take long. */
 async function scanFindings(
   ctx: Context,
   sql: Db,
@@ -176,8 +176,8 @@ async function scanFindings(
 }
 
 /**
- * Throws USAGE for a value that names a row of another table, such as a user, where there is no such row; of
- * other values it says which no session has.
+ * Throws USAGE for a value that references a row of another table, such as a user, which does not exist.
+ * Reports other values that no session has.
  */
 async function unknownValues(sql: Db, info: TrackInfo, options: SessionsOptions): Promise<Finding[]> {
   const findings: Finding[] = []
@@ -195,7 +195,7 @@ async function unknownValues(sql: Db, info: TrackInfo, options: SessionsOptions)
   return findings.length > 0 ? findings : [nothingFound(info, options)]
 }
 
-/** That filters leave nothing, with what a list leaves out by itself. */
+/** The finding that no session matches, with what a list leaves out by default. */
 function nothingFound({ sessions: s, filters = {} }: TrackInfo, options: SessionsOptions): Finding {
   const hidden = Object.entries(filters).flatMap(([name, f]) =>
     f.default && !options.filter[name] ? [`sessions whose ${name} is not ${f.default.join(' or ')}`] : [],
@@ -205,8 +205,8 @@ function nothingFound({ sessions: s, filters = {} }: TrackInfo, options: Session
 }
 
 /**
- * One session with its messages: what a person asked to read, so their content is in the report. `whole` adds
- * the document that an import takes.
+ * One session with its messages. Their content is in the report, because it was requested. `whole` adds the
+ * document for an import.
  */
 export async function sessionsShow(
   ctx: Context,
@@ -222,7 +222,7 @@ export async function sessionsShow(
     connection.sql,
     'isolation level repeatable read read only',
   )(async sql => {
-    // a document that lacked what row level security hides would be taken for the whole session
+    // a document must be complete, so row level security is not applied to it
     if (!whole) await asRole(sql, info, report)
     await addSession(sql, info, id, { limit, report })
     if (whole) report.session = await readDocument(sql, track, info, id)
@@ -256,7 +256,7 @@ export async function addSession(
   })
 }
 
-/** The table of a track that is not applied yet is not there to be read. */
+/** Throws NO_SESSIONS_TABLE if a table does not exist, because its track is not applied. */
 export async function requireTable(sql: Parameters<typeof relationFacts>[0], table: string): Promise<void> {
   if ((await relationFacts(sql, [table])).length === 0) throw new Failure('NO_SESSIONS_TABLE', table)
 }

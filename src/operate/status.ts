@@ -18,16 +18,16 @@ import { recentRuns } from '../run/at_work.sql.js'
 import { type Drift, drifted, driftFinding } from '../run/schema_snapshot.js'
 import { howFar, nextStep, whoIsAtWork } from './answers.js'
 
-/** Longest look for the cost line, and longest wait for a lock, in milliseconds: `status` starts fast. */
+/** Time limit of the query for the cost line, and lock timeout, in milliseconds. `status` must be fast. */
 const statusCostTimeoutMs = 500
 
-/** Runs that are listed. */
+/** Number of runs to list. */
 const runs = 5
 
 /**
- * First whether somebody is at work, how far, whether anything drifted, which archive waits, and the next
- * step. Then what is applied, pending, changed and missing; backfills; the last runs; the way back and its
- * cost now.
+ * First whether a run is active, the progress, drift, archives that wait, and the next step. Then applied,
+ * pending, changed and missing migrations, backfills, the last runs, and the rollback command with its
+ * current cost.
  */
 export async function status(ctx: Context, track: Track): Promise<Report> {
   await using connection = await connect(ctx, 'reader', lockLimit(statusCostTimeoutMs))
@@ -65,7 +65,7 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     report.findings.push(
       finding('PENDING', track.name, { count: plan.steps.length, first: plan.steps[0]!.migration.name }),
     )
-    // pending work is attention here and nowhere else
+    // only `status` treats pending work as attention
     report.verdict = 'attention'
   } else report.findings.push(...undescribedHeld(plan, target.info.database))
   const failed = report.findings.some(f => f.code === 'ROWS_FAILED')
@@ -99,7 +99,7 @@ async function driftInPassing(connection: Connection, major: number): Promise<Dr
   }
 }
 
-/** What another tool has applied stops a run; here it is news. */
+/** APPLIED_ELSEWHERE stops a run, but is only information in `status`. */
 const asNews = (f: Finding): Finding => (f.code === 'APPLIED_ELSEWHERE' ? { ...f, level: 'info' } : f)
 
 const runsTable = (last: Awaited<ReturnType<typeof recentRuns>>): Table => ({

@@ -2,7 +2,7 @@ import type { Known } from '../database/known.js'
 import { type Node, pathName, relationName, type Statement, strings } from '../files/statements.js'
 import { namesIn } from '../model/table_name.js'
 
-/** An increase of access: on which object, and for whom. */
+/** A right that a statement adds: for which object, and a description. */
 export interface Widening {
   subject: string
   detail: string

@@ -1,7 +1,7 @@
 import { type Code, codes } from '../model/codes.js'
 import type { Finding, Report } from '../model/report.js'
 
-/** What whoever looks at a database at night wants to know first. */
+/** Findings that answer the first questions about a database. */
 const leading: ReadonlySet<Code> = new Set<Code>([
   'AT_WORK',
   'RUN_KILLED',
@@ -14,23 +14,23 @@ const leading: ReadonlySet<Code> = new Set<Code>([
   'NEXT_STEP',
 ])
 
-/** The findings of a report in the order in which they are read. */
+/** The findings of a report in reading order. */
 interface Read {
-  /** What `status` begins with. */
+  /** The first findings of `status`. */
   answers: Finding[]
-  /** What refuses, fails or warns: the most urgent first, before the details. */
+  /** Refusals, errors and warnings, the most urgent first, before the details. */
   urgent: Finding[]
-  /** What is only to be known, after them. */
+  /** All other findings, after the details. */
   others: Finding[]
 }
 
-/** A decision comes before what is only to be known; a plan warns of what a run refuses. */
+/** Decisions come before information. A plan warns of what a run would refuse. */
 const rank = ({ level, code }: Finding): number =>
   level === 'refused' ? 0 : level === 'error' ? 1 : code === 'FAIL_ON' || codes[code] === 'refused' ? 2 : 3
 
-/** The findings that a report begins with, those that are urgent, and the others. */
+/** Divides the findings into the first ones, the urgent ones, and the others. */
 export function answersFirst({ command, findings, targets }: Report): Read {
-  // of many databases the rows answer first
+  // for many databases, the table of databases comes first
   const status = command === 'status' && !targets
   const rest = status ? findings.filter(f => !leading.has(f.code)) : findings
   return {

@@ -1,5 +1,5 @@
 type Paint = (text: string) => string
-/** What paints text; where there is no colour, text as it is. */
+/** Functions that add colours to a text, or return it unchanged. */
 export interface Colors {
   bold: Paint
   dim: Paint
@@ -8,7 +8,7 @@ export interface Colors {
   yellow: Paint
 }
 
-/** The colours of a terminal that has them. */
+/** The colours of a terminal. Without `on`, texts stay unchanged. */
 export function colors(on: boolean): Colors {
   const code = (open: number, close: number): Paint =>
     on ? text => `\u001b[${open}m${text}\u001b[${close}m` : text => text

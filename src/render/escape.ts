@@ -1,8 +1,8 @@
 import type { Report } from '../model/report.js'
 
 /**
- * Characters that act instead of showing: controls of a terminal other than tab and line end, and those that
- * turn the direction of text or take no room. Joiners stay, which scripts and emoji need.
+ * Characters with an effect instead of a glyph: controls other than tab and line end, and those that change
+ * the direction of text or have no width. Joiners are allowed, because scripts and emoji need them.
  */
 const acting =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
@@ -10,7 +10,7 @@ const acting =
 
 const hex = (char: string, digits: number): string => char.charCodeAt(0).toString(16).padStart(digits, '0')
 
-/** Text whose characters all show, and do nothing. */
+/** A text in which such characters are replaced by visible ones. */
 export const visibleText = (text: string): string =>
   text.replaceAll('\r\n', '\n').replace(acting, char => {
     const short = char.charCodeAt(0) < 256
@@ -18,18 +18,18 @@ export const visibleText = (text: string): string =>
   })
 
 /**
- * Text with nothing at the start of a line that a CI system takes for a command. GitHub's runner looks past
- * blanks for `::` and a name, and anywhere for `##[`. IPv6 addresses stay.
+ * A text without anything that a CI system reads as a command. GitHub's runner skips blanks before `::` and a
+ * name, and finds `##[` anywhere. IPv6 addresses stay unchanged.
  */
 export const withoutCommands = (text: string): string =>
   text.replace(/^(\s*):(?=:(?![0-9a-f]{1,4}(?![\w-])))/gim, '$1: ').replaceAll('##[', '# #[')
 
-/** Text for a terminal or a log: visible, and no command of a CI system. */
+/** A text for a terminal or a log: visible, and without commands of a CI system. */
 export const terminalText = (text: string): string => withoutCommands(visibleText(text))
 
 /**
- * Text for HTML, in elements and in attributes. A page may be printed to a log of CI, too: what would be a
- * command there is written as a reference to its first character.
+ * A text for HTML elements and attributes. A page may be printed to a CI log, so the first character of what
+ * would be a command becomes a character reference.
  */
 export const htmlText = (text: string): string =>
   text
@@ -42,8 +42,8 @@ export const htmlText = (text: string): string =>
     .replaceAll('##[', '&#35;#[')
 
 /**
- * Text for Markdown: no links, images, mentions, references, headings or HTML. What is in a pair of
- * backticks stays code.
+ * A text for Markdown, without links, images, mentions, references, headings or HTML. Text in backticks stays
+ * code.
  */
 export const markdownText = (text: string): string =>
   text
@@ -59,15 +59,13 @@ export const markdownText = (text: string): string =>
             .replaceAll('`', '&#96;')
             .replaceAll('://', ':\\/\\/')
             .replace(/\bwww\./gi, '$&<!-- -->')
-            // a reader would make them from the shown text
+            // a Markdown reader would make links of these
             .replace(/(?<!&)[@#](?=\w)/g, '$&<!-- -->')
             .replace(/^(\s*)([#+=-])/gm, '$1\\$2'),
     )
     .join('')
 
-/**
- * A title of a part that is folded in Markdown: HTML on one line, of which a reader makes nothing but text.
- */
+/** The title of a folded part in Markdown: HTML on one line that is read as text. */
 export const foldedTitle = (text: string): string =>
   htmlText(text.replace(/\s*\n\s*/g, ' '))
     .replaceAll('[', '&#91;')
@@ -76,21 +74,21 @@ export const foldedTitle = (text: string): string =>
     .replace(/\bwww\./gi, '$&<!-- -->')
     .replace(/(?<!&)[@#](?=\w)/g, '$&<!-- -->')
 
-/** A name as code in Markdown. */
+/** A name as inline code in Markdown. */
 export const markdownCode = (text: string): string => `\`${text.replace(/[`\n]+/g, ' ')}\``
 
-/** Lines as a block of code in Markdown, with a fence that none of them ends. */
+/** Lines as a code block in Markdown, with a fence that does not occur in them. */
 export function markdownBlock(text: string, language = ''): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(run => run[0].length))
   const fence = '`'.repeat(longest + 1)
   return `${fence}${language}\n${text}\n${fence}`
 }
 
-/** JSON whose characters all show; a reader of it gets what they were. */
+/** JSON with escapes for invisible characters. Parsing it returns the original ones. */
 export const jsonText = (json: string): string =>
   json.replace(acting, char => `\\u${hex(char, 4)}`).replaceAll('##[', '#\\u0023[')
 
-/** A report with every text in it escaped. */
+/** A report in which every text is escaped. */
 export const escaped = (report: Report, safe: (text: string) => string): Report =>
   each(report, safe) as Report
 

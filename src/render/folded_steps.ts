@@ -1,12 +1,15 @@
 import type { StepResult } from '../model/report.js'
 
-/** The longest run of plain steps that a table shows whole, and how many of a longer one at each end. */
+/**
+ * The longest run of plain steps that a table shows completely. Of a longer one, this number is shown at each
+ * end.
+ */
 const longestRun = 20
 const shownAtEnds = 5
 
 /**
- * The steps of a run in parts: shown, folded, shown, and so on. Only the middle of many steps that
- * all did what was planned is folded.
+ * The steps of a run in parts that are alternately shown and folded. Only the middle of many steps that went
+ * as planned is folded.
  */
 export function foldedSteps(steps: StepResult[]): StepResult[][] {
   const plain = (s: StepResult) =>

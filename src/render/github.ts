@@ -8,12 +8,12 @@ import { verdictWords } from './words/verdicts.js'
 
 const levels = { info: 'notice', warn: 'warning', error: 'error', refused: 'error' } as const
 
-/** Escapes as GitHub's workflow commands want it. Source: its documentation of workflow commands. */
+/** Escapes for GitHub's workflow commands. Source: its documentation of workflow commands. */
 const data = (text: string): string =>
   text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
 const property = (text: string): string => data(text).replaceAll(':', '%3A').replaceAll(',', '%2C')
 
-/** One workflow command; a subject that is a file, with or without its line, is annotated there. */
+/** One workflow command. If the subject is a file, with or without a line, it is annotated there. */
 function command(level: keyof typeof levels, title: string, subject: string, message: string): string {
   const place = /^((?:[\w.-]+\/)+[\w.-]+\.(?:sql|json))(?::(\d+))?/.exec(subject)
   const at = place ? [`file=${property(place[1]!)}`, ...(place[2] ? [`line=${place[2]}`] : [])] : []
@@ -21,11 +21,11 @@ function command(level: keyof typeof levels, title: string, subject: string, mes
 }
 
 /**
- * What a report comes to, and annotations for a GitHub workflow: one for each finding, each failed step and
+ * The summary of a report, and annotations for a GitHub workflow: one for each finding, each failed step and
  * each row that a check found.
  */
 export function renderGithub(report: Report): string {
-  // an annotation has its line ends escaped, other lines do not
+  // annotations have escaped line ends; other lines do not
   const lines: string[] = summaryLines(report).map(withoutCommands)
   for (const s of report.steps)
     if (s.outcome === 'failed')
@@ -49,7 +49,7 @@ export function renderGithub(report: Report): string {
   return `${lines.join('\n')}\n`
 }
 
-/** What the report comes to, as lines of the log before the annotations. */
+/** The summary as lines of the log before the annotations. */
 function summaryLines(report: Report): string[] {
   const { verdict, lines, need } = summaryOf(report)
   if (lines.length === 0) return []
@@ -61,7 +61,7 @@ function summaryLines(report: Report): string[] {
   ]
 }
 
-/** GitHub names a file that it shows as the page of the job. */
+/** The environment variable with the file that GitHub shows as the page of the job. */
 const page = { env: 'GITHUB_STEP_SUMMARY', render: renderMarkdown }
 
 export default defineRenderer({ render: renderGithub, page })

@@ -3,12 +3,15 @@ import { displayWidth, wrapped } from './wrap.js'
 
 let TerminalTable: typeof CliTable | null = null
 
-/** Loads what lays out tables: a run with nothing to do is over before that. */
+/** Loads the package for tables. Runs with nothing to do do not need it. */
 export async function loadTables(): Promise<void> {
   TerminalTable ??= (await import('cli-table3')).default
 }
 
-/** A line in pieces of at most `width` characters, cut after a dot, an underscore or a comma where one is. */
+/**
+ * Divides a line into pieces of at most `width` characters, after a dot, an underscore or a comma if
+ * possible.
+ */
 function pieces(line: string, width: number): string[] {
   const cut: string[] = []
   let rest = line
@@ -27,19 +30,19 @@ const longestOf = (texts: string[]): number =>
 /** Blanks between two columns. */
 const columnGap = 2
 
-/** Narrowest that prose may become: while there is a column to leave out, and where there is none. */
+/** Smallest width of a column with prose: as long as another column can be left out, and otherwise. */
 const goodProse = 36
 const leastProse = 16
 
-/** A table as it is laid out: a head, and rows of as many cells. */
+/** A table for layout: the head, and rows with the same number of cells. */
 export interface Grid {
   head: string[]
   rows: string[][]
 }
 
 /**
- * The widths of the columns of a table for a terminal of `width` columns; null where they do not fit. Only
- * columns with blanks become narrower, the widest first, and no word is cut.
+ * Column widths for a terminal of `width` columns; null if the table does not fit. Only columns with blanks
+ * become narrower, the widest first. Words are not cut.
  */
 function columnWidths({ head, rows }: Grid, width: number, prose: number): number[] | null {
   const cells = head.map((name, i) => [name, ...rows.map(row => row[i] ?? '')])
@@ -53,7 +56,7 @@ function columnWidths({ head, rows }: Grid, width: number, prose: number): numbe
     const [most, next = 0] = [...open].sort((a, b) => b - a)
     if (!most) return null
     const widest = open.indexOf(most)
-    // down to the next widest, and one further where they are alike
+    // reduce to the width of the next widest column, or by one if they are equal
     const less = Math.min(over, most - Math.max(least[widest]!, Math.min(next, most - 1)))
     widths[widest]! -= less
     over -= less
@@ -61,14 +64,14 @@ function columnWidths({ head, rows }: Grid, width: number, prose: number): numbe
   return widths
 }
 
-/** Without the columns that say nothing in any row. */
+/** The table without columns that are empty in all rows. */
 function withoutEmpty({ head, rows }: Grid): Grid {
   const says = head.map((_, i) => rows.some(row => !['', '-'].includes(row[i] ?? '')))
   const kept = (cells: string[]) => cells.filter((_, i) => says[i])
   return { head: kept(head), rows: rows.map(kept) }
 }
 
-/** Without a column; the same where there is none of that name. */
+/** The table without a column; unchanged if there is none with this name. */
 function withoutColumn(grid: Grid, name: string): Grid {
   const at = grid.head.indexOf(name)
   if (at < 0) return grid
@@ -77,9 +80,9 @@ function withoutColumn(grid: Grid, name: string): Grid {
 }
 
 /**
- * A table in lines of at most `width` columns: wrapped at words; where that is not enough, without the
- * columns that `spare` names, the first first; else each row below the other, every value beside its name.
- * `loadTables` comes first.
+ * A table as lines of at most `width` columns, wrapped at words. If that is not possible, the columns in
+ * `spare` are left out, in order; else each row is shown as a list of names and values. Call `loadTables`
+ * first.
  */
 export function gridLines(
   given: Grid,
@@ -108,7 +111,7 @@ export function gridLines(
   return drawn(lines, fitting)
 }
 
-/** Lines that are laid out at a time: what it takes grows faster than their number. */
+/** Lines that are laid out together. The time grows faster than their number. */
 const linesAtOnce = 200
 
 function drawn(lines: string[][], colWidths: number[]): string[] {
@@ -125,17 +128,17 @@ function drawn(lines: string[][], colWidths: number[]): string[] {
   return text.map(line => line.trimEnd())
 }
 
-/** What a table has no lines of. */
+/** Characters for a table without borders. */
 const noBorders = {
   ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },
   ...{ bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },
   ...{ left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '' },
 }
 
-/** Blanks between the values of a row that is set below its title. */
+/** Indentation of values below the title of a row. */
 const stackedGap = '  '
 
-/** Rows below each other: the first cells as a title, then the others, each beside the name of its column. */
+/** Each row as a list: its first cells as a title, then each other cell with the name of its column. */
 function stacked({ head, rows }: Grid, width: number, dim: (text: string) => string): string[] {
   const titles = head[0] === '' ? 2 : 1
   const room = width - 4

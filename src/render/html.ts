@@ -29,16 +29,15 @@ import {
   transactionWords,
 } from './words/verdicts.js'
 
-/** A part of the page: its heading, and what is below it. */
+/** A part of the page: its heading and its content. */
 interface PagePart {
   title: string
   body: string
 }
 
 /**
- * The report as one page that needs nothing else: no network, no script. Light and dark by the reader's wish,
- * printable, for wide and narrow screens, with a heading for every part and no meaning that only a colour
- * carries.
+ * The report as one page without network access or scripts. It has a light and a dark style, can be printed,
+ * fits wide and narrow screens, has a heading for every part, and never uses colour alone to convey meaning.
  */
 export function renderHtml(report: Report): string {
   const { target } = report
@@ -80,7 +79,7 @@ ${parts.map(section).join('\n')}
 `
 }
 
-/** Titles may be alike: two tracks, two files. */
+/** The id of a heading. Titles may be equal, for example of two tracks. */
 const idAt = (title: string, i: number, all: PagePart[]): string => {
   const same = all.slice(0, i).filter(p => anchorOf(p.title) === anchorOf(title)).length
   return same === 0 ? anchorOf(title) : `${anchorOf(title)}-${same + 1}`
@@ -91,7 +90,7 @@ const section = ({ title, body }: PagePart, i: number, all: PagePart[]): string 
   return `<section aria-labelledby="${id}">\n<h2 id="${id}">${plain(title)}</h2>\n${body}\n</section>`
 }
 
-/** Links to the parts, where there are more than a screen shows. */
+/** Links to the parts, if there are more than a screen shows. */
 const contents = (parts: PagePart[]): string =>
   parts.length < 3
     ? ''
@@ -99,7 +98,7 @@ const contents = (parts: PagePart[]): string =>
         .map(({ title }, i, all) => `<li><a href="#${idAt(title, i, all)}">${plain(title)}</a></li>`)
         .join('')}</ul></nav>`
 
-/** What the report comes to: the verdict in words, and an answer beside each question. */
+/** The summary: the verdict in words, and an answer to each question. */
 function header(report: Report): string {
   const { command, target, verdict, startedAt, run } = report
   const { verdict: words, lines, need } = summaryOf(report)
@@ -130,7 +129,7 @@ ${of.length > 0 ? `<p class="target">${of.join(' · ')}</p>` : ''}
 ${answers.length > 0 ? `<dl class="summary">\n${answers.join('\n')}\n</dl>` : ''}`
 }
 
-/** Tables across, steps down: who waits for which step, and how long where that was measured. */
+/** A table of tables and steps: who waits for which step, and how long if that was measured. */
 function whoWaits(list: StepResult[]): string | null {
   const tables = [...new Set(waitsOf(list).map(w => w.table))].sort()
   if (tables.length === 0) return null
@@ -168,7 +167,7 @@ function htmlBackfills(report: Report): string {
   return htmlGrid('Backfills', head, rows)
 }
 
-/** The checks: those that found something first, as they are what somebody has to read. */
+/** The checks. Those that found something come first. */
 function htmlChecks(checks: CheckResult[]): string {
   const weight = (c: CheckResult) =>
     isFault(c) ? 0 : c.outcome === 'found' || c.outcome === 'failed' ? 1 : 2
@@ -208,10 +207,10 @@ function foundList(c: CheckResult): string {
   return `${plain(c.title)}<ul>${items.join('')}${c.more ? '<li>and more</li>' : ''}</ul>${richText(c.fix ?? '')}`
 }
 
-/** How cells of the access matrix look that are right. */
+/** The style of cells of the access matrix that are as expected. */
 const rightly: Record<string, Cell['tone']> = { allowed: 'good', denied: 'shut' }
 
-/** A table of a report. In an access matrix every cell says whether it is right. */
+/** A table of a report. In an access matrix, every cell says whether it is as expected. */
 function htmlTable(t: Table): string {
   const isMatrix = t.rows.some(r =>
     r.some(v => typeof v === 'string' && /^(allowed|denied)(, wrongly)?$/.test(v)),
@@ -223,7 +222,7 @@ function htmlTable(t: Table): string {
       if (typeof value === 'number') return { html: plain(text), tone: 'n' }
       if (isMatrix && /, wrongly$/.test(text)) return { html: `✗ ${plain(text)}`, tone: 'bad' }
       if (isMatrix && rightly[text]) return { html: plain(text), tone: rightly[text] }
-      // a matrix of what persons see says it in words
+      // a matrix of visible rows has words for it
       if (value === false && t.columns[i] === 'the same rows') return { html: '✗ no', tone: 'bad' }
       return { html: richText(text) }
     }),
@@ -231,7 +230,7 @@ function htmlTable(t: Table): string {
   return (isMatrix ? matrixLegend : '') + htmlGrid(t.title, t.columns, rows)
 }
 
-/** What the colours of an access matrix mean. */
+/** The legend of an access matrix. */
 const matrixLegend = `<ul class="legend"><li><span class="swatch good">allowed</span> rightly</li>
 <li><span class="swatch shut">denied</span> rightly</li>
 <li><span class="swatch bad">✗ …, wrongly</span> not as the track says</li>
@@ -248,7 +247,7 @@ function htmlFindings(findings: Finding[]): string {
   return `<ul class="findings">\n${items.join('\n')}\n</ul>`
 }
 
-/** A sentence, and the lines that it lists; an excerpt keeps its columns. */
+/** A sentence with its list. An excerpt keeps its columns. */
 function messageHtml(message: string): string {
   const [first, ...more] = message.split('\n')
   if (more.length === 0) return richText(first!)
@@ -277,7 +276,7 @@ ${rows.length > 0 ? `<ol class="sql">\n${rows.join('\n')}\n</ol>` : ''}
     .join('\n')
 }
 
-/** What a statement locks, and what it came to in a rehearsal. */
+/** The locks of a statement, and its result in a rehearsal. */
 function besideStatement(s: StepResult, n: number): string {
   const trace = s.traces.find(t => t.statement === n)
   const locks = trace ? trace.locks : s.locks.filter(l => l.statement === n)

@@ -4,14 +4,14 @@ import { codeHtml, plain } from './html_text.js'
 type Schema = NonNullable<Report['schema']>
 type ObjectChange = 'new' | 'gone' | 'changed' | 'same'
 
-/** Sizes of the drawing in pixels: a table's box, one of its lines, and the room for references beside it. */
+/** Sizes of the drawing in pixels: a table's box, a line of it, and the space for references beside it. */
 const boxWidth = 276
 const lineHeight = 20
 const gap = 22
 const laneWidth = 9
 const pad = 10
 
-/** Columns of a table that are shown although nothing happens to them. */
+/** Most columns of a table that are shown although they do not change. */
 const shownColumns = 6
 
 /** One line of a table's box. */
@@ -22,7 +22,7 @@ interface BoxLine {
   change: ObjectChange
 }
 
-/** A table as it is drawn. */
+/** A table in the drawing. */
 interface Box {
   table: string
   change: ObjectChange
@@ -32,7 +32,7 @@ interface Box {
   references: { columns: string[]; to: string; isNew: boolean }[]
 }
 
-/** The tables that a plan touches, before and after it, with the difference in words. */
+/** A drawing of the tables that a plan touches, before and after it, with the differences in words. */
 export function schemaDrawing(schema: Schema): string {
   const { before, after, from } = schema
   const words = differentTables(schema)
@@ -44,7 +44,7 @@ ${figure(`After, ${how}`, boxesOf(after, before, 'new'))}
 <ul class="changes">${words.map(text => `<li>${text}</li>`).join('')}</ul>`
 }
 
-/** What is different, a line each. */
+/** The differences, one line each. */
 function differentTables({ before, after }: Schema): string[] {
   const list = (what: string, names: string[]) =>
     names.length === 0 ? [] : [`${what}: ${names.map(codeHtml).join(', ')}`]
@@ -75,7 +75,7 @@ function differentTables({ before, after }: Schema): string[] {
 const linkText = ({ columns, to }: TablePicture['references'][number]): string =>
   `(${columns.join(', ')}) → ${to}`
 
-/** The tables of one side, each below the other; what the other side lacks is `odd`. */
+/** The boxes of one side, one below the other. `odd` marks what the other side lacks. */
 function boxesOf(tables: TablePicture[], others: TablePicture[], odd: 'new' | 'gone'): Box[] {
   let top = pad
   return tables.map(t => {
@@ -111,7 +111,7 @@ function boxesOf(tables: TablePicture[], others: TablePicture[], odd: 'new' | 'g
 
 const heightOf = ({ lines, left }: Box): number => (lines.length + 1 + (left > 0 ? 1 : 0)) * lineHeight + 10
 
-/** Names of types that people write. */
+/** Common names of types. */
 const shortType = (type: string): string =>
   type
     .replace('timestamp with time zone', 'timestamptz')
@@ -121,7 +121,7 @@ const shortType = (type: string): string =>
 
 const marks: Record<ObjectChange, string> = { new: '+ ', gone: '− ', changed: '~ ', same: '' }
 
-/** Text that fits its place in a box. */
+/** A text, cut to fit into a box. */
 const cutTo = (text: string, most: number): string =>
   text.length > most ? `${text.slice(0, most - 1)}…` : text
 
@@ -175,7 +175,7 @@ function link(l: { from: Box; to: Box; columns: string[]; isNew: boolean }, lane
     l.from.lines.findIndex(c => c.name === l.columns[0]),
   )
   const right = pad + boxWidth
-  // a table that refers to itself, and several references to one table, keep apart
+  // offsets keep references of a table to itself, and several to the same table, apart
   const fromY = l.from.top + (line + 2) * lineHeight - 5
   const toY = l.to.top + 8 + (lane % 3) * 5
   const x = right + 14 + lane * laneWidth

@@ -2,37 +2,37 @@ import { htmlText as plain } from './escape.js'
 
 export { plain }
 
-/** Text with `code` in backticks set as code. */
+/** A text with `code` in backticks as code. */
 export const richText = (text: string): string => plain(text).replace(/`([^`]+)`/g, '<code>$1</code>')
 
-/** Text set as code, within a line. */
+/** A text as inline code. */
 export const codeHtml = (text: string): string => `<code>${plain(text)}</code>`
 
-/** Text set as a block of code, which can be scrolled with the keyboard. */
+/** A text as a code block, which can be scrolled with the keyboard. */
 export const codeBlock = (text: string): string => `<pre tabindex="0">${codeHtml(text)}</pre>`
 
-/** HTML that matters less than what is beside it. */
+/** HTML in a subdued style. */
 export const dimmed = (html: string): string => `<span class="dim">${html}</span>`
 
-/** A name as an attribute `id`. */
+/** A name for the attribute `id`. */
 export const anchorOf = (title: string): string =>
   title
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-|-$/g, '')
 
-/** A cell of a table: its HTML, and whether it is a number, or said to be right or wrong. */
+/** A cell of a table: its HTML, and its tone (number, good or bad). */
 export interface Cell {
   html: string
   tone?: 'n' | 'bad' | 'good' | 'shut' | undefined
 }
 
 /**
- * A table that is read row by row where it does not fit: there each cell has the name of its column. The
- * roles keep it a table for a screen reader, whatever the style makes of it.
+ * A table. On a narrow screen rows are shown as lists, with the column's name in each cell. ARIA roles keep
+ * it a table for a screen reader.
  */
 export function htmlGrid(caption: string, head: string[], rows: Cell[][]): string {
-  // a column of numbers has its name above them
+  // align the head of a column of numbers with them
   const numeric = head.map((_, i) => rows.length > 0 && rows.every(r => r[i]?.tone === 'n'))
   const columns = head
     .map((h, i) => `<th role="columnheader" scope="col"${numeric[i] ? ' class="n"' : ''}>${plain(h)}</th>`)

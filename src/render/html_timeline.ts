@@ -5,28 +5,28 @@ import { codeHtml, dimmed, plain, richText } from './html_text.js'
 import { duration, span } from './words/numbers.js'
 import { stepMarks, transactionWords } from './words/verdicts.js'
 
-/** Milliseconds that a step is drawn with where nobody has measured or estimated it. */
+/** Width of a step, in milliseconds, if nothing was measured or estimated. */
 const unknownMs = 100
 
-/** The classes of what waits for a lock. */
+/** CSS classes by what waits for a lock. */
 const kinds: Record<Lock['blocks'], string> = {
   'reads and writes': 'both',
   writes: 'writes',
   nothing: 'none',
 }
 
-/** A lock as it is drawn: its place in its step, from 0 to 1. */
+/** A lock in the drawing: its position in the step, from 0 to 1. */
 interface LockBar {
   table: string
   mode: string
   blocks: Lock['blocks']
   from: number
   to: number
-  /** How long it was held, in milliseconds, where that was measured. */
+  /** How long it was held, in milliseconds, if that was measured. */
   ms: number | null
 }
 
-/** A step as it is drawn. */
+/** A step in the drawing. */
 interface Segment {
   step: StepResult
   /** When it begins, in milliseconds after the first one. */
@@ -36,7 +36,7 @@ interface Segment {
   locks: LockBar[]
 }
 
-/** The steps in order: how wide each is, which locks it holds, and for how long. */
+/** A drawing of the steps in order: the duration of each, its locks, and how long they are held. */
 export function timeline(report: Report): string {
   const parts = foldedSteps(report.steps)
   const segments = new Map<StepResult, Segment>()
@@ -55,7 +55,7 @@ export function timeline(report: Report): string {
   return `${legend([...segments.values()])}\n<ol class="timeline">\n${items.join('\n')}\n</ol>`
 }
 
-/** What the bars mean, as far as there are such bars. */
+/** The legend for the kinds of bars that occur. */
 function legend(segments: Segment[]): string {
   const has = (test: (s: Segment) => boolean) => segments.some(test)
   const locks = (blocks: Lock['blocks']) => has(s => s.locks.some(l => l.blocks === blocks))
@@ -100,7 +100,7 @@ function segmentOf(step: StepResult, begins: number): Segment {
     }
   } else {
     const n = Math.max(1, statements.length)
-    // in one transaction a lock lasts to the end of the file
+    // in one transaction a lock is held to the end of the file
     const lasts = step.transaction === 'one' && !estimate
     for (const l of step.locks)
       if (l.table !== null)
@@ -116,7 +116,7 @@ function segmentOf(step: StepResult, begins: number): Segment {
 
 const barOf = (table: string, { mode, blocks }: Lock) => ({ table, mode, blocks })
 
-/** One bar for each table and kind of waiting, from its first lock to the end of its last. */
+/** One bar for each table and kind of waiting, from its first lock to the end of the last. */
 function joinedBars(bars: LockBar[]): LockBar[] {
   const found = new Map<string, LockBar>()
   for (const bar of bars) {

@@ -4,10 +4,10 @@ import { defineRenderer } from './renderer.js'
 import { summaryOf } from './summary.js'
 import { worded } from './words/index.js'
 
-/** The report as exactly one JSON document; its schema ships as `rethread/report.schema.json`. */
+/** The report as one JSON document. Its schema is published as `rethread/report.schema.json`. */
 export function renderJson(report: Report): string {
   const text = JSON.stringify(documentOf(report), null, 2)
-  // a session is a text of JSON already: parsed, its long numbers would be rounded
+  // a session is JSON text already; parsing it would round long numbers
   const whole =
     report.session === undefined
       ? text
@@ -31,5 +31,5 @@ function documentOf({
   }
 }
 
-// what is read by programs is not changed, only written so that it does nothing where it is shown
+// values for programs are not changed; only characters with an effect are escaped
 export default defineRenderer({ endings: ['.json'], safe: text => text, render: renderJson })

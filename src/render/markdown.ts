@@ -17,7 +17,7 @@ const markdownMarks: Record<string, string> = {
   'rolled-back': '↩️',
 }
 
-/** The signs of checks, as pictures. */
+/** The signs of checks as emoji. */
 const signMarks: Record<CheckSign, string> = {
   passes: '✅',
   counts: '❌',
@@ -26,7 +26,7 @@ const signMarks: Record<CheckSign, string> = {
   'not looked': '❓',
 }
 
-/** Urgent findings before the fold: the summary and these fit one screen. */
+/** Most urgent findings before the fold, so that the summary and these fit on one screen. */
 const unfolded = 6
 
 const row = (cells: string[]): string => `| ${cells.map(text => text.replaceAll('\n', '<br>')).join(' | ')} |`
@@ -34,16 +34,16 @@ const row = (cells: string[]): string => `| ${cells.map(text => text.replaceAll(
 const markdownGrid = (head: string[], rows: string[][]): string =>
   [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
 
-/** A part that is shown when somebody asks for it. */
+/** A folded part. */
 const folded = (title: string, body: string): string => foldedBelow(foldedTitle(title), body)
 
-/** The same below a title that is HTML already. */
+/** A folded part with a title that is HTML already. */
 const foldedBelow = (title: string, body: string): string =>
   `<details><summary>${title}</summary>\n\n${body}\n\n</details>`
 
 /**
- * The report for a pull request or the page of a job: what it comes to, what is needed from the reader with
- * its command, then the details, each folded. SQL comes last, and only in plans.
+ * The report for a pull request or the page of a job: the summary, what the reader must do with the command,
+ * then the details, folded. SQL is last, and only in plans.
  */
 export function renderMarkdown(report: Report): string {
   const { answers, urgent, others } = answersFirst(report)
@@ -97,14 +97,14 @@ function markdownSummary({ lines, need }: Summary): string {
   return items.join('\n')
 }
 
-/** Findings as a list; a fix that is in the command which the summary shows is not shown again. */
+/** A list of findings. A fix that is in the summary's command is not repeated. */
 const findingList = (findings: Finding[], command: string | null = null): string =>
   findings
     .map(worded)
     .map(f => findingItem(f.fix !== null && command?.includes(f.fix) ? { ...f, fix: null } : f))
     .join('\n')
 
-/** A finding as an item of a list; the lines that its sentence lists are a list below it. */
+/** A finding as an item of a list. The lines of its sentence become a list below it. */
 function findingItem(f: Finding & { message: string; fix: string | null }): string {
   const [first, ...more] = f.message.split('\n')
   const excerpt = more.some(line => /^\s*\^$/.test(line))
@@ -166,7 +166,7 @@ function checksGrid(checks: Report['checks']): string {
   return markdownGrid(['', 'check', ''], rows)
 }
 
-/** What each step does: its hazards, and its SQL. */
+/** Each step with its hazards and its SQL. */
 const markdownStatements = ({ steps, limits }: Report): string[] =>
   steps.map(s => {
     const hazards = s.hazards.map(h => `- \`${h.code}\` ${markdownText(`${h.subject}: ${h.detail}`)}`)

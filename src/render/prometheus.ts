@@ -2,7 +2,7 @@ import type { Finding, Report } from '../model/report.js'
 import { exitCodes } from '../model/report.js'
 import { defineRenderer } from './renderer.js'
 
-/** One metric: its help, and a line for each set of labels. Values that are not known have no line. */
+/** One metric: its help, and a line for each set of labels. Unknown values have no line. */
 interface Metric {
   help: string
   values: { labels?: Record<string, string>; value: number | null | undefined }[]
@@ -12,13 +12,13 @@ const labelText = (text: string): string =>
   text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
 
 /**
- * What is to be watched, in the text format of Prometheus: for `status`, whose findings say who is at work
- * and how far. Of other commands it has the verdict and the backfills. Of many databases, each has its lines,
- * with its name as `target`.
+ * Metrics in the text format of Prometheus. They are for `status`, which has the active run and the progress.
+ * Other commands only have the verdict and the backfills. For many databases, each has its lines, with its
+ * name as `target`.
  */
 export function renderPrometheus(report: Report): string {
   const metrics = metricsOf(report)
-  // what is folded from many databases is no value of any of them
+  // merged values of many databases belong to none of them
   if (report.targets)
     for (const [name, metric] of Object.entries(metrics)) if (name !== 'exit_code') metric.values = []
   for (const { name, report: one } of report.targets ?? []) {

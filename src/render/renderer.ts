@@ -1,19 +1,19 @@
 import type { Report } from '../model/report.js'
 import { escaped, visibleText } from './escape.js'
 
-/** What a file of `render/` fills in. One file = one format; its name is the format's. */
+/** The contents of a file in `render/`. Each file is one format, with the file's name. */
 export interface Renderer {
-  /** How names of files end that are of this format, such as `.md`; none where it is not meant for files. */
+  /** Endings of file names for this format, such as `.md`. Omitted if it is not for files. */
   endings?: string[]
-  /** The report as text, ended by a line end. */
+  /** The report as text, with a line end. */
   render(report: Report, look: TerminalStyle): string | Promise<string>
-  /** A page that is added to the file that an environment variable names, beside the output. */
+  /** A page that is also added to the file in an environment variable. */
   page?: { env: string; render(report: Report): string | Promise<string> }
 }
 
 /**
- * Declares a format. `safe` is applied to every text of a report before it is rendered: names, titles and
- * messages in it are other people's, and the format must not obey them.
+ * Declares a format. `safe` is applied to every text of a report before it is rendered, because names, titles
+ * and messages may contain control sequences of the format.
  */
 export const defineRenderer = ({
   render,
@@ -26,11 +26,11 @@ export const defineRenderer = ({
   ...(page ? { page: { ...page, render: report => page.render(escaped(report, safe)) } } : {}),
 })
 
-/** How the terminal report looks. */
+/** The style of a report for a terminal. */
 export interface TerminalStyle {
   color: boolean
   verbose: boolean
   width: number
-  /** Sentences are wrapped too: somebody looks, and no program reads them line by line. Default: false. */
+  /** Wrap sentences, for people. Not for programs that read lines. Default: false. */
   wrap?: boolean
 }

@@ -1,4 +1,4 @@
-/** The look of an HTML report: light and dark, wide and narrow, on paper too. */
+/** The style of an HTML report: light and dark, wide and narrow, and for print. */
 export const style = `
 :root {
   color-scheme: light dark; --ink: #1c2024; --paper: #ffffff; --faint: #5b5f67; --line: #d5d5dc;

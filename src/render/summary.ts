@@ -4,10 +4,10 @@ import { worded } from './words/index.js'
 import { dataLine, stepsLine, timeLine, unseenLine, waitsLine } from './words/summary.js'
 import { changedWithoutSteps, finishedSteps, signOf, verdictWords, verifiedWords } from './words/verdicts.js'
 
-/** The state that a report is in, as its reader sees it. */
+/** The state of a report for its reader. */
 type SummaryState = Summary['state']
 
-/** Findings that a person answers; whatever else refuses is to be repaired. */
+/** Findings that a person must decide. Other refusals must be fixed. */
 const decisions: ReadonlySet<Code> = new Set<Code>([
   'CONSENT_NEEDED',
   'MAPPING_OPEN',
@@ -17,16 +17,16 @@ const decisions: ReadonlySet<Code> = new Set<Code>([
   'PLAN_OUTDATED',
 ])
 
-/** Commands that look and change nothing: they pass, or they find something. */
+/** Commands that only examine: they pass, or they find something. */
 const looking: ReadonlySet<string> = new Set(['verify', 'prove', 'lint', 'doctor', 'status'])
 
-/** What is in the way of a run, also where a plan only warns of it. */
+/** The findings that prevent a run, also if a plan only warns of them. */
 const obstacles = ({ command, findings }: Report): Finding[] =>
   findings.filter(
     f => f.level === 'refused' || (command === 'plan' && f.level === 'warn' && codes[f.code] === 'refused'),
   )
 
-/** Pure: what a report comes to, the same for every format. */
+/** Pure: the summary of a report. All formats use it. */
 export function summaryOf(report: Report): Summary {
   const inTheWay = obstacles(report)
   const state = summaryState(report, inTheWay)
@@ -38,7 +38,7 @@ export function summaryOf(report: Report): Summary {
     checksLine(report),
     unseenLine(report),
   ].filter(line => line !== null)
-  // of many databases the counts are the verdict, and each has its own next command
+  // for many databases the verdict has the counts, and each report has its next command
   if (report.targets) return { state, verdict: capitalized(verdictWords(report)), lines, need: null }
   return { state, verdict: verdicts[state](report), lines, need: needOf(report, state, inTheWay) }
 }
@@ -57,7 +57,7 @@ function summaryState(report: Report, inTheWay: Finding[]): SummaryState {
   return command === 'plan' && steps.length > 0 ? 'ready' : 'done'
 }
 
-/** That nothing was changed, where a report can say so. */
+/** A sentence that nothing was changed, if the report shows that. */
 function whatChanged({ command, steps, findings }: Report): string {
   if (command === 'plan' || looking.has(command)) return ''
   const finished = finishedSteps(steps).length
@@ -88,7 +88,7 @@ const verdicts: Record<SummaryState, (report: Report) => string> = {
   passed: ({ command }) => (command === 'verify' || command === 'prove' ? 'Passed' : 'In order'),
 }
 
-/** Of checks: how many passed, and what is not verified. */
+/** How many checks passed, and what is not verified. */
 function checksLine(report: Report): Summary['lines'][number] | null {
   const words = verifiedWords(report)
   const signs = report.checks.map(signOf)
@@ -96,7 +96,7 @@ function checksLine(report: Report): Summary['lines'][number] | null {
   return words.length === 0 ? null : { name: 'Checks', text: words.join('; '), level }
 }
 
-/** What is needed from the reader: one thing, with the command to paste where there is one. */
+/** What the reader must do: one thing, with the command if there is one. */
 function needOf(report: Report, state: SummaryState, inTheWay: Finding[]): Summary['need'] {
   const { findings, next = null } = report
   const fixOf = (f: Finding | undefined) => (f ? worded(f).fix : null)
@@ -109,7 +109,7 @@ function needOf(report: Report, state: SummaryState, inTheWay: Finding[]): Summa
   }
   if (state === 'refused' || state === 'failed') {
     const first = inTheWay[0] ?? findings.find(f => f.level === 'error')
-    // where nothing else is to be read, the finding is the next line
+    // if nothing else is in the report, the finding is shown anyway
     if (!first || report.steps.length === 0) return null
     const command = oneLine(fixOf(first))
     return {
@@ -131,6 +131,6 @@ function needOf(report: Report, state: SummaryState, inTheWay: Finding[]): Summa
     : null
 }
 
-/** A fix as the command to paste; what has more to say is shown with its finding. */
+/** A fix that is a command on one line. Longer fixes are shown with their findings. */
 const oneLine = (fix: string | null): string | null =>
   fix !== null && /^([\w ]+ )?rethread (?!.* {3})[^\n]*$/.test(fix) ? fix : null

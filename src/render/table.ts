@@ -24,13 +24,10 @@ import {
 } from './words/verdicts.js'
 import { wrapped } from './wrap.js'
 
-/** Lines of a usual terminal. */
+/** Lines of a typical terminal. */
 const screen = 24
 
-/**
- * The report for a terminal: what it comes to, what is to be decided, the details, and the verdict. SQL is
- * shown where it is asked for.
- */
+/** The report for a terminal: the summary, decisions, details, and the verdict. SQL is shown on request. */
 export async function renderTable(report: Report, look: TerminalStyle): Promise<string> {
   if ([report.steps, report.backfill, report.checks].some(part => part.length > 0)) await loadTables()
   const pen: Pen = { c: colors(look.color), look }
@@ -51,7 +48,7 @@ export async function renderTable(report: Report, look: TerminalStyle): Promise<
   ]
   const text = blocks.filter(Boolean).join('\n\n')
   const { need } = summary
-  // what is to be typed is not left where it has scrolled away
+  // repeat the next command at the end if it has scrolled away
   const scrolls = report.command === 'status' || text.split('\n').length > screen
   const again = need?.command && scrolls ? `Next: ${pen.c.green(need.command)}\n` : ''
   return `${text}${text === '' ? '' : '\n\n'}${again}${verdict(report, pen)}\n`
@@ -75,12 +72,12 @@ function heading({ command, target, targets, startedAt, run }: Report, pen: Pen)
   ].join('\n')
 }
 
-/** Narrower than this, the names of a summary are above what they say. */
+/** Below this width, the names in a summary are above their texts. */
 const narrow = 60
 
-/** What the report comes to: the verdict, a line for each answer, and what is needed from the reader. */
+/** The summary: the verdict, a line for each answer, and what the reader must do. */
 function summaryBlock(report: Report, { state, verdict, lines, need }: Summary, { c, look }: Pen): string {
-  // `status` has answered before, and a list says all by itself
+  // `status` has answered already, and a list needs no summary
   if (lines.length === 0 && (report.command === 'status' || (!need && /^(done|passed)$/.test(state))))
     return ''
   const paintLevel = { plain: (text: string) => text, warn: c.yellow, bad: c.red }
@@ -100,7 +97,7 @@ function summaryBlock(report: Report, { state, verdict, lines, need }: Summary, 
   return [c.bold(paintVerdict(report, verdict, c)), ...rows].join('\n')
 }
 
-/** Tables that have rows, each with its title, for a terminal. */
+/** The tables with rows, each with its title, for a terminal. */
 export async function tableBlocks(tables: Table[], look: TerminalStyle): Promise<string[]> {
   const full = tables.filter(t => t.rows.length > 0)
   if (full.length > 0) await loadTables()
@@ -197,7 +194,7 @@ function checksBlock(report: Report, pen: Pen): string {
     gridBlock('Checks', { head: ['', 'check', 'outcome', '', 'time'], rows }, ['time', 'outcome'], pen),
   ]
   for (const r of report.checks) {
-    // what was there before has a table of its own
+    // findings from before the first step have a table of their own
     const found = r.found.filter(f => !f.preExisting)
     if (found.length === 0) continue
     lines.push(
@@ -218,13 +215,13 @@ function findingLines(findings: Finding[], pen: Pen): string {
   return findings
     .map(worded)
     .map(f => {
-      // the code ends the sentence, not a list or an excerpt of a file below it
+      // put the code at the end of the sentence, not of a list or an excerpt below it
       const [sentence, ...below] = f.message.split('\n')
       const [first, ...more] = prose(`  ${sentence} ${f.code}`, pen)
       const lines = [`${marks[f.level]} ${first!.slice(2)}`, ...more]
       lines.push(lines.pop()!.replace(new RegExp(`${f.code}$`), c.dim(f.code)))
       if (below.length > 0) lines.push(...prose(below.join('\n'), pen))
-      // what is to be pasted stays in one piece
+      // do not wrap what is to be pasted
       const fix = f.fix ? f.fix.split('\n').map(line => `    ${c.green(line)}`) : []
       return [...lines, ...fix].join('\n')
     })
@@ -242,7 +239,7 @@ const verdict = (report: Report, pen: Pen): string => {
   return [`${pen.c.bold('Verdict:')} ${painted}`, ...more].join('\n')
 }
 
-/** What a code means: short parts beside their names would leave no room for sentences. */
+/** The explanation of a code. Its parts have headings above, to leave room for sentences. */
 function explanation(report: Report, pen: Pen): string {
   const { c, look } = pen
   const [{ title, rows }] = report.tables as [Report['tables'][number]]
@@ -259,6 +256,6 @@ function explanation(report: Report, pen: Pen): string {
 
 export default defineRenderer({
   safe: terminalText,
-  // a text that is wrapped begins lines of its own
+  // wrapping may create lines that look like commands
   render: async (report, look) => withoutCommands(await renderTable(report, look)),
 })

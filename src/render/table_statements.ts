@@ -3,7 +3,7 @@ import type { Report, StepResult } from '../model/report.js'
 import { type Pen, prose } from './pen.js'
 import { transactionWords } from './words/verdicts.js'
 
-/** What each step is, its hazards, and its SQL where that is asked for. */
+/** Each step with its hazards, and its SQL on request. */
 export function statementsBlock(report: Report, pen: Pen): string {
   const { c, look } = pen
   const steps = report.steps.filter(s => s.statements.length + s.hazards.length > 0)
@@ -24,10 +24,10 @@ export function statementsBlock(report: Report, pen: Pen): string {
   )
 }
 
-/** Hazards of one kind on one thing that are shown; the others are counted. */
+/** Most hazards of one kind on one subject that are shown; others are counted. */
 const shownOfAKind = 2
 
-/** The hazards of a step, each kind on each thing with its first ones. */
+/** The hazards of a step: for each kind and subject the first ones. */
 function hazardLines(s: StepResult, pen: Pen): string[] {
   const kinds = new Map<string, StepResult['hazards']>()
   for (const h of s.hazards) {

@@ -6,8 +6,8 @@ import { type Node, relationName, statementsOrNone, strings } from '../files/sta
 import type { Track } from '../model/project.js'
 
 /**
- * Foreign keys that the track's files give a table, as far as their parents are there: one that a later phase
- * adds binds the rows that are brought back before it.
+ * Foreign keys of a table in the track's files whose parents exist. A key that a later phase adds must also
+ * hold for rows that are restored before it.
  */
 export async function declaredKeys(sql: Db, track: Track, table: string): Promise<ParentKey[]> {
   const keys: ParentKey[] = []

@@ -6,8 +6,8 @@ import type { Migration } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 
 /**
- * Objects that are not ours and hang on what would go; what the rollback files drop
- * themselves does not count.
+ * Objects of others that depend on what would be dropped. What the rollback files drop themselves does not
+ * count.
  */
 export async function dependants(
   connection: Connection,

@@ -6,30 +6,30 @@ import { isAssigned, type MergedColumn, mergedColumns, noConflictClause } from '
 import type { Fitted, TableMerge } from './restore.sql.js'
 import type { ColumnMerge } from './restore_values.sql.js'
 
-/** A column of both tables that may not take what the archive has for it, and why. */
+/** A column of both tables that may not accept its archived values, and why. */
 export interface Unfit {
   column: string
-  /** The type that the archive has it in, and the present one. */
+  /** The archived type, and the current one. */
   from: string
   to: string
   why: string
-  /** Whether the server computes it, and nobody else may write it. */
+  /** True if it is generated, so that nobody may write it. */
   isComputed: boolean
 }
 
-/** How an archived table is merged, and what of it can't be. */
+/** How an archived table is merged, and what of it cannot be. */
 export interface FittedTable {
   merge: TableMerge
-  /** New columns that take no null, and that nothing gives a value. */
+  /** New columns that are NOT NULL and have no default. */
   wanted: string[]
-  /** Archived columns that are gone. */
+  /** Archived columns that no longer exist. */
   gone: string[]
   unfit: Unfit[]
-  /** Why rows cannot be distinguished; null where the key is there as it was. */
+  /** Why rows cannot be identified; null if the key exists as before. */
   noKey: string | null
 }
 
-/** How an archived table is merged into the present one, whose columns may be others by now. */
+/** How to merge an archived table into the current one, whose columns may have changed. */
 export async function tableMerge(sql: Db, track: Track, a: ArchiveRow): Promise<FittedTable> {
   const archived = await mergedColumns(sql, a.storedAs)
   const present = await mergedColumns(sql, a.relation)
@@ -61,7 +61,7 @@ export async function tableMerge(sql: Db, track: Track, a: ArchiveRow): Promise<
   }
 }
 
-/** How an archived column is merged; null where the table has none of its name. */
+/** How to merge an archived column; null if the table has no column with its name. */
 export async function columnMerge(
   sql: Db,
   track: Track,
@@ -83,7 +83,7 @@ export async function columnMerge(
   return { merge, unfit: column.flatMap(p => unfit(p, []))[0] ?? null, noKey: noKey(pairs, a.keyColumns) }
 }
 
-/** A column of the archive and of the present table. */
+/** A column in the archive and in the current table. */
 interface Pair {
   name: string
   from: MergedColumn
@@ -96,7 +96,7 @@ const pairsOf = (archived: MergedColumn[], present: MergedColumn[]): Pair[] =>
     return from ? [{ name: to.name, from, to }] : []
   })
 
-/** What has to be done with archived values before the present columns take them. */
+/** The conversions that archived values need for the current columns. */
 async function fitted(sql: Db, pairs: Pair[]): Promise<Fitted> {
   const fit: Fitted = { casts: {}, defaults: {}, needs: [] }
   for (const { name, from, to } of pairs) {
@@ -117,7 +117,7 @@ function unfit({ name: column, from, to }: Pair, key: string[]): Unfit[] {
   return from.type === to.type || to.generated ? [] : [{ ...types, isComputed: false, why }]
 }
 
-/** Without its key nobody knows which row is there: brought back, it might be there twice. */
+/** Without its key a row cannot be found, and might be restored twice. Returns the reason, else null. */
 function noKey(pairs: Pair[], key: string[]): string | null {
   for (const column of key) {
     const pair = pairs.find(p => p.name === column)
@@ -128,7 +128,7 @@ function noKey(pairs: Pair[], key: string[]): string | null {
   return null
 }
 
-/** Foreign keys of a table: those that are there, and those that a later step of the track adds. */
+/** Foreign keys of a table: the current ones, and those that a later step of the track adds. */
 async function parentsOf(sql: Db, track: Track, table: string): Promise<ParentKey[]> {
   const present = await foreignKeys(sql, table)
   const declared = await declaredKeys(sql, track, table)

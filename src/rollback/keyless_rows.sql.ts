@@ -1,22 +1,22 @@
 import type { Db } from '../database/types.js'
 
 /**
- * Rows of archived tables without a key: nothing in the table shows whether one of them is back. Each is
- * noted by its place in the archive, in the transaction that brings it back, so that a restore that is run
- * again brings back the others alone.
+ * Rows of archived tables without a key: nothing in the table shows whether one has been restored. Each is
+ * noted by its ctid in the archive, in the transaction that restores it, so that a repeated restore only
+ * restores the others.
  */
 
-/** True for the archived row `a` where it is noted. */
+/** True for an archived row `a` that is noted. */
 export const isNoted = (archive: number): string => `exists (
   select from rethread_archive.brought_back b
   where b.archive = ${archive} and b.relation = a.tableoid and b.place = a.ctid)`
 
-/** True where this transaction has noted it. */
+/** True if this transaction has noted it. */
 export const isNotedNow = (archive: number): string => `exists (
   select from rethread_archive.brought_back b
   where b.archive = ${archive} and b.relation = a.tableoid and b.place = a.ctid and b.xid = pg_current_xact_id())`
 
-/** Notes the archived rows of a predicate that are not noted yet; how many. */
+/** Notes the archived rows of a predicate that are not noted yet. Returns their number. */
 export async function noteRows(
   sql: Db,
   rows: { archive: number; source: string; where: string },
@@ -32,7 +32,7 @@ export async function noteRows(
   return result.count
 }
 
-/** How many rows are noted by places that they no longer have, because their table was written again. */
+/** How many notes refer to rows that have moved, because the archive's table was rewritten. */
 export async function misplacedRows(sql: Db, archive: number): Promise<number> {
   const [row] = await sql<{ n: number }[]>`
     select count(*)::float8 as n from rethread_archive.brought_back
@@ -40,7 +40,9 @@ export async function misplacedRows(sql: Db, archive: number): Promise<number> {
   return row!.n
 }
 
-/** Raises, as a trigger would: the transaction notes a row that something has kept from coming back. */
+/**
+ * Raises an error, as a trigger would: the transaction notes a row that was prevented from being restored.
+ */
 export async function refuseLeftOut(sql: Db): Promise<void> {
   await sql.unsafe(
     `do $$ begin raise exception 'a trigger or a rule of the table leaves it out' using errcode = '09000'; end $$`,

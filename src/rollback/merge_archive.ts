@@ -29,24 +29,27 @@ import {
 } from './restore.sql.js'
 import { type ColumnMerge, columnConflicts, mergeColumn, otherValues } from './restore_values.sql.js'
 
-/** Pages of an archive that are merged in one statement. */
+/** Pages of an archive that one statement merges. */
 const mergePages = 64
 
-/** Pages whose rows catch up in one transaction, which locks them: fewer, because the application waits. */
+/**
+ * Pages whose rows are caught up in one transaction. Fewer, because the rows are locked and the application
+ * waits.
+ */
 const caughtUpPages = 8
 
-/** What one part of a restore did. */
+/** The result of one part of a restore. */
 export interface Merged {
   inserted: number
   updated: number
-  /** Rows that a repeated migrate makes, and values of rows that people deleted since. */
+  /** Rows that a repeated migrate makes, and values of rows that were deleted since. */
   left: number
   conflicts: Conflict[]
-  /** True where nothing was tried: the next restore begins with all of the archive. */
+  /** True if nothing was tried: the next restore begins with the whole archive. */
   untried?: true
 }
 
-/** Refuses an archive that is not what was sealed. Throws ARCHIVE_CHANGED. */
+/** Throws ARCHIVE_CHANGED if an archive differs from what was sealed. */
 export async function refuseChanged(sql: Db, a: ArchiveRow): Promise<void> {
   if (a.hash === null) return
   const now = await contentHash(sql, a.storedAs, await columnNames(sql, a.storedAs))
@@ -54,7 +57,7 @@ export async function refuseChanged(sql: Db, a: ArchiveRow): Promise<void> {
     throw new Failure('ARCHIVE_CHANGED', a.storedAs, { rows: now.rows, sealed: a.rows })
 }
 
-/** Merges an archived table into the present one. */
+/** Merges an archived table into the current one. */
 export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<Merged> {
   const { sql } = run.writer
   const { merge, wanted, gone, unfit, noKey } = await tableMerge(sql, track, a)
@@ -69,7 +72,7 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
   const refused = new Map<string, Conflict>()
   const changed = await changedMeanwhile(sql, merge)
   if (wanted.length === 0) {
-    // a row may point at one that comes after it
+    // a row may reference one that comes after it, so repeat until nothing is inserted
     const own = merge.parents.some(k => k.parent === a.relation)
     for (let before = -1; before !== sum.inserted && (own || before < 0); ) {
       before = sum.inserted
@@ -93,7 +96,7 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
   const missed = [...changed, ...missing, ...refused.values()]
   const none = `${wanted.join(', ')} must not be null and has no default: give it one, then restore again`
   const reasons = wanted.length === 0 ? missed : missed.map(({ key }) => ({ key, reason: none }))
-  // without a key nobody knows which rows they are
+  // without a key it is unknown which rows they are
   if (wanted.length > 0 && a.keyColumns.length === 0 && a.rows > 0)
     reasons.push({ key: plural(a.rows, 'row'), reason: none })
   for (const column of gone) {
@@ -109,7 +112,7 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
   return { ...sum, left: await leftRows(sql, merge), conflicts: reasons }
 }
 
-/** What is left of a column that could not take its values as they were. */
+/** The values that a column could not take unchanged. */
 async function unfitValues(sql: Db, merge: TableMerge | ColumnMerge, unfit: Unfit): Promise<Conflict[]> {
   const values = await otherValues(sql, merge, unfit)
   const reason = `${unfit.why}: other values than before (${number(values)}); those from before are still in ${merge.storedAs}`
@@ -120,7 +123,7 @@ async function unfitValues(sql: Db, merge: TableMerge | ColumnMerge, unfit: Unfi
 const reasonsByKey = (refused: Map<string, Conflict>): Map<string, string> =>
   new Map([...refused.values()].map(c => [c.key, c.reason]))
 
-/** An archive of which nothing can be brought back. */
+/** The result for an archive of which nothing can be restored. */
 const unmerged = (a: ArchiveRow, reason: string): Merged => ({
   inserted: 0,
   updated: 0,
@@ -130,8 +133,9 @@ const unmerged = (a: ArchiveRow, reason: string): Merged => ({
 })
 
 /**
- * Merges a stretch; where the server refuses one of its rows, row by row, so that the others come back:
- * `refused` has those by their place. What `merge` returns counts what it did, once that is committed.
+ * Merges some pages. If the server refuses a row, merges row by row, so that the others are restored;
+ * `refused` then has the refused ones by their place. `merge` returns what counts its result after the
+ * commit.
  */
 async function oneByOneIfRefused(
   run: Run,
@@ -156,7 +160,7 @@ async function oneByOneIfRefused(
   }
 }
 
-/** Merges the values of an archived column into the present table. */
+/** Merges the values of an archived column into the current table. */
 export async function mergeValues(run: Run, track: Track, a: ArchiveRow): Promise<Merged> {
   const { sql } = run.writer
   if (!(await columnFacts(sql, a.relation, a.column!))) {
@@ -193,8 +197,8 @@ export async function mergeValues(run: Run, track: Track, a: ArchiveRow): Promis
 }
 
 /**
- * Brings what rows derive from others into step, where the files of applied migrations say how: a session
- * comes back with the time that it had, and somebody may have written in it since.
+ * Updates what rows derive from others, by the expressions in the files of applied migrations: a restored
+ * session has its former time, and may have new messages since.
  */
 export async function catchUp(run: Run, track: Track): Promise<void> {
   const { plan } = await readHistory(run.writer, track, bareMigrateOptions)
@@ -207,8 +211,8 @@ export async function catchUp(run: Run, track: Track): Promise<void> {
 }
 
 /**
- * One short transaction, with the application's triggers held off: the rows come back as they were. Ctrl-C
- * ends a restore between two of them; the same command merges the rest.
+ * Runs one short transaction with the application's triggers disabled, so that rows are restored unchanged.
+ * Ctrl-C ends a restore between two of them; the same command merges the rest.
  */
 async function inTransaction<T>(run: Run, table: string, work: (tx: Db) => Promise<T>): Promise<T> {
   if (run.ctx.signal.aborted) throw new Failure('INTERRUPTED', table, { command: 'the same command' })

@@ -1,20 +1,20 @@
 import { type Db, ident, literal } from '../database/types.js'
 
-/** A column as a merge has to know it. */
+/** A column with what a merge needs to know. */
 export interface MergedColumn {
   name: string
-  /** With its length or precision, as SQL. */
+  /** Its type with length or precision, as SQL. */
   type: string
-  /** The same without: a value that is too long is refused by it, not cut. */
+  /** The type without length, so that a value that is too long is refused and not cut. */
   bareType: string
   generated: boolean
   /** GENERATED ALWAYS AS IDENTITY: an INSERT may override it, an UPDATE may not. */
   always: boolean
-  /** Whether the column or its domain takes no null. */
+  /** Whether the column or its domain is NOT NULL. */
   notNull: boolean
-  /** What an INSERT gives it that does not name it, as SQL; null where that is nothing, or a number. */
+  /** Its default as SQL; null if there is none, as for an identity column. */
   default: string | null
-  /** It takes no null, and nothing gives it a value. */
+  /** True if it is NOT NULL and nothing gives it a value. */
   wanted: boolean
 }
 
@@ -37,7 +37,7 @@ export async function mergedColumns(sql: Db, table: string): Promise<MergedColum
     ) c`
 }
 
-/** Whether the server converts one type into another where a value is assigned, without a word. */
+/** Whether the server converts one type into the other in an assignment. */
 export async function isAssigned(sql: Db, from: string, to: string): Promise<boolean> {
   const [row] = await sql<{ assigned: boolean }[]>`
     select f.oid = t.oid or exists (
@@ -48,8 +48,8 @@ export async function isAssigned(sql: Db, from: string, to: string): Promise<boo
 }
 
 /**
- * Whether a table refuses ON CONFLICT, with the keys that it can check late: as long as one of them can be
- * deferred, or a rule is for statements that write, even one that is switched off.
+ * Whether a table refuses ON CONFLICT, and its deferrable keys. It does if a unique constraint is deferrable
+ * or a rule exists for INSERT or UPDATE, even a disabled one.
  */
 export async function noConflictClause(
   sql: Db,
@@ -65,7 +65,7 @@ export async function noConflictClause(
   return { refused: row!.ruled || row!.late.length > 0, late: row!.late }
 }
 
-/** Archived values of a column that is no longer in its table. */
+/** How many archived values a column has that no longer exists in its table. */
 export async function valuesIn(sql: Db, storedAs: string, column: string): Promise<number> {
   const [row] = await sql.unsafe<{ n: number }[]>(
     `select count(${ident(column)})::float8 as n from ${storedAs}`,
@@ -73,7 +73,7 @@ export async function valuesIn(sql: Db, storedAs: string, column: string): Promi
   return row!.n
 }
 
-/** Moves the sequences of a table beyond the numbers that came back. */
+/** Advances the sequences of a table beyond the restored numbers. */
 export async function advanceSequences(sql: Db, table: string): Promise<void> {
   const sequences = await sql<{ sequence: string; column: string }[]>`
     select s.sequence, quote_ident(a.attname) as column
@@ -88,18 +88,18 @@ export async function advanceSequences(sql: Db, table: string): Promise<void> {
     )
 }
 
-/** Holds off the application's triggers on a table in this transaction; gives what `release` wants. */
+/** Disables the application's triggers on a table in this transaction. Returns the input of `release`. */
 export async function holdOff(sql: Db, table: string): Promise<string[]> {
   const [row] = await sql<{ undo: string[] }[]>`
     select rethread_archive.hold_off(${table}::regclass, false, false) as undo`
   return row!.undo
 }
 
-/** Lets them fire again. */
+/** Enables them again. */
 export async function release(sql: Db, undo: string[]): Promise<void> {
   for (const again of undo) await sql.unsafe(again)
 }
 
-/** The statement that adds an archived column again, for people to send. */
+/** The statement that adds an archived column again, as a suggestion. */
 export const columnAgain = (table: string, column: string, type: string): string =>
   `alter table ${table} add column ${ident(column)} ${type}`

@@ -9,9 +9,9 @@ import type { Run } from '../run/run.js'
 import type { Conflict } from './restore.sql.js'
 
 /**
- * Moves archived tables back that no migration makes, with their indexes, sequences and partitions, then
- * attaches again what the archive has cut. What can't be attached is a conflict; the table is back all
- * the same.
+ * Moves archived tables back that no migration creates, with their indexes, sequences and partitions. Then
+ * attaches again what the archive detached. What cannot be attached is a conflict; the table is restored
+ * anyway.
  */
 export async function moveBack(run: Run, archives: ArchiveRow[]): Promise<Map<number, Conflict[]>> {
   const conflicts = new Map<number, Conflict[]>()
@@ -32,7 +32,7 @@ export async function moveBack(run: Run, archives: ArchiveRow[]): Promise<Map<nu
           tx,
           all.get(a.id)!.flatMap(m => (m.kind === 'move back' && m.again ? [m.again] : [])),
         )
-      // foreign keys between them want all of them to be there
+      // foreign keys between them need all of the tables
       for (const a of moved) {
         const left: Conflict[] = []
         for (const m of all.get(a.id)!) {
@@ -46,13 +46,13 @@ export async function moveBack(run: Run, archives: ArchiveRow[]): Promise<Map<nu
   return conflicts
 }
 
-/** Sends statements as a part of a transaction that goes on; why the server refused one, else null. */
+/** Sends statements that may fail; the transaction continues. Returns the server's error, else null. */
 async function defineAgain(tx: Db, text: string): Promise<string | null> {
   try {
     await savepoint(tx)(t => sendAll(t, [text]))
     return null
   } catch (error) {
-    // a lock that did not come is waited for with the whole transaction
+    // after a lock timeout the whole transaction is repeated
     if (!isRefused(error) || isRetriable(error)) throw error
     return serverFault(error)!.message
   }

@@ -32,9 +32,9 @@ import { driftFinding, type SeenDrift, seeDrift } from '../run/schema_snapshot.j
 import { stepResult } from '../run/step_result.js'
 import { dependants } from './dependants.js'
 
-/** What a person asked `rollbackShape` for; exactly one of the three targets. */
+/** Options of `rollback`; exactly one of the three targets is given. */
 export interface RollbackOptions {
-  /** Undo back to, not including, this migration. */
+  /** Undo back to this migration, which stays applied. */
   to: string | null
   steps: number | null
   all: boolean
@@ -43,19 +43,19 @@ export interface RollbackOptions {
   guards?: RollbackGuards
 }
 
-/** What the configuration says of the place. */
+/** What the configuration says about the database. */
 interface RollbackGuards {
-  /** Any rollback wants the database's name, not only one that drops something. */
+  /** True if every rollback needs the database's name, not only one that drops something. */
   protected: boolean
-  /** Free space of the server's disk, in bytes, where somebody has said it; else null. */
+  /** Free space of the server's disk, in bytes, if it is configured; else null. */
   diskFreeBytes: number | null
 }
 
-/** A plan that leads back, what it takes away, and what is to be said of it. */
+/** The plan of a rollback, what it deletes, and the findings about it. */
 export interface PlannedRollback {
   plan: Plan
   lost: Loss[]
-  /** What others have changed since the last step; null where nothing is to be undone. */
+  /** Changes by others since the last step; null if nothing is to be undone. */
   drift: SeenDrift | null
   report: Report
 }
@@ -132,8 +132,8 @@ function lossFinding(lost: Loss): Finding[] {
 }
 
 /**
- * Dropping tables or columns wants its hazard and the database's name, a protected place its name for any
- * rollback; anything else needs no more than the command.
+ * Dropping tables or columns needs its hazard and the database's name. In a protected database every rollback
+ * needs the name. Other rollbacks need nothing.
  */
 export function rollbackConsent(plan: Plan, options: RollbackOptions, database: string): Finding[] {
   const deletes = plan.steps.some(s => s.hazards.some(h => h.code === 'DELETES_DATA'))
@@ -141,12 +141,12 @@ export function rollbackConsent(plan: Plan, options: RollbackOptions, database: 
   return guard(plan, options.consent, guarded ? database : null)
 }
 
-/** How long ago a row counts as just written, in seconds. */
+/** For how long a row counts as just written, in seconds. */
 const recentSeconds = 60
 
 /**
- * What a rollback would have to look away from: drift of the track's objects, a new application
- * that writes, a full disk.
+ * What a rollback would have to ignore: drift of the track's objects, a new application that writes, a full
+ * disk.
  */
 async function ignored(
   connection: Connection,
@@ -191,9 +191,8 @@ async function ignored(
 }
 
 /**
- * Whether a migration was stopped in its middle and has left something that its rollback takes back: rows
- * that it has taken out, or statements without a transaction. A rollback asks the catalog what is there of
- * these.
+ * Whether a migration was interrupted and has left something that its rollback undoes: rows that it has
+ * removed, or statements without a transaction. The rollback reads from the catalog what exists.
  */
 function isHalfDone({ unfinished }: History, m: Migration): boolean {
   if (unfinished.get(m.name)?.direction !== 'up' || !m.rollback) return false
@@ -210,7 +209,10 @@ function range(track: Track, applied: Migration[], options: RollbackOptions): Mi
   return newestFirst.filter(m => placeIn(track, m) > placeIn(track, target))
 }
 
-/** What of a range has no way back, with the rollback that goes as far as it must, or as it can. */
+/**
+ * Findings for migrations of a range without a rollback, with the command that goes as far as necessary or
+ * possible.
+ */
 function judgeRange(track: Track, begun: Migration[], undone: Migration[], consent: Consent): Finding[] {
   const names = new Set(undone.map(m => m.name))
   const back = (toStay: Migration | null) => rollbackRange(track, toStay, begun).command
@@ -230,7 +232,7 @@ function judgeRange(track: Track, begun: Migration[], undone: Migration[], conse
   return found
 }
 
-/** The preflight looks at a migration's file; for a rollback that is the rollback's. */
+/** The migration with its rollback's file in place of its own, for the preflight. */
 const rollbackAsMigration = (m: Migration): Migration => ({
   ...m,
   requires: [],
@@ -238,7 +240,7 @@ const rollbackAsMigration = (m: Migration): Migration => ({
   file: m.rollback?.file ?? { ...m.file, text: '' },
 })
 
-/** The title of what a rollback takes away, before it has. */
+/** Title of the table of what a rollback would delete. */
 export const lossTitle = 'What would go'
 
 function lossTable(lost: Loss[]): Table {

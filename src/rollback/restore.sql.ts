@@ -4,111 +4,118 @@ import { keyText } from '../database/row_key.sql.js'
 import { type Db, ident, literal, writeTextArray } from '../database/types.js'
 import { isNoted, isNotedNow, noteRows, refuseLeftOut } from './keyless_rows.sql.js'
 
-/** Rows that were left as they are, with the reason. */
+/** Rows that were left unchanged, with the reason. */
 export interface Conflict {
   key: string
   reason: string
 }
 
-/** What has to be done with archived values before the present columns take them, by column. */
+/** The conversions of archived values for the current columns, by column. */
 export interface Fitted {
-  /** Types that the server does not convert by itself: they are read again from their text. */
+  /** Types that the server does not convert by itself: values are converted through text. */
   casts: Record<string, string>
-  /** What takes the place of null in a column that takes none, as SQL. */
+  /** The SQL that replaces null in a NOT NULL column. */
   defaults: Record<string, string>
-  /** Columns that take no null, where nothing can take its place. */
+  /** NOT NULL columns for which nothing can replace null. */
   needs: string[]
 }
 
-/** An archived table and the present one. */
+/** An archived table and the current one. */
 export interface TableMerge extends Fitted {
-  /** Its id in the list of archives; null for rows that are put in one transaction, which note nothing. */
+  /**
+   * Its id in the list of archives. Null for rows that are restored in one transaction, which notes nothing.
+   */
   archive: number | null
   table: string
   storedAs: string
-  /** Columns of both, those left out that the server computes. */
+  /** Columns of both tables, without generated ones. */
   columns: string[]
-  /** Those of them that an UPDATE may write. */
+  /** Of these: the columns that an UPDATE may write. */
   writable: string[]
   key: string[]
-  /** Predicate of rows that a migrate makes by itself, of a row without an alias. */
+  /** A predicate, without alias, for rows that a migrate makes itself. */
   ours: string | null
-  /** Predicate of rows that are in another table too, edits included. */
+  /** A predicate for rows that another table also holds, edits included. */
   mirrored: string | null
-  /** Columns, as SQL, by which a mirrored row is known to be what was archived. */
+  /** Columns, as SQL, in which a mirrored row must be equal to what was archived. */
   alike: string | null
   track: string
   parents: ParentKey[]
-  /** Keys that an earlier restore could not bring back; null for all rows. */
+  /** Keys that an earlier restore could not restore; null for all rows. */
   only: string[] | null
-  /** Whether the present table refuses ON CONFLICT, and its keys that are checked late. */
+  /** Whether the current table refuses ON CONFLICT, and its deferrable keys. */
   conflicts: { refused: boolean; late: string[] }
 }
 
-/** The key of an archived row as one text. */
+/** SQL of the key of an archived row as one text. */
 export const archivedKey = (key: string[]): string => keyText(key.map(c => `a.${ident(c)}`))
-/** True where two rows have the same key. */
+/** SQL that is true if two rows have the same key. */
 export const sameKey = (key: string[], a: string, b: string) =>
   key.map(c => `${a}.${ident(c)} = ${b}.${ident(c)}`).join(' and ')
 
-/** A predicate on columns without an alias, asked of the row `alias`. */
+/** Evaluates a predicate without alias on the row `alias`. */
 export const holds = (alias: string, predicate: string | null): string =>
   predicate === null ? 'false' : `exists (select from (select ${alias}.*) as own where ${predicate})`
 
 const parentOf = (k: ParentKey): string => `exists (
   select from ${k.parent} p where ${k.columns.map((c, i) => `p.${ident(k.parentColumns[i]!)} = a.${ident(c)}`).join(' and ')})`
 
-/** True where the row points nowhere, or where what it points at is there. */
+/** SQL that is true if a row references nothing, or if its parent exists. */
 export const hasParent = (k: ParentKey): string =>
   `(${k.columns.map(c => `a.${ident(c)} is null`).join(' or ')} or ${parentOf(k)})`
 
-/** Foreign keys that would have set the column to null, had the row been there when its parent went. */
+/**
+ * True for a foreign key that would have set the column to null or its default when the parent was deleted.
+ */
 const clears = (k: ParentKey): boolean => k.onDelete === 'n' || k.onDelete === 'd'
 
-/** Foreign keys whose parent must be there: the others lose their value instead. */
+/** Foreign keys whose parent must exist. For the others the value is lost instead. */
 const needed = (m: { parents: ParentKey[] }): ParentKey[] => m.parents.filter(k => !clears(k))
 const parentsThere = (m: { parents: ParentKey[] }): string => needed(m).map(hasParent).join(' and ') || 'true'
 
-/** An archived value, as it can be put back today. */
+/** An archived value, as it can be restored now. */
 function archivedValue(m: TableMerge, column: string): string {
   const type = m.casts[column]
   return withDefault(m, column, type ? `(${valueLeft(m, column)})::text::${type}` : valueLeft(m, column))
 }
 const archivedValues = (m: TableMerge, columns: string[]) => columns.map(c => archivedValue(m, c)).join(', ')
 
-/** The same as text, which no type refuses. */
+/** The same as text, which every type allows. */
 const archivedText = (m: TableMerge, column: string): string =>
   withDefault(m, column, `(${valueLeft(m, column)})::text`, '::text')
 
-/** The value itself; null where what it points at is gone. */
+/** The value itself; null if its parent no longer exists. */
 function valueLeft(m: TableMerge, column: string): string {
   const value = `a.${ident(column)}`
   const cleared = m.parents.filter(k => clears(k) && k.columns.includes(column))
   return cleared.length === 0 ? value : `case when ${cleared.map(hasParent).join(' and ')} then ${value} end`
 }
 
-/** An archived value, or what takes its place where the column takes no null. */
+/** An archived value, or its replacement if it is null and the column is NOT NULL. */
 export const withDefault = (m: Fitted, column: string, value: string, as = ''): string =>
   m.defaults[column] ? `coalesce(${value}, (${m.defaults[column]})${as})` : value
 
-/** Whether a row has what the present table wants of each. */
+/** SQL that is true if a row has all values that the current table requires. */
 const isComplete = (m: TableMerge): string =>
   m.needs.map(c => `(${archivedText(m, c)}) is not null`).join(' and ') || 'true'
 
-/** Whether the present row differs. As text: not every type can be compared. */
+/**
+ * SQL that is true if the current row differs. It compares text, because some types have no equality
+ * operator.
+ */
 const presentDiffers = (m: TableMerge, columns: string[]): string =>
   columns.map(c => `t.${ident(c)}::text is distinct from ${archivedText(m, c)}`).join(' or ') || 'false'
 
 const madeByBatch = (alias: string): string => `${alias}.xmin::text::bigint in ${batchXids}`
 
 /**
- * What a repeated migrate makes by itself, from what is there today: rows that a backfill made and nobody
- * touched, and rows that are in another table as well. Whoever deleted what they come from meant it.
+ * What a repeated migrate makes itself from the current data: unchanged rows of a backfill, and rows that
+ * another table also holds. If their source was deleted, that was intended.
  */
 export const leftToMigrate = (m: TableMerge): string =>
   `(${holds('a', m.mirrored)} or ${holds('a', m.ours)} and ${madeByBatch('a')})`
 
-/** A mirrored row that the migrate made again, and that nobody has edited in the other table since. */
+/** True for a mirrored row that migrate made again and that was not edited in the other table since. */
 const isAlike = (m: TableMerge): string =>
   m.alike === null
     ? 'false'
@@ -116,15 +123,15 @@ const isAlike = (m: TableMerge): string =>
         .map(alias => `(select row(${m.alike})::text from (select ${alias}.*) as own)`)
         .join(' is not distinct from ')
 
-/** Where a restore has been through, the rows that it left. The rest may have been deleted since. */
+/** After an earlier restore: the rows that it left. The others may have been deleted since. */
 export const inScope = (m: { key: string[]; only: string[] | null }): string =>
   m.only === null
     ? 'true'
     : `${archivedKey(m.key)} in (select jsonb_array_elements_text(${literal(JSON.stringify(m.only))}))`
 
-/** Which rows of a table: a stretch of its pages, one row, or some. */
+/** Which rows of a table: those of some pages, one row, or several. */
 export type Stretch = { from: string; to: string } | { row: string } | { rows: string[] }
-/** True for the rows of a stretch. */
+/** A predicate for the rows of a stretch. */
 export function inStretch(s: Stretch): string {
   if ('row' in s) return `a.ctid = '${s.row}'::tid`
   if ('rows' in s) return `a.ctid = any (${literal(writeTextArray(s.rows))}::tid[])`
@@ -132,10 +139,10 @@ export function inStretch(s: Stretch): string {
 }
 
 /**
- * Merges a stretch of an archived table into the present one. Rules: what a repeated migrate makes is left to
- * it; another row that is gone comes back unless what it points at is gone; a row that people had edited
- * before the rollback wins over one that a backfill made again and nobody touched; a row that was touched
- * since stays. Run again, it changes nothing.
+ * Merges some pages of an archived table into the current one. Rows that a repeated migrate makes are left to
+ * it. Another missing row is restored, unless its parent is missing. A row that users had edited before the
+ * rollback replaces an unchanged row of a backfill. A row that was changed since stays. Repeating it changes
+ * nothing.
  */
 export async function mergeTable(
   sql: Db,
@@ -144,7 +151,7 @@ export async function mergeTable(
   stretch: Stretch,
 ): Promise<{ inserted: number; updated: number }> {
   const { refused, late } = m.conflicts
-  // a row that is there would else be found at the end of the transaction, when it is too late
+  // otherwise a conflict with an existing row would only be found at the commit
   if (late.length > 0) await sql.unsafe(`set constraints ${late.join(', ')} immediate`)
   const insert = `insert into ${m.table} (${m.columns.map(ident).join(', ')}) overriding system value
      select ${archivedValues(m, m.columns)} from only ${source} a where ${inStretch(stretch)}`
@@ -176,7 +183,7 @@ export async function mergeTable(
   return { inserted: inserted.count, updated: updated.count }
 }
 
-/** Places of the rows in a stretch, for a merge of one at a time. */
+/** The ctids of the rows in a stretch, to merge them one by one. */
 export async function rowsIn(sql: Db, source: string, stretch: Stretch): Promise<string[]> {
   const rows = await sql.unsafe<{ row: string }[]>(
     `select a.ctid::text as row from only ${source} a where ${inStretch(stretch)} order by a.ctid`,
@@ -184,7 +191,7 @@ export async function rowsIn(sql: Db, source: string, stretch: Stretch): Promise
   return rows.map(r => r.row)
 }
 
-/** The key of one archived row, as reports name it; without one, what it begins with. */
+/** The key of an archived row for reports. Without a key, the beginning of the row. */
 export async function keyAt(sql: Db, source: string, key: string[], row: string): Promise<string> {
   const [found] = await sql.unsafe<{ key: string }[]>(
     `select ${key.length === 0 ? 'left((a.*)::text, 100)' : archivedKey(key)} as key from only ${source} a where a.ctid = '${row}'::tid`,
@@ -202,8 +209,8 @@ export async function leftRows(sql: Db, m: TableMerge): Promise<number> {
 }
 
 /**
- * Archived rows whose present row a merge will leave as it is, because somebody has changed it since. To be
- * asked before the merge: a row that was set back may differ too, in what a trigger of the track derives.
+ * Archived rows whose current row stays, because it was changed since the rollback. Call it before the merge:
+ * afterwards a restored row may differ in what a trigger of the track derives.
  */
 export async function changedMeanwhile(sql: Db, m: TableMerge): Promise<Conflict[]> {
   if (m.key.length === 0) return []
@@ -219,7 +226,7 @@ export async function changedMeanwhile(sql: Db, m: TableMerge): Promise<Conflict
   return [...rows]
 }
 
-/** Archived rows that are not there, with the reason. To be asked after the merge. */
+/** Archived rows that are missing, with the reason. Call it after the merge. */
 export async function notBroughtBack(sql: Db, m: TableMerge): Promise<Conflict[]> {
   const taken = 'another row has values that only one may have'
   if (m.key.length === 0) return incompleteRows(sql, m)
@@ -233,7 +240,7 @@ export async function notBroughtBack(sql: Db, m: TableMerge): Promise<Conflict[]
   return [...rows]
 }
 
-/** Rows without a key that no merge brings back, counted by reason. */
+/** Rows without a key that no merge restores, counted by reason. */
 async function incompleteRows(sql: Db, m: TableMerge): Promise<Conflict[]> {
   const rows = await sql.unsafe<Conflict[]>(
     `select format(case count(*) when 1 then '%s row' else '%s rows' end, count(*)) as key, x.reason
@@ -247,20 +254,20 @@ async function incompleteRows(sql: Db, m: TableMerge): Promise<Conflict[]> {
   return [...rows]
 }
 
-/** Arms of a CASE that say what is in the way of an archived row: a parent that is gone, a value it lacks. */
+/** CASE branches for why an archived row cannot be restored: a missing parent, a missing value. */
 const reasonsOf = (m: TableMerge): string =>
   [
     ...needed(m).map(k => `when not ${hasParent(k)} then ${literal(`its row of ${k.parent} is gone`)}`),
     ...m.needs.map(c => `when (${archivedText(m, c)}) is null then ${literal(mustNotBeNull(c))}`),
   ].join(' ')
 
-/** Why a row without a value for a column can't come back. */
+/** Why a row without a value for a column cannot be restored. */
 export const mustNotBeNull = (column: string): string =>
   `${column} must not be null, and has no value here: give it a default, then restore again`
 
 /**
- * Takes away rows that the migrate before this restore has made because the archived ones were not there yet,
- * and that nobody has touched: with the archive back, the track's own predicate calls them superseded.
+ * Deletes unchanged rows that a migrate before this restore made because the archived ones were missing. The
+ * track's predicate identifies them after the archive is restored.
  */
 export async function removeSuperseded(sql: Db, m: TableMerge, superseded: string): Promise<number> {
   const result = await sql.unsafe(
@@ -274,8 +281,8 @@ export async function removeSuperseded(sql: Db, m: TableMerge, superseded: strin
 }
 
 /**
- * Evaluates an expression of the track for each row of a stretch, the row locked: it reads what nobody can
- * change meanwhile.
+ * Evaluates an expression of the track for each row of a stretch. The rows are locked, so what it reads
+ * cannot change.
  */
 export async function catchUpRows(
   sql: Db,
@@ -284,7 +291,7 @@ export async function catchUpRows(
   stretch: Stretch,
 ): Promise<void> {
   const rows = `from only ${relation} a where ${inStretch(stretch)}`
-  // a statement of its own: FOR UPDATE passes over rows that the expression has written for another row
+  // a separate statement: FOR UPDATE would skip rows that the expression has written for another row
   await sql.unsafe(`select count(*) from (select ${rows} for no key update) locked`)
   await sql.unsafe(`select count((${expression})::text) from (select a.* ${rows}) own`)
 }

@@ -25,7 +25,7 @@ import { leftRows, removeSuperseded } from './restore.sql.js'
 import { archivedThere, beginRestore, endRestore } from './restore_plan.sql.js'
 import { columnConflicts } from './restore_values.sql.js'
 
-/** What a person asked for. */
+/** Options of `restore`. */
 export interface RestoreOptions {
   /** `latest`, or `r<run>` of a rollback. */
   archive: string
@@ -33,7 +33,7 @@ export interface RestoreOptions {
   leaseWaitMs: number
 }
 
-/** The archives of the database, newest first. */
+/** Lists the archives of the database, newest first. */
 export async function archives(ctx: Context): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
   const { info } = await inspect(ctx, connection)
@@ -41,15 +41,15 @@ export async function archives(ctx: Context): Promise<Report> {
 }
 
 /**
- * Brings an archive back, in states that the database holds, so that the same command goes on where it was
- * broken off:
+ * Restores an archive. Its states are stored in the database, so that the same command continues after an
+ * interruption:
  *
- *   begun (`rethread.restores` names what is to be applied again) -> migrated -> each archive merged
+ *   begun (`rethread.restores` has the migrations to apply again) -> migrated -> each archive merged
  *   (`restored`) -> verified -> done
  *
- * Where the rollback took the tables away, the migrations are applied again first, as the bare `migrate`
- * would. Then the archived rows are merged into what is there, by the rules of `mergeTable` and
- * `mergeColumn`, and the track's checks have the last word.
+ * If the rollback dropped tables, the migrations are applied again first, as by `migrate` without options.
+ * Then the archived rows are merged into the existing ones, by the rules of `mergeTable` and `mergeColumn`.
+ * Finally the track's checks decide the verdict.
  */
 export async function restore(ctx: Context, track: Track, options: RestoreOptions): Promise<Report> {
   const { chosen, report: begun, pending } = await prepareRestore(ctx, track, options)
@@ -61,13 +61,13 @@ export async function restore(ctx: Context, track: Track, options: RestoreOption
       consent: options.consent,
       leaseWaitMs: options.leaseWaitMs,
     })
-    // what is brought back waits no longer
+    // the archive no longer waits to be restored
     const findings = migrated.findings.filter(f => f.code !== 'ARCHIVE_WAITING')
     report = { ...migrated, findings, command: 'restore' }
     if (migrated.verdict !== 'clean') return report
   }
   const run = await openRun(ctx, 'restore', options.leaseWaitMs)
-  // what was brought back before it ends stays
+  // what is restored before an interruption stays
   return inRun(run, report, async () => {
     const rows = await mergeAll(run, track, chosen, report)
     report.tables.push({
@@ -95,7 +95,7 @@ export async function restore(ctx: Context, track: Track, options: RestoreOption
   })
 }
 
-/** Chooses the archives, and writes down what has to be applied again before they can be merged. */
+/** Chooses the archives, and stores what must be applied again before they can be merged. */
 async function prepareRestore(
   ctx: Context,
   track: Track,
@@ -119,7 +119,7 @@ async function prepareRestore(
   const { plan } = await readHistory(connection, track, bareMigrateOptions)
   const pending = plan.steps.map(s => s.migration.name)
   const there = await archivedThere(connection.sql, chosen)
-  // a migrate that was broken off has made objects, and not yet what belongs in them
+  // an interrupted migrate has created objects, but not yet their rows
   const broken = plan.steps.some(s => s.resumes !== null || s.migration.phase === 'backfill')
   const { leaseWaitMs } = options
   const wanted = await inOwnRun(ctx, { command: 'restore', leaseWaitMs }, run =>
@@ -134,7 +134,9 @@ async function prepareRestore(
   return { chosen, report, pending: again && pending.length > 0 }
 }
 
-/** Merges what is not yet restored, tables before columns: a value may point at a row that comes back. */
+/**
+ * Merges the archives that are not restored yet, tables before columns: a value may reference a restored row.
+ */
 async function mergeAll(
   run: Run,
   track: Track,
@@ -185,10 +187,7 @@ async function mergeAll(
   })
 }
 
-/**
- * Merges one archive. One that is restored is only compared: what people deleted since is not brought
- * back.
- */
+/** Merges one archive. A restored one is only compared, so that rows deleted since are not restored again. */
 async function mergeOne(run: Run, track: Track, a: ArchiveRow): Promise<Merged> {
   const { sql } = run.writer
   if (!(await relationExists(sql, a.storedAs))) {
@@ -205,7 +204,7 @@ async function mergeOne(run: Run, track: Track, a: ArchiveRow): Promise<Merged> 
     return { inserted: 0, updated: 0, left, conflicts: [] }
   }
   const merged = a.column === null ? await mergeRows(run, track, a) : await mergeValues(run, track, a)
-  // what was left can be tried again, once the reasons are gone; values without a key never find their rows
+  // conflicts can be tried again later; values without a key can never be assigned to rows
   if (merged.conflicts.length === 0 || (a.column !== null && a.keyColumns.length === 0))
     await markRestored(sql, a.id)
   else if (!merged.untried && a.keyColumns.length > 0)
@@ -217,7 +216,7 @@ async function mergeOne(run: Run, track: Track, a: ArchiveRow): Promise<Merged> 
   return merged
 }
 
-/** Archives whose table is not there. */
+/** Archives whose table does not exist. */
 async function goneTables(run: Run, tables: ArchiveRow[]): Promise<ArchiveRow[]> {
   const there = await relationFacts(
     run.writer.sql,
@@ -227,8 +226,8 @@ async function goneTables(run: Run, tables: ArchiveRow[]): Promise<ArchiveRow[]>
 }
 
 /**
- * The track's checks of the rows that are there now: what they find is no clean restore. What reads the
- * catalog alone says nothing of rows that came back.
+ * Runs the track's checks of rows; a restore is not clean if they find something. Checks that only read the
+ * catalog are left out, because they do not concern restored rows.
  */
 async function judgeEnd(ctx: Context, track: Track, report: Report): Promise<void> {
   const only: string[] = []

@@ -1,6 +1,6 @@
 import type { Db } from '../database/types.js'
 
-/** Begins a restore, or finds the one that was broken off; what it has to apply again. */
+/** Begins a restore, or finds an interrupted one. Returns what it must apply again. */
 export async function beginRestore(
   sql: Db,
   r: { run: number; track: string; archive: number; migrations: string[] },
@@ -21,7 +21,7 @@ export async function endRestore(sql: Db, track: string, archive: number): Promi
     where track = ${track} and archive = ${archive} and state <> 'done'`
 }
 
-/** Whether the table or column of each archive is there. */
+/** Whether the table or column of each archive exists. */
 export async function archivedThere(
   sql: Db,
   archives: { relation: string; column: string | null }[],

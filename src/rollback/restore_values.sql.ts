@@ -17,7 +17,7 @@ import {
   withDefault,
 } from './restore.sql.js'
 
-/** An archived column and the present table. */
+/** An archived column and the current table. */
 export interface ColumnMerge extends Fitted {
   table: string
   column: string
@@ -26,11 +26,11 @@ export interface ColumnMerge extends Fitted {
   ours: string | null
   parents: ParentKey[]
   only: string[] | null
-  /** What a row has that nobody gave a value, as SQL; null where that is null. */
+  /** The value, as SQL, of a row to which nobody gave one; null for NULL. */
   initial: string | null
 }
 
-/** Gives archived values back to the rows that still carry the value a migrate gives by itself. */
+/** Restores archived values in rows that still have the value that a migrate gives. */
 export async function mergeColumn(sql: Db, m: ColumnMerge, stretch: Stretch): Promise<number> {
   const type = m.casts[m.column]
   const value = withDefault(m, m.column, `a.${ident(m.column)}${type ? `::text::${type}` : ''}`)
@@ -47,7 +47,7 @@ export async function mergeColumn(sql: Db, m: ColumnMerge, stretch: Stretch): Pr
   return result.count
 }
 
-/** Values that could not be given back, with the reason, and how many belong to rows that people deleted. */
+/** Values that could not be restored, with the reason, and the number of those whose row was deleted. */
 export async function columnConflicts(
   sql: Db,
   m: ColumnMerge,
@@ -69,8 +69,8 @@ export async function columnConflicts(
 }
 
 /**
- * How many rows have another value in a column than the archive, which could not be put back as it was. Of a
- * table without a key, how many values the archive has.
+ * How many rows have another value than the archive in a column whose values had to be converted. For a table
+ * without a key, how many values the archive has.
  */
 export async function otherValues(
   sql: Db,
@@ -90,7 +90,7 @@ export async function otherValues(
     return rows[0]!.n
   }
   try {
-    // read in the type that it had: 2.50 is 2.5
+    // compare in the archived type: 2.50 equals 2.5
     return await count(`t.${c}::text::${from}::text`)
   } catch (error) {
     if (!isDataFault(error)) throw error

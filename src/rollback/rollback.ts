@@ -49,7 +49,7 @@ export async function rollback(given: Context, track: Track, options: RollbackOp
   delete report.next
   const run = await openRun(ctx, 'rollback', options.leaseWaitMs)
   return inRun(run, report, async () => {
-    // what was consented to must be what runs: ledger and database are looked at again under the lease
+    // plan again under the lease: what runs must be what was approved
     const now = await planRollback(run.writer, run.target, track, options)
     const refused =
       now.plan.steps.length === 0
@@ -72,7 +72,7 @@ export async function rollback(given: Context, track: Track, options: RollbackOp
   })
 }
 
-/** The plan and whether it may run, before the lease; what is tried is taken back. */
+/** The plan and whether it may run, before the lease is taken. What is tried is rolled back. */
 async function approve(ctx: Context, track: Track, options: RollbackOptions): Promise<PlannedRollback> {
   await using connection = await connect(ctx, 'reader')
   const target = await inspect(ctx, connection)
@@ -94,7 +94,7 @@ async function approve(ctx: Context, track: Track, options: RollbackOptions): Pr
   return planned
 }
 
-/** Longest try of one statement that puts rows back, in milliseconds. */
+/** Time limit for trying one statement that puts rows back, in milliseconds. */
 const rehearsalTimeoutMs = 5000
 
 const nothing: ReadonlySet<string> = new Set()
@@ -109,7 +109,7 @@ async function executeRollback(
   const captures = new Map<string, number>()
   let undone = false
   try {
-    // archive before anything is dropped
+    // archive columns before anything is dropped
     await capture(run, track, planned.lost, captures)
     const ran = await runSteps(run.ctx, {
       track,
@@ -151,7 +151,7 @@ async function executeRollback(
   if (undone) report.findings.push(...(await exactness(run, track, plan.steps.at(-1)!.migration)))
 }
 
-/** Copies the values of columns that would be lost, each column once in a run. */
+/** Copies the values of columns that would be lost, each column once per run. */
 async function capture(
   run: Run,
   track: Track,
@@ -163,8 +163,8 @@ async function capture(
 }
 
 /**
- * Undoes one migration: its rollback file, in which drops become moves to the archive, or a
- * row that says who undoes it.
+ * Undoes one migration: runs its rollback file, in which drops become moves to the archive, or adds a row
+ * that names the migration that undoes it.
  */
 async function perform(
   run: Run,
@@ -194,7 +194,7 @@ async function perform(
     permits: { keys: nothing, spared, everything: false, wanted: 'archive' },
     alongside,
   }
-  // a step before it may have made or renamed what it drops
+  // an earlier step may have created or renamed what this one drops
   await capture(run, track, (await droppedBy(run.writer, track, [m])).found, captures)
   const instead: FileStep['instead'] = (tx, statement, existed) =>
     archiveInstead({ run, tx, migration: m, captures, spared, existed }, statement)

@@ -14,13 +14,13 @@ import { differences } from '../run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../run/schema_snapshot.sql.js'
 import { rollback } from './rollback.js'
 
-/** What became of one migration's way back. */
+/** The result for one migration's rollback. */
 type RollbackResult = 'exact' | 'drifted' | 'failed' | 'missing' | 'together' | 'interrupted'
 
 /**
- * Runs up, down and up again for each migration on a scratch database in which none is applied, and compares
- * the schema: exact, drifted (and what), failed, or missing. Migrations that are undone together are
- * tested as far as they have a file.
+ * Applies, rolls back and applies each migration again on a scratch database in which none is applied, and
+ * compares the schema. Results: exact, drifted (with the differences), failed, or missing. Migrations that
+ * are undone together are tested if they have a file.
  */
 export async function testRollbacks(ctx: Context, track: Track, consent: Consent): Promise<Report> {
   let report: Report
@@ -84,7 +84,7 @@ async function upDownUp(
   })
   const first = await up()
   if (first.verdict !== 'clean') return stuck(first)
-  // undone together with an earlier one, whose own test this is
+  // it is undone together with an earlier migration, and tested there
   if (!m.rollback && m.undoneBy) return { result: 'together', detail: [`undone with ${m.undoneBy}`] }
   if (!m.rollback) return { result: 'missing', detail: [m.irreversible ?? 'no rollback file'] }
   const after = await schema(ctx)

@@ -25,7 +25,7 @@ export async function nameSession(sql: Db, application: string): Promise<void> {
   await sql`select pg_catalog.set_config('application_name', ${`rethread ${application}`}, false)`
 }
 
-/** The newest runs. Those that were not closed are listed as active or killed. */
+/** The newest runs. One that was not closed and has no session is listed as killed. */
 export async function recentRuns(sql: Db, limit: number): Promise<RecentRun[]> {
   return sql<RecentRun[]>`
     select r.id, r.command, r.who,

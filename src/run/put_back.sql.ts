@@ -1,6 +1,6 @@
 /**
- * Functions of the archive's schema that put rows back as they were. Rollback files call `put_back`, in psql
- * too; `restore` uses the same `hold_off` and `release`. All of it belongs to one transaction.
+ * Functions of the archive's schema that put rows back as they were. Rollback files call `put_back`, also in
+ * psql; `restore` uses the same `hold_off` and `release`. They all run in one transaction.
  *
  * - `alter` runs DDL as the session would have run it: event triggers of the application may name their
  *   tables without a schema.

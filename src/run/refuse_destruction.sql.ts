@@ -13,10 +13,7 @@ export interface Relation {
   temporary: boolean
   /** Whether it has children that are not partitions. */
   inherited: boolean
-  /**
-   * Whether it belongs to the archive's schema: an archive, their list, the quarantine, or the list of failed
-   * rows.
-   */
+  /** Whether it is an archive, the list of archives, the quarantine, or the list of failed rows. */
   archive: boolean
 }
 

@@ -49,7 +49,7 @@ interface Door extends Omit<Try, 'persona'> {
   partition?: boolean
   /** Objects of the catalog that allow it, by their names in `catalogOf`. */
   about?: string[]
-  /** True if it tries to change all rows. Then many changed rows count as too many, whoever owns them. */
+  /** True if it tries to change all rows. Then many changed rows are an error, also other rows. */
   sweeps?: boolean
 }
 

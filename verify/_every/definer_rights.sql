@@ -2,7 +2,7 @@
 --! fix: Run what the line says as an administrator.
 --! mutant: create schema if not exists chat_private; create function chat_private.mutant() returns int language sql security definer set search_path = pg_catalog, pg_temp set row_security = off as 'select 1'; alter function chat_private.mutant() owner to authenticated
 
--- Such a function fails where row level security binds its owner, and with it the policy or the trigger that
+-- Such a function fails if row level security applies to its owner, and with it the policy or trigger that
 -- calls it.
 with tables as (
   select to_regclass(n.name)::oid as oid from jsonb_array_elements_text(current_setting('rethread.tables')::jsonb) as n (name)

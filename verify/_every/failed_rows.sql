@@ -3,7 +3,7 @@
 --! mutant: insert into rethread_archive.failed_rows (track, migration, relation, key, sqlstate, reason)
 --!   select distinct b.track, b.migration, 'public.mutant', 'mutant', 'P0001', 'a mutant' from rethread.ledger b
 
--- What is set aside is explained; what failed is not, and waits in its table for the next run.
+-- Quarantined rows have a reason. Failed rows have none, and wait in their table for the next run.
 select concat_ws(' ', f.migration, f.sqlstate, f.reason) as object,
   format('rows of %s that failed and are still to do: %s, such as %s', min(f.relation), count(*), min(f.key)) as detail
 from jsonb_to_recordset(coalesce(nullif(current_setting('rethread.failed', true), ''), '[]')::jsonb)

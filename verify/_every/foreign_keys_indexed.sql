@@ -17,7 +17,7 @@ where k.contype = 'f'
     select from pg_catalog.pg_index i
     where i.indrelid = k.conrelid and i.indisvalid
       and (i.indkey::int2[])[0:array_length(k.conkey, 1) - 1] @> k.conkey
-      -- rows without a value point at nothing
+      -- rows without a value reference nothing
       and (i.indpred is null or array_length(k.conkey, 1) = 1 and pg_get_expr(i.indpred, i.indrelid) = (
         select '(' || quote_ident(a.attname) || ' IS NOT NULL)'
         from pg_catalog.pg_attribute a where a.attrelid = k.conrelid and a.attnum = k.conkey[1])))

@@ -18,7 +18,7 @@ cross join lateral (
   select w.spec ->> 'security' = 'definer' as definer,
     coalesce(f.proconfig && array['search_path=pg_catalog, pg_temp', 'search_path=""'], false) as pinned,
     coalesce(has_function_privilege('public', f.oid, 'execute'), false) as open,
-    -- a file that was only laid out again says the same
+    -- a body that only differs in white space is the same
     b.list is not null and not exists (
       select from jsonb_array_elements_text(b.list) as m (body)
       where regexp_replace(m.body, '\s+', ' ', 'g') = regexp_replace(f.prosrc, '\s+', ' ', 'g')) as altered

@@ -2,8 +2,8 @@
 --! fix: revoke execute on function ... from public, anon, authenticated; or let it compare the rows with
 --!   (select auth.uid()), or make it security invoker.
 
--- Only functions with their owner's rights are doors: any other sees what its caller sees. What a function
--- reads, it reads itself, or through functions that it calls; dynamic SQL is not seen through.
+-- Only functions with their owner's rights can open access: any other sees what its caller sees. A function
+-- reads relations itself, or through functions that it calls. Dynamic SQL is not analyzed.
 with recursive named as (
   select c.oid, c.relowner, c.relrowsecurity, c.relforcerowsecurity,
     '\m(from|join|into|update|only|table|using)\s+(only\s+)?("?' || s.nspname || '"?\s*\.\s*)?"?'
@@ -24,7 +24,7 @@ body as materialized (
       where s.nspname ~ '^pg_' or s.nspname in ('information_schema', 'rethread', 'rethread_archive'))
     and not exists (select from pg_catalog.pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = f.oid and d.deptype = 'e')
 ),
--- by the words before a parenthesis: each body is read once, however many functions there are
+-- by the words before a parenthesis, so that each body is read only once
 calls (caller, callee) as materialized (
   select w.oid, c.oid
   from (
@@ -39,8 +39,8 @@ calls (caller, callee) as materialized (
 reads (oid, relation) as (
   select b.oid, n.oid from body b join named n on b.text ~* n.pattern
   union
-  -- the second condition adds nothing but a better estimate: without it the planner expects millions of
-  -- rows, and every run would clear room for so many, which takes ten times as long as all the rest
+  -- the second condition only improves the estimate. Without it the planner expects millions of rows and
+  -- reserves memory for them, which takes ten times as long as everything else
   select k.caller, r.relation from reads r join calls k on k.callee = r.oid and k.callee is not distinct from r.oid
 ),
 asks (oid) as (
@@ -62,7 +62,7 @@ join pg_catalog.pg_roles a on a.rolname in ('anon', 'authenticated')
 where f.prosecdef and f.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
   and f.oid not in (select oid from asks)
   and has_function_privilege(a.oid, f.oid, 'EXECUTE') and has_schema_privilege(a.oid, f.pronamespace, 'USAGE')
-  -- the owner sees what the caller does not
+  -- the owner sees rows that the caller does not
   and case when n.relrowsecurity
       then o.rolsuper or o.rolbypassrls or pg_has_role(o.oid, n.relowner, 'USAGE') and not n.relforcerowsecurity
       else not has_table_privilege(a.oid, n.oid, 'SELECT') end

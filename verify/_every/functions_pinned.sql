@@ -14,8 +14,8 @@ select f.oid::regprocedure::text as object,
 from pg_catalog.pg_proc f
 join pg_catalog.pg_namespace s on s.oid = f.pronamespace
 left join pg_catalog.pg_roles anon on anon.rolname = 'anon'
--- The temporary schema comes first unless it is named, also where the path is empty: a domain in it by the
--- name of a type has its CHECK run with the owner's rights.
+-- The temporary schema comes first unless it is named, even if the path is empty. A domain there with the
+-- name of a type could run its CHECK with the owner's rights.
 cross join lateral (
   select path, path !~ '(^|[ ,])pg_temp$' and f.pronamespace = to_regnamespace('chat_private') as is_open
   from (select (select substr(s, 13) from unnest(f.proconfig) s where s like 'search_path=%') as path) p

@@ -13,13 +13,14 @@ left join (select rolname, oid from pg_catalog.pg_roles union all select 'public
 cross join lateral (
   select w.privileges ? p.privilege as should,
     coalesce(has_table_privilege(r.oid, to_regclass(t.name), p.privilege), false) as of_table,
-    -- a privilege on some columns is enough to read, and too much for a role that should have none
+    -- a privilege on some columns is sufficient to read, and already too much for a role that should have
+    -- none
     case when p.privilege in ('delete', 'truncate', 'trigger') then false
       else coalesce(has_any_column_privilege(r.oid, to_regclass(t.name), p.privilege), false) end as of_columns
 ) l
 where not exists (select from jsonb_array_elements(w.privileges) x (item) where jsonb_typeof(x.item) = 'object' and x.item ? p.privilege)
   and (p.privilege in ('select', 'insert', 'update', 'delete')
-    -- no policy stops these; a role that passes all policies anyway may have them
+    -- policies do not restrict these privileges; a role that bypasses policies may have them
     or not coalesce((select b.rolbypassrls or b.rolsuper from pg_catalog.pg_roles b where b.oid = r.oid), false))
   and (l.of_table or l.of_columns and (p.privilege = 'select' or not l.should)) <> l.should
 union all

@@ -9,11 +9,11 @@ from jsonb_array_elements_text(current_setting('rethread.tables')::jsonb) as n (
 join pg_catalog.pg_class c on c.oid = to_regclass(n.name)
 join pg_catalog.pg_namespace s on s.oid = c.relnamespace
 join pg_catalog.pg_policy p on p.polrelid = c.oid and p.polcmd in ('r', 'w', 'd', '*')
--- which columns a policy reads, the server has written down itself
+-- the server records which columns a policy reads
 join pg_catalog.pg_depend d on d.classid = 'pg_policy'::regclass and d.objid = p.oid
   and d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid and d.refobjsubid > 0
 join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = d.refobjsubid
--- a column that only WITH CHECK reads finds no rows
+-- a column that only WITH CHECK reads does not select rows
 where pg_get_expr(p.polqual, p.polrelid) ~ ('\m' || a.attname || '\M')
   and not exists (
     select from pg_catalog.pg_index i

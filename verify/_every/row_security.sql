@@ -2,7 +2,7 @@
 --! fix: alter table ... enable row level security, with policies; or revoke all on it from anon,
 --!   authenticated.
 
--- Also where no policy was written yet: without row security a grant alone opens all rows.
+-- Also for tables without a policy: without row security a grant alone opens all rows.
 with recursive named as (
   select to_regclass(n.name)::oid as oid from jsonb_array_elements_text(current_setting('rethread.named')::jsonb) as n (name)
 ),

@@ -1,7 +1,7 @@
 --! title: No view or foreign table shows the API rows that the policies of its tables would hide
 --! fix: alter view ... set (security_invoker = on), or revoke all on it from anon, authenticated.
 
--- Through other views too: each view without security_invoker reads what is below it as its owner.
+-- Also through other views: each view without security_invoker reads the relations below it as its owner.
 with recursive below as (
   select c.oid, c.oid as relation from jsonb_array_elements_text(current_setting('rethread.named')::jsonb) as n (name)
   join pg_catalog.pg_class c on c.oid = to_regclass(n.name) and c.relrowsecurity

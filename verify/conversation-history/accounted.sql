@@ -4,7 +4,7 @@
 --! until: 007_set_sessions_aside
 --! gate: 007_set_sessions_aside
 
--- Until the old application is gone; afterwards the array is history and the messages live on.
+-- Only while the old application exists. Afterwards the array is history, and the messages change.
 select s.id::text as object, 'no conversation, not in the quarantine' as detail
 from public.chat_sessions s
 where not exists (select from public.conversations c where c.id = s.id)

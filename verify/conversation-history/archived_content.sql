@@ -6,7 +6,7 @@
 --! mutant: delete from public.messages where id = (select m.id from public.messages m join rethread_archive.chat_sessions s on s.id = m.conversation_id
 --!   order by m.created_at limit 1)
 
--- Users go on editing and deleting: a difference is something to look at, and not a fault by itself.
+-- Users continue to edit and delete, so a difference is no error by itself.
 select s.id::text as object,
   concat_ws(', ',
     case when h.gone > 0 then format('deleted since, or lost: %s of %s messages', h.gone, h.n) end,

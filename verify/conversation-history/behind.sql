@@ -14,8 +14,8 @@ from chat_private.behind b
 where b.caught_up_at is null
 group by b.session_id, b.operation, b.written_by
 union all
--- triggers were off, or one partition was emptied: nobody knows whether it was meant to go. An empty table
--- stands for one that is gone since long, and a TRUNCATE has a trigger.
+-- triggers were disabled, or one partition was truncated: it is unknown whether it was deleted on purpose. An
+-- empty table counts as deleted long ago; TRUNCATE has a trigger
 select c.id::text, 'its session is gone, and no trigger saw it go'
 from public.conversations c
 where not exists (select from public.chat_sessions s where s.id = c.id)

@@ -6,10 +6,9 @@
 --! mutant: set local rethread.in_step = 'on'; delete from public.messages where id = (
 --!   select m.id from public.messages m where length(m.content) > 0 order by m.created_at limit 1)
 
--- Knows nothing of elements and their shapes: the text of a message inside another, or of a branch that
--- nobody follows, would be missing. Documents of which a part can't be read are passed over: their
--- elements are in the quarantine as they are. So are those of which a message was deleted, which leaves
--- empty nodes.
+-- This check does not know elements and their shapes, so it would find a text inside another message, or on
+-- an abandoned branch. Documents with an unreadable part are skipped: their elements are quarantined
+-- unchanged. So are documents with a deleted message, which have empty nodes.
 select x.id as object, format('texts that are in no message: %s', count(*)) as detail
 from (
   select s.id::text as id, md5(l.leaf #>> '{}') as hash
@@ -23,7 +22,7 @@ from (
     select jsonb_path_query(d.j,
       'strict $.** ? (@.type() == "object").keyvalue() ? (@.key like_regex "^(content|parts|text|message|msg|value|body|refusal|chatInput)$").value', silent => true)
     union all
-    -- a question and its answer in one element
+    -- a question and its answer in the same element
     select jsonb_path_query(d.j,
       '$ ? (@.type() == "array")[*] ? (@.type() == "object" && !exists(@.role)).keyvalue() ? (@.key like_regex "^(question|answer|prompt|completion|query|response|instruction|input|output|user|assistant|human|ai|bot)$").value')
   ) as k (holder)

@@ -5,8 +5,8 @@
 --! until: 007_set_sessions_aside
 --! mutant: set local rethread.in_step = 'on'; update public.chat_sessions set messages = '[{"role": "user", "content": "x", "rethread_id": "00000000-0000-0000-0000-000000000000"}]' where id = (select s.id from public.chat_sessions s order by s.id limit 1)
 
--- Such ids come with a chat that was copied, or from somebody who tried to reach a message of others. They
--- count for nothing: the elements have ids of their own.
+-- Such ids come from a copied chat, or from a user who tried to get a message of others. They are ignored:
+-- the elements have other ids.
 select s.id::text as object,
   format('elements with an id that is not theirs, as after a copy of another chat: %s; they are messages under ids of their own', count(*)) as detail
 from public.chat_sessions s

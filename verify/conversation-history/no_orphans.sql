@@ -2,7 +2,7 @@
 --! fix: Put the row that is missing back (rethread restore, or a backup), or delete what leads to it.
 --! after: 001_create_conversations
 
--- A valid foreign key is not believed: replication, or a validation under row security, can pass over rows.
+-- A valid foreign key is no proof: replication, or a validation under row security, can skip rows.
 select 'messages ' || m.id as object, 'its conversation does not exist' as detail
 from public.messages m where not exists (select from public.conversations c where c.id = m.conversation_id)
 union all

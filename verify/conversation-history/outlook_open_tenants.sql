@@ -2,7 +2,8 @@
 --! kind: outlook
 --! level: warn
 
--- Who is in a tenant decides who sees its conversations: `tenant_users_closed` looks at the same afterwards.
+-- Membership in a tenant decides who sees its conversations. `tenant_users_closed` checks the same
+-- afterwards.
 select 'tenant_users' as object,
   'row level security is off and authenticated may insert: whoever joins a tenant will see what an admin of it sees' as detail
 where not (select c.relrowsecurity from pg_catalog.pg_class c where c.oid = 'public.tenant_users'::regclass)

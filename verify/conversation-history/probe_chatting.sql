@@ -12,7 +12,7 @@ insert into public.messages (conversation_id, role, content, created_at) values
   ('f0000000-7e57-4000-8000-000000000001', 'assistant', 'two', now() + interval '1 second');
 select set_config('probe.title', (select title from public.conversations where id = 'f0000000-7e57-4000-8000-000000000001'), true),
   set_config('probe.messages', (select string_agg(content, ' ' order by created_at) from public.messages where conversation_id = 'f0000000-7e57-4000-8000-000000000001'), true);
--- the same tenant, another user; and the tenant's admin, who reads and does not write
+-- the same tenant, with another user; and the tenant's admin, who may read but not write
 select set_config('request.jwt.claims', '{"sub": "a0000000-7e57-4000-8000-000000000002", "role": "authenticated"}', true),
   set_config('request.jwt.claim.sub', 'a0000000-7e57-4000-8000-000000000002', true);
 select set_config('probe.others', (select count(*)::text from public.messages where conversation_id = 'f0000000-7e57-4000-8000-000000000001'), true);

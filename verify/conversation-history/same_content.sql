@@ -18,7 +18,7 @@ cross join lateral (
   left join public.messages m on m.id = e.id and m.conversation_id = s.id
   where e.reason is null
 ) h
--- what is in no conversation is in the quarantine, which `accounted` asks
+-- rows without a conversation are in the quarantine, which `accounted` checks
 where exists (select from public.conversations c where c.id = s.id)
   and (h.here is distinct from h.there or h.array_order is distinct from h.time_order)
 order by 1

@@ -5,10 +5,10 @@
 --! mutant: set local rethread.in_step = 'on'; update public.messages set content = '' where id = (
 --!   select m.id from public.messages m where m.content <> '' order by m.created_at limit 1)
 
--- The migration's functions say which element is which message, and not what it says: a fault of the
--- reader that made the messages would be a fault of this check too. Here every place that may hold text
--- is a root, and what is said there is a candidate. A message that is none of them, or blank beside one,
--- is wrong. White space does not count, because parts are joined by line ends.
+-- The migration's functions only say which element is which message, not what it says, because a fault in
+-- their reader would also be in this check. Every place that may hold text is a candidate. A message that
+-- equals none of them, or is blank although there is one, is wrong. White space is ignored, because parts are
+-- joined by line ends.
 with said as (
   select s.id, e.key, m.content, e.original::jsonb as element
   from public.chat_sessions s
@@ -17,7 +17,7 @@ with said as (
   join public.messages m on m.id = e.id and m.conversation_id = s.id
   where e.reason is null
 ),
--- most elements hold one text, which is the message
+-- most elements have one text, which is the message
 doubtful as materialized (
   select x.* from said x
   where x.content !~ '\S' or x.element ? 'parts' or x.content is distinct from coalesce(x.element ->> 'content', x.element #>> '{}')
@@ -36,7 +36,8 @@ cross join lateral (
       (12, b.body -> 'output'), (13, b.body -> 'output_text'), (14, b.body -> 'chatInput'), (15, b.body -> 'input'), (16, case jsonb_typeof(b.body) when 'string' then b.body end)) as r (n, root)
     cross join lateral jsonb_path_query(
       case when jsonb_typeof(r.root -> 'parts') = 'array' then r.root -> 'parts' else r.root end,
-      -- what a model thought is not said; calls, pictures and files say nothing but a text of their own
+      -- thoughts of a model are not part of the message; calls, pictures and files only count with a text of
+      -- their own
       '$[*] ? (!(@.type like_regex "think|thought|reasoning") && !(@.thought == true) && !(@.content_type == "thoughts"))') with ordinality as p (part, n)
     cross join lateral (
       select string_agg(l.leaf #>> '{}', '') as line

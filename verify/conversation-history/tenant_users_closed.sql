@@ -12,10 +12,10 @@ from pg_catalog.pg_policy p
 cross join lateral (select coalesce(pg_get_expr(coalesce(p.polwithcheck, p.polqual), p.polrelid), 'true') as condition) l
 where p.polrelid = 'public.tenant_users'::regclass and p.polpermissive and p.polcmd in ('a', 'w', '*')
   and l.condition !~ 'admin|tenant_role' and l.condition <> 'false'
-  -- who passes all policies anyway is not let in by one
+  -- a role that bypasses policies gets no access from one
   and exists (select from unnest(p.polroles) o where o = 0 or not (select r.rolbypassrls or r.rolsuper from pg_catalog.pg_roles r where r.oid = o))
 union all
--- 42P17: every query of a table whose policy asks itself is an error
+-- 42P17: a policy that reads its own table makes every query of the table fail
 select distinct p.polname::text, 'asks tenant_users in a policy of tenant_users: infinite recursion (42P17)'
 from pg_catalog.pg_policy p
 join pg_catalog.pg_depend d on d.classid = 'pg_policy'::regclass and d.objid = p.oid

@@ -4,8 +4,7 @@
 --! after: 002_keep_sessions_current
 --! mutant: update public.chat_sessions set last_message_at = null
 
--- What the triggers do shows in the rows, whoever wrote them. Of several messages of one time any may be the
--- newest.
+-- Compares the rows. If several messages have the newest time, any may be the newest.
 select s.id::text as object,
   case when s.last_message_at is distinct from n.created_at or s.updated_at < n.created_at
     then format('its newest message is of %s, it says %s, and %s for its own time',

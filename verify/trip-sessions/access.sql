@@ -11,7 +11,7 @@ insert into public.requests (id, iso_agent_id) values
   ('b0000000-7e57-4000-8000-000000000003', 'a0000000-7e57-4000-8000-000000000003');
 insert into public.conversations (id) values
   ('e0000000-7e57-4000-8000-000000000001'), ('e0000000-7e57-4000-8000-000000000003');
--- a conversation that is the outsider's by its request, with a quote and a proposal
+-- a conversation of the outsider, by its request, with a quote and a proposal
 insert into public.conversations (id, request_id) values
   ('e0000000-7e57-4000-8000-000000000005', 'b0000000-7e57-4000-8000-000000000003');
 insert into public.quotes (id, request_id) values ('90000000-7e57-4000-8000-000000000003', 'b0000000-7e57-4000-8000-000000000003');

@@ -8,7 +8,7 @@ select 'public.conversations' as object, count(*) as came_in, count(*) filter (w
   count(*) filter (where not s.there and not q.there and f.key is null) as missing
 from public.conversations c
 cross join lateral (
-  -- one that was pruned had its session
+  -- a conversation that was pruned had its session
   select exists (select from public.chat_sessions x where x.conversation_id = c.id)
     or exists (select from chat_private.pruned p where p.conversation_id = c.id) as there
 ) s

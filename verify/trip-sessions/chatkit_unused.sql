@@ -6,7 +6,7 @@
 --! mutant: create view public.mutant as select iso_agent_id from public.chatkit_sessions
 
 with old as (select to_regclass('public.chatkit_sessions')::oid as oid),
--- functions of the table itself, such as its triggers' and its clean-up: they go along with it
+-- functions of the table itself, for example of its triggers or its clean-up, move with it
 own as (
   select f.oid, f.proname::text as name from pg_catalog.pg_proc f, old
   where old.oid is not null and f.pronamespace = to_regnamespace('public') and f.prokind in ('f', 'p') and f.proname ilike '%chatkit%'
@@ -16,7 +16,7 @@ body as (
   select f.oid, pg_get_functiondef(f.oid) as text from pg_catalog.pg_proc f
   where f.pronamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) and f.prokind in ('f', 'p')
 ),
--- what the statistics said when 017 was applied, or when somebody had them noted again
+-- the statistics when 017 was applied, or when somebody recorded them again
 before as (
   select (xpath('//at/text()', x.x))[1]::text::float8 as at, (xpath('//reads/text()', x.x))[1]::text::bigint as reads
   from (
@@ -70,8 +70,8 @@ from old
 join pg_catalog.pg_publication_rel r on r.prrelid = old.oid
 join pg_catalog.pg_publication p on p.oid = r.prpubid
 union all
--- The table may be gone, so it is asked by name; whether it has these columns is seen from the row itself. A
--- sample of everything is everything, and no scan in the statistics that the next part reads.
+-- The table may be gone, so its name is a text; the row itself shows whether it has these columns. A sample
+-- of 100 percent is everything, and does not count as a scan in the statistics that the next part reads.
 select 'chatkit_sessions', 'is no table: 019 sets a table aside; rename it'
 from old
 where old.oid is not null and not exists (select from pg_catalog.pg_class c where c.oid = old.oid and c.relkind in ('r', 'p'))
@@ -83,7 +83,8 @@ where query_to_xml(case when t.relkind in ('r', 'p') then $$select count(*) as n
     cross join lateral (values (to_jsonb(c) ->> 'updated_at'), (to_jsonb(c) ->> 'created_at')) v (at)
     where v.at ~ '^\d{4}-\d\d-\d\d' and v.at::timestamptz > now() - interval '1 day'$$ else 'select 0 as n' end, false, true, '')::text ~ '<n>[1-9]'
 union all
--- Backups and copies read it too, hence not a day. Before version 16 the statistics keep no time.
+-- Backups and copies read it too, so a single day is not enough. Before version 16 the statistics have no
+-- time.
 select 'reads of chatkit_sessions', case when u.dated
     then format('the last one at %s, within six hours', to_char(u.last_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
     else format('%s since 017, or since they were noted', u.reads - case when u.reads >= b.reads then b.reads else 0 end) end

@@ -8,7 +8,7 @@
 --!   set local session_replication_role = origin;
 --!   update public.chat_sessions set avinode_trip_id = null
 
--- What a session holds instead is the new application's own choice; only what it lacks is asked for.
+-- Other values are the choice of the new application; only missing ones are reported.
 select s.id::text as object, 'lacks ' || concat_ws(', ',
   case when s.avinode_trip_id is null then 'the trip ' || k.trip end,
   case when s.avinode_rfp_id is null then 'the RFP ' || k.rfp end,

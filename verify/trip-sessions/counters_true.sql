@@ -6,7 +6,7 @@
 --!   update public.chat_sessions set message_count = message_count + 1 where id = (select id from public.chat_sessions order by id limit 1);
 --!   set local session_replication_role = origin
 
--- A session may be touched without a message, so that its last activity may be later than the newest message.
+-- A session may be updated without a message, so its last activity may be later than the newest message.
 select s.id::text as object, concat_ws('; ',
   case when s.message_count <> coalesce(m.n, 0) then format('message_count is %s, and there are %s', s.message_count, coalesce(m.n, 0)) end,
   case when s.quotes_received_count <> coalesce(q.n, 0) then format('quotes_received_count is %s, and there are %s', s.quotes_received_count, coalesce(q.n, 0)) end,

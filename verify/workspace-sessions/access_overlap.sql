@@ -24,8 +24,8 @@ insert into public.chats (id, workspace_id, user_id, role, message, session_id) 
 insert into public.chats (id, workspace_id, user_id, role, message) values
   ('d0000000-7e57-4000-8000-000000000004', 'b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001', 'user', 'probe: old application');
 
--- Who may read, write and delete messages is still the application's own rule; whose session a message goes
--- to is not. So only those are asked who must be refused.
+-- Who may read, write and delete messages is decided by the application's own rule; to which session a
+-- message may go is not. So only personas are tried that must be refused.
 select replace(replace($access${
   "personas": {
     "owner": { "role": "authenticated", "claims": { "sub": "a0000000-7e57-4000-8000-000000000001", "role": "authenticated" } },

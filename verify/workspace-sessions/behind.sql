@@ -7,9 +7,9 @@
 --!   select 'a mutant', id, 'touch', '55P03' from public.chat_sessions limit 1;
 --!   update public.chat_sessions set updated_at = '2000-01-01'
 
--- What could not be done at once and is not done yet. Messages without a session are given one by `rethread
--- backfill`; the time of a session by the next message, or by `select chat_private.catch_up(session_id)`. A
--- session that stayed goes when somebody deletes it again: its messages stay.
+-- What could not be done at once and is still not done. `rethread backfill` gives messages their session. The
+-- next message updates the time of a session, or `select chat_private.catch_up(session_id)`. A session that
+-- stayed disappears when somebody deletes it again; its messages stay.
 select b.message as object, format('no session since the %s, SQLSTATE %s', b.operation, min(b.sqlstate)) as detail
 from chat_private.behind b
 join public.chats c on c.id::text = b.message

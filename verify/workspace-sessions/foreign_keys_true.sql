@@ -3,7 +3,7 @@
 --!   backup), or give the message another session.
 --! after: 008_prove_foreign_key
 
--- `convalidated` is not believed: a validation under row security can pass over rows.
+-- `convalidated` is no proof: a validation under row security can skip rows.
 select w.name as object,
   case when k.conname is null then 'missing' when not k.convalidated then 'not validated' else 'does not cascade' end as detail
 from (values

@@ -2,8 +2,8 @@
 --! kind: listing
 --! until: 001_create_chat_sessions
 
--- Of 200,000 messages at most: where there are more, those of some workspaces, found by an index. Messages of
--- one workspace are put in order once; a session begins at each one that comes after more than the pause.
+-- Of at most 200,000 messages; if there are more, those of some workspaces, found by an index. Messages of a
+-- workspace are sorted once. A session begins at each message that comes after more than the pause.
 with known as (
   select sum(case when k.reltuples >= 0 then k.reltuples else pg_relation_size(k.oid) / 100 end) as rows,
     (select bool_or(i.indisvalid) from pg_catalog.pg_index i

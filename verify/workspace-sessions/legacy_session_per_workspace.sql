@@ -4,7 +4,7 @@
 --! mutant: update public.chat_sessions s set workspace_id = (select w.id from public.workspaces w where w.id <> s.workspace_id order by 1 limit 1)
 --!   where s.id = (select id from public.chat_sessions where title = 'Legacy Chat' order by id limit 1)
 
--- Workspaces whose messages all went to sessions of their users' own need none.
+-- Workspaces whose messages are all in their users' own sessions need none.
 select w.id::text as object, format('messages without a legacy session: %s', count(*)) as detail
 from public.chats c
 join public.workspaces w on w.id = c.workspace_id
@@ -19,7 +19,7 @@ union all
 select s.id::text, 'its id is that of a legacy session, its workspace is another'
 from public.chat_sessions s
 where s.title = 'Legacy Chat'
-  -- asked first: else each session would be compared with every workspace
+  -- evaluated first, otherwise each session would be compared with every workspace
   and not chat_private.is_legacy_session(s.id, s.workspace_id, s.user_id)
   and exists (select from public.workspaces w where w.id <> s.workspace_id
     and chat_private.is_legacy_session(s.id, w.id, s.user_id))

@@ -4,7 +4,7 @@
 --! after: 005_assign_messages
 --! gate: 006_index_and_constrain
 
--- As a gate it leaves messages whose session is gone to 007, which releases them.
+-- As a gate it ignores messages whose session was deleted: 007 releases them.
 select c.id::text as object,
   format('no session, workspace %s, not in the quarantine', coalesce(c.workspace_id::text, 'null')) as detail
 from public.chats c

@@ -4,8 +4,8 @@
 --! after: 005_assign_messages
 --! until: 011_follow_the_session
 
--- It knows no sessions: what it writes lands in a legacy session of its workspace, after what the backfill
--- has collected.
+-- It does not know sessions. What it writes goes to a legacy session of its workspace, after what the
+-- backfill has collected.
 select 'the old application' as object,
   format('its last message came at %s UTC, %s within the last hour: a step that ends it makes such writes fail',
     to_char(max(c.created_at) at time zone 'UTC', 'YYYY-MM-DD HH24:MI'),

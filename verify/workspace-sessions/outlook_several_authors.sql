@@ -2,7 +2,7 @@
 --! level: warn
 --! kind: outlook
 
--- Under the owner-only policy the other authors lose sight of the workspace's legacy sessions.
+-- With the owner-only policy the other authors no longer see the workspace's legacy sessions.
 select 'workspaces with several authors' as object,
   format('%s, messages in them: %s; only the owner will see %s (setting legacy_grouping = author gives each author a session of their own)',
     count(*), sum(w.messages),
@@ -18,7 +18,7 @@ from (
 where coalesce(current_setting('rethread.legacy_grouping', true), '') <> 'author'
 having count(*) > 0
 union all
--- A workspace that your own foreign key deletes with its owner's account takes its sessions along.
+-- If your own foreign key deletes a workspace with its owner's account, its sessions are deleted too.
 select 'workspaces that are deleted with their owner''s account',
   format('%s, messages of others in them: %s; from 010 on these go with the workspace (on delete cascade of %s)', count(distinct w.id), count(*), k.conname)
 from pg_catalog.pg_constraint k

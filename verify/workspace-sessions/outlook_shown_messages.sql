@@ -6,8 +6,8 @@
 --! at: 001_create_chat_sessions
 --! unless-set: legacy_grouping
 
--- Where policies of messages compare their author, a message is its author's alone. The legacy session of a
--- whole workspace is its owner's, who reads all of it; one that ends with a pause is read by who wrote first.
+-- If policies compare a message's author, only the author reads it. The legacy session of a whole workspace
+-- belongs to its owner, who reads all of it. A session that ends with a pause is read by its first author.
 with private as (
   select from pg_catalog.pg_class k
   where k.oid = 'public.chats'::regclass and k.relrowsecurity and exists (

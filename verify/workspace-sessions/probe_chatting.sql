@@ -20,7 +20,7 @@ select set_config('probe.title', (select title from public.chat_sessions where i
 update public.chat_sessions set updated_at = '2000-01-01' where id = 'f0000000-7e57-4000-8000-000000000002';
 update public.chat_sessions set title = 'renamed' where id = 'f0000000-7e57-4000-8000-000000000002';
 select set_config('probe.stamped', (select (updated_at > '2001-01-01')::text from public.chat_sessions where id = 'f0000000-7e57-4000-8000-000000000002'), true);
--- hiding keeps the row, deleting takes the messages along
+-- hiding keeps the row, deleting also deletes the messages
 update public.chat_sessions set deleted_at = now() where id = 'f0000000-7e57-4000-8000-000000000002';
 select set_config('probe.listed', (select count(*)::text from public.chat_sessions where deleted_at is null and id::text like 'f0000000-7e57-%'), true),
   set_config('probe.kept', (select count(*)::text from public.chats where session_id = 'f0000000-7e57-4000-8000-000000000002'), true);

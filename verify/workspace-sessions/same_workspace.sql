@@ -3,11 +3,10 @@
 --!   session_id.
 --! after: 005_assign_messages
 
--- Where sessions have many messages and nobody asks for every row, from one session to the next along the
--- index: what it holds below and above the session's own workspace is somebody else's. Else one pass over
--- all messages: an anti-join of two columns, of which the server expects few rows, is one that it gives
--- to several workers. Either way the foreign key is re-proved along with it. A message without a
--- workspace is in nobody else's.
+-- If sessions have many messages and not every row must be read, it goes from session to session along the
+-- index: entries below and above the session's own workspace belong to another one. Otherwise one pass over
+-- all messages. An anti-join of two columns, for which the server expects few rows, can use several workers.
+-- Both ways prove the foreign key again. A message without a workspace is in no other workspace.
 with recursive way as not materialized (
   select coalesce(bool_or(i.indisvalid and i.indisready), false)
     and coalesce(current_setting('rethread.deep', true), 'no') = 'no'

@@ -9,8 +9,8 @@
 --!   select b.id, 'public.chats', (select max(c.xmin::text::bigint) from public.chats c)::text::xid8, 1, 1
 --!   from rethread.backfills b where b.migration = '005_assign_messages'
 
--- Where the application keeps when a message was last changed. Only rows that the backfill wrote last are
--- looked at: what people changed afterwards has a time of its own, and another transaction.
+-- The time of the last change of a message, if the application stores it. Only rows that the backfill wrote
+-- last are checked: users' later changes have other times and transactions.
 select c.id::text as object, format('updated_at is %s, the time of the backfill', to_jsonb(c.*) ->> 'updated_at') as detail
 from public.chats c
 join (

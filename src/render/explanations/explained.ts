@@ -1,7 +1,7 @@
 import type { Code, HazardCode } from '../../model/codes.js'
 import type { Explanation } from '../../model/explanation.js'
 
-/** Explanations of some finding codes: one file of them. */
+/** Explanations of some finding codes, in one file. */
 export type Explanations = Partial<Record<Code, Explanation>>
 
 /** Explanations of all hazards. */

@@ -14,7 +14,7 @@ import { targetExplanations } from './target.js'
 import { toolExplanations } from './tools.js'
 import { usageExplanations } from './usage.js'
 
-/** The explanation of every finding and hazard; a code without one does not compile. */
+/** The explanation of every finding and hazard. If one is missing the code does not compile. */
 export const explanations: Record<Code | HazardCode, Explanation> = {
   ...fileExplanations,
   ...historyExplanations,

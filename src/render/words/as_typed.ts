@@ -1,6 +1,6 @@
 import type { TypedAs } from '../../model/facts.js'
 
-/** A text whose commands of rethread are as they are typed where it is read: `npx rethread plan --dir db`. */
+/** A text with rethread's commands as the reader must type them: `npx rethread plan --dir db`. */
 export const asTyped = (text: string, { program, flags, commands }: TypedAs): string =>
   text.replace(
     new RegExp(`(?<![\\w-])rethread (${commands.join('|')})(?![\\w-])`, 'g'),

@@ -2,7 +2,7 @@ import type { Facts } from '../../model/facts.js'
 import { agreeing, number, plural } from '../../model/plural.js'
 import { bullets, type Group, listed, say, sentence } from './say.js'
 
-/** What verify and prove found. */
+/** The words of findings of verify and prove. */
 export const checkWords = {
   CHECK_FAILED: say((s, f) => sentence`Check \`${s}\` could not run: ${f.reason}.`, null),
   PROBE_SKIPPED: say(
@@ -114,7 +114,7 @@ export const checkWords = {
   ),
 } satisfies Group
 
-/** What is not verified of who may do what, and why. */
+/** Which access rights are not verified, and why. */
 export function isolationWords({ why, check, after }: Facts['ISOLATION_UNVERIFIED']): string {
   switch (why) {
     case 'no-file':

@@ -8,10 +8,7 @@ const exampleTrack = 'workspace-sessions'
 const exampleMigration = '004_link_messages'
 const changed = ['+ index public.chats.idx_chats_rating', '~ column public.chats.content']
 
-/**
- * A subject and facts for each code, as a real run would have them: what `explain` shows, and what the tests
- * render.
- */
+/** A subject and facts for each code, as in a real run. `explain` shows them, and the tests render them. */
 const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } = {
   // files
   FILES_HOLD: ['/srv/app', { files: 24 }],
@@ -595,7 +592,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   UNEXPECTED: ['RangeError', { reason: 'Maximum call stack size exceeded', by: 'rethread', code: null }],
 }
 
-/** A finding of a code, as a real run would report it. */
+/** A finding with the code, as in a real run. */
 export function example<C extends Code>(code: C): FindingOf<C> {
   const [subject, facts] = examples[code]
   return finding(code, subject, ...([facts] as WithFacts<C, []>))

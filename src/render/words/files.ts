@@ -2,7 +2,7 @@ import { noSuchFile } from '../../model/failure.js'
 import { plural } from '../../model/plural.js'
 import { caret, excused, type Group, listed, say, sentence } from './say.js'
 
-/** What is wrong with files, or was done with them. */
+/** The words of findings about files. */
 export const fileWords = {
   NO_TRACKS: say(
     s => sentence`\`${s}\` has no tracks.`,

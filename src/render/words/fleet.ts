@@ -4,7 +4,7 @@ import { number } from '../../model/plural.js'
 import { shellWord } from '../../model/shell_word.js'
 import { type Group, say, sentence } from './say.js'
 
-/** What is said of a list of databases. */
+/** The words of findings about a list of databases. */
 export const fleetWords = {
   BAD_TARGETS: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,

@@ -1,14 +1,14 @@
 import { plural } from '../../model/plural.js'
 import { bullets, type Group, say, sentence } from './say.js'
 
-/** What ended a step before its end, by the outcome that the ledger has. */
+/** Why a step ended early, by its outcome in the ledger. */
 const endings: Record<string, string> = {
   started: 'the run was killed',
   failed: 'it failed',
   interrupted: 'it was interrupted',
 }
 
-/** What ledger, files, pinned plans and rehearsals say. */
+/** The words of findings about the ledger, files, pinned plans and rehearsals. */
 export const historyWords = {
   APPLIED_FILE_CHANGED: say(
     s => sentence`\`${s}\` was changed after it was applied.`,

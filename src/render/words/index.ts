@@ -32,8 +32,8 @@ export const words: WordsOf<Code> = {
 }
 
 /**
- * A finding with its sentence and its fix, whose commands are as they are typed where it is read; of a list
- * of databases, with their names in front.
+ * A finding with its sentence and its fix. Commands are as the reader must type them. For a list of
+ * databases, their names come first.
  */
 export function worded<C extends Code>({
   typedAs,
@@ -52,17 +52,14 @@ export function worded<C extends Code>({
 
 const typed = (fix: string, as: TypedAs | undefined): string => (as ? asTyped(fix, as) : fix)
 
-/** Commands that take a list, and others that work on one database. */
+/** Commands that accept a list, and commands for one database. */
 const commandsOfList = /(?<![\w-])rethread (plan|migrate|backfill|verify|status)\b/g
 const commandsOfOne =
   /(?<![\w-])rethread (rollback|restore|doctor|repair|prune|quarantine|sessions|stats|prove)\b/g
-/** Longest list of names that a command is shown with. */
+/** Most names of databases in a command. */
 const mostNames = 8
 
-/**
- * A fix whose commands go to the databases that have the finding, and no others: what is agreed to for one is
- * not agreed to for all.
- */
+/** A fix whose commands run only on the databases with the finding: consent for one is no consent for all. */
 function onDatabases(fix: string, { names, of, list }: OfFleet): string {
   const some = names.length > mostNames ? '<names>' : names.join(',')
   const flags = `--targets ${shellWord(list)}${names.length === of ? '' : ` --select ${some}`}`

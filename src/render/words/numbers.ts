@@ -1,6 +1,6 @@
 import { number } from '../../model/plural.js'
 
-/** Milliseconds as people say them. */
+/** Milliseconds as a duration for people. */
 export function duration(ms: number | null): string {
   if (ms === null) return ''
   if (ms < 1000) return `${Math.round(ms)} ms`
@@ -12,10 +12,10 @@ export function duration(ms: number | null): string {
     : `${Math.floor(minutes / 1440)} days ${Math.floor((minutes % 1440) / 60)} h`
 }
 
-/** With one decimal where that says something: 2.5, but 2 and 14. */
+/** One decimal, if it is not zero: 2.5, but 2 and 14. */
 const tenths = (n: number): string => n.toFixed(n % 1 === 0 ? 0 : 1)
 
-/** A span of seconds as people say it: `2 to 18 s`, `4 to 36 min`. */
+/** A range of seconds for people: `2 to 18 s`, `4 to 36 min`. */
 export function span(low: number, high: number): string {
   if (high < 1) return 'under 1 s'
   const [unit, by] =
@@ -24,10 +24,10 @@ export function span(low: number, high: number): string {
   return `${show(low / by)} to ${show(high / by)} ${unit}`
 }
 
-/** A moment as people read it, in UTC: `2026-11-30 07:12 UTC`. */
+/** A moment for people, in UTC: `2026-11-30 07:12 UTC`. */
 export const moment = (iso: string): string => `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`
 
-/** Bytes as people say them. */
+/** A number of bytes for people. */
 function bytes(n: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB']
   let i = 0

@@ -1,7 +1,7 @@
 import { agreeing, number, plural } from '../../model/plural.js'
 import { bullets, type Group, listed, say, sentence } from './say.js'
 
-/** Rollback, archives, restore and prune. */
+/** The words of findings about rollback, archives, restore and prune. */
 export const rollbackWords = {
   TARGET_NEEDED: say(
     (_, f) => sentence`Roll back how far? Applied: ${listed(f.applied) || 'nothing'}.`,

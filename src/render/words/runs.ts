@@ -2,7 +2,7 @@ import { agreeing, plural } from '../../model/plural.js'
 import { shellWord } from '../../model/shell_word.js'
 import { bullets, caret, type Group, listed, say, sentence } from './say.js'
 
-/** What to do about a fault, by the class of its SQLSTATE: not every fault is one of the file. */
+/** How to fix an error, by the class of its SQLSTATE. Not every error is one of the file. */
 const cures: [states: RegExp, cure: string][] = [
   [/^2[23]/, 'The rows do not fit the statement: fix those that the message names, or the file.'],
   [/^42501/, 'This role lacks a right: grant it, or connect as the owner of what the message names.'],
@@ -19,11 +19,11 @@ const cure = (sqlstate: string | null): string =>
   cures.find(([states]) => states.test(sqlstate ?? ''))?.[1] ??
   'Fix the file, or the object that the message names.'
 
-/** Hazards as `--allow` wants them, with the number of rows where one is for no more than these. */
+/** Hazards for `--allow`, with the number of rows if the consent is limited to it. */
 const withRows = (allow: string[], rows: number | undefined): string[] =>
   allow.map(name => (name === 'QUARANTINES_ROWS' && rows !== undefined ? `${name}=${rows}` : name))
 
-/** What a run did, or why it did not. */
+/** The words of findings about runs. */
 export const runWords = {
   NOTHING_TO_DO: say(
     (s, f) =>

@@ -1,7 +1,7 @@
 import type { Code } from '../../model/codes.js'
 import type { Facts } from '../../model/facts.js'
 
-/** What a finding says: one sentence, and the command or SQL that fixes it, where there is one. */
+/** The words of a finding: one sentence, and the command or SQL that fixes it, if there is one. */
 export interface Words<C extends Code> {
   message: (subject: string, facts: Facts[C]) => string
   fix: ((subject: string, facts: Facts[C]) => string | null) | null
@@ -10,7 +10,7 @@ export interface Words<C extends Code> {
 /** Words by code, each with the facts of its own. */
 export type WordsOf<C extends Code> = { [K in C]: Words<K> }
 
-/** Some of the words: one file of them. */
+/** The words of some codes, in one file. */
 export type Group = Partial<WordsOf<Code>>
 
 /** The words of one code. */
@@ -19,23 +19,20 @@ export const say = <C extends Code>(message: Words<C>['message'], fix: Words<C>[
   fix,
 })
 
-/**
- * A text with values in it. It takes no value that may be null or undefined, so that no sentence can show
- * one.
- */
+/** A text with values. Its type excludes null and undefined, so that no sentence can show them. */
 export const sentence = (parts: TemplateStringsArray, ...values: (string | number)[]): string =>
   parts.map((part, i) => part + (values[i] ?? '')).join('')
 
-/** Names in a row. */
+/** Names separated by commas. */
 export const listed = (names: string[]): string => names.join(', ')
 
-/** Names below each other. */
+/** Names on lines of their own. */
 export const bullets = (names: string[]): string => names.map(name => `\n    ${name}`).join('')
 
 /** A line of a file with a caret below its column. */
 export const caret = (excerpt: string, column: number | null): string =>
   sentence`\n    ${excerpt}\n    ${' '.repeat(Math.max(0, (column ?? 1) - 1))}^`
 
-/** Why a statement is let through, in the words of its file. */
+/** The reason in the file for which a statement is excused. */
 export const excused = (facts: { excused: string | null }): string =>
   facts.excused === null ? '' : ` (excused: ${facts.excused})`

@@ -1,17 +1,17 @@
 import { number, plural } from '../../model/plural.js'
 import { type Group, listed, say, sentence } from './say.js'
 
-/** An index by which a search finds a text within texts. */
+/** SQL of an index that a search for a part of a text can use. */
 const searchIndex = (table: string, column: string): string =>
   sentence`create extension if not exists pg_trgm;\ncreate index concurrently on ${table} using gin (${column} gin_trgm_ops);`
 
-/** Rows below which reading all of them takes no time worth an index. */
+/** Below this number of rows a search needs no index. */
 const fewRows = 10_000
 
 const elements =
   'The messages are elements of a JSON array, which no index helps: narrow the search with --since or a filter.'
 
-/** Single sessions: looked at, exported, imported, recovered. */
+/** The words of findings about single sessions. */
 export const sessionWords = {
   NO_SESSIONS_TABLE: say(
     s => sentence`\`${s}\` is not there yet.`,

@@ -2,14 +2,14 @@ import { number, plural } from '../../model/plural.js'
 import { duration } from './numbers.js'
 import { type Group, listed, say, sentence } from './say.js'
 
-/** What the levels of `plan --fail-on` count. */
+/** Names for what each level of `plan --fail-on` counts. */
 const failing: Record<string, string> = {
   warn: 'warning',
   hazard: 'hazard',
   pending: 'pending migration',
 }
 
-/** What pipelines and operators ask for: lint, `--fail-on`, status. */
+/** The words of findings of lint, `--fail-on` and status. */
 export const statusWords = {
   FILES_HOLD: say(
     (s, f) => sentence`The rules find nothing wrong in ${plural(f.files, 'file')} of \`${s}\`.`,

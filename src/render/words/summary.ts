@@ -5,7 +5,7 @@ import type { Finding, Report, StepResult, Summary } from '../../model/report.js
 import { duration, span } from './numbers.js'
 import { finishedSteps } from './verdicts.js'
 
-/** One line of a summary: what it is about, and what it says. */
+/** One line of a summary: its name and its text. */
 type SummaryLine = Summary['lines'][number]
 
 const line = (name: string, text: string, level: SummaryLine['level'] = 'plain'): SummaryLine => ({
@@ -16,10 +16,10 @@ const line = (name: string, text: string, level: SummaryLine['level'] = 'plain')
 
 const few = (list: string[]): string => shortList(list, 4)
 
-/** Steps that a plan shows or that a rehearsal has tried, which is not a run. */
+/** True for a plan, also with a rehearsal: its steps have not run. */
 const isPlan = ({ command }: Report): boolean => command === 'plan'
 
-/** How many steps of which kind, what they write, and where it stops. */
+/** The number of steps of each kind, how many rows they write, and where the plan stops. */
 export function stepsLine(report: Report): SummaryLine | null {
   const { steps } = report
   if (steps.length === 0) return null
@@ -59,7 +59,7 @@ function ranLine(steps: StepResult[]): SummaryLine {
   return line('What happened', text.filter(Boolean).join(', '), failed.length > 0 ? 'bad' : 'plain')
 }
 
-/** How long a run takes, or took. */
+/** How long a run will take or has taken. */
 export function timeLine(report: Report): SummaryLine | null {
   const { steps } = report
   if (steps.length === 0) return null
@@ -89,14 +89,14 @@ export function timeLine(report: Report): SummaryLine | null {
   )
 }
 
-/** A table whose users wait, for what, and how long where that was measured. */
+/** A table whose users wait, for which lock, and how long if that was measured. */
 interface Wait {
   table: string
   blocks: 'reads and writes' | 'writes'
   ms: number | null
 }
 
-/** Whom the locks of a plan make wait, the worst lock of each table. */
+/** The users that the locks of a plan make wait: the worst lock of each table. */
 export function waitsOf(steps: StepResult[]): Wait[] {
   const found = new Map<string, Wait>()
   for (const s of steps) {
@@ -114,7 +114,7 @@ export function waitsOf(steps: StepResult[]): Wait[] {
   return [...found.values()]
 }
 
-/** Who waits and at most how long; only of plans, because a run has made them wait already. */
+/** Who waits, and at most how long. Only for plans. */
 export function waitsLine(report: Report): SummaryLine | null {
   const { steps, limits } = report
   if (!isPlan(report) || steps.length === 0) return null
@@ -140,10 +140,10 @@ export function waitsLine(report: Report): SummaryLine | null {
   return line('Who waits', text.filter(Boolean).join('; '), level)
 }
 
-/** A part of what becomes of data, and how bad it is; no text where there is nothing to say. */
+/** A part of the line about data, and its level. The text is empty if there is nothing to report. */
 type DataPart = [text: string, level?: SummaryLine['level']]
 
-/** What is lost, set aside or kept, in numbers. */
+/** The numbers of rows that are lost, quarantined or kept. */
 export function dataLine(report: Report): SummaryLine | null {
   const parts = [...goingParts(report), ...asideParts(report), ...keptParts(report), ...aheadParts(report)]
   const said = parts.filter(([text]) => text !== '')
@@ -159,7 +159,7 @@ export function dataLine(report: Report): SummaryLine | null {
     : null
 }
 
-/** Sums the rows of the findings of one code. */
+/** The sum of rows in the findings with one code. */
 const rowsOfCode = (findings: Finding[], code: Code): number =>
   findings
     .filter(f => f.code === code)
@@ -169,8 +169,8 @@ const some = (n: number, what: string, level: SummaryLine['level'] = 'plain'): D
   n > 0 ? [`${plural(n, 'row')} ${what}`, level] : ['']
 
 /**
- * What goes away, or would. Only of a rollback is it known whose rows they are, because it archives them; a
- * migration that drops something takes with it what is in it.
+ * What is or would be deleted. The origin of rows is only known for a rollback, which archives them. A
+ * migration that drops an object deletes its contents.
  */
 function goingParts(report: Report): DataPart[] {
   const { steps, findings } = report
@@ -203,7 +203,10 @@ function goingParts(report: Report): DataPart[] {
   ]
 }
 
-/** What a run has set aside. Rows that were taken out of a table were set aside before: they count once. */
+/**
+ * The rows that a run has quarantined. Rows that were removed from a table had been quarantined before: they
+ * count once.
+ */
 function asideParts({ command, findings, backfill }: Report): DataPart[] {
   const aside = command === 'plan' ? [] : findings.filter(f => f.code === 'QUARANTINED')
   const out = aside.filter(f => f.facts.takenOut)
@@ -223,7 +226,7 @@ const keptParts = ({ findings }: Report): DataPart[] => [
   some(rowsOfCode(findings, 'RESTORE_CONFLICT'), 'not restored', 'warn'),
 ]
 
-/** What is to be known before a run. */
+/** What to consider before a run. */
 function aheadParts({ steps, findings }: Report): DataPart[] {
   const access = (['WIDENS_ACCESS', 'SHOWS_ROWS', 'HIDES_ROWS'] as const).filter(code =>
     steps.some(s => s.hazards.some(h => h.code === code)),
@@ -235,7 +238,7 @@ function aheadParts({ steps, findings }: Report): DataPart[] {
   ]
 }
 
-/** What a finding leaves open, in a few words. */
+/** What a finding leaves unknown, in a few words. */
 const leftOpen: Partial<Record<Code, string>> = {
   DRIFT_UNKNOWN: 'whether others changed the schema',
   NOT_RECHECKED: 'whether finished backfills have rows to do again',
@@ -252,7 +255,7 @@ const leftOpen: Partial<Record<Code, string>> = {
   NO_CHECKS_RUN: 'any check',
 }
 
-/** What was not looked at. */
+/** What was not examined. */
 export function unseenLine(report: Report): SummaryLine | null {
   const { steps, checks, findings } = report
   const skipped = checks.filter(c => c.outcome === 'skipped' && c.applies === 'now').length

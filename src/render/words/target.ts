@@ -2,7 +2,7 @@ import type { Facts } from '../../model/facts.js'
 import { agreeing, plural } from '../../model/plural.js'
 import { bullets, type Group, listed, say, sentence } from './say.js'
 
-/** SQL for prerequisites that people are known to lack. */
+/** SQL for prerequisites that are often missing. */
 const prerequisites: Record<string, string> = {
   'function public.update_updated_at()': `create function public.update_updated_at() returns trigger
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -23,7 +23,7 @@ grant usage on schema auth to authenticated, anon;`,
     'create role authenticated nologin; create role anon nologin; create role service_role nologin bypassrls;',
 }
 
-/** SQL after which an object of the tool's schemas is nobody else's. */
+/** SQL that returns an object of the tool's schemas to its owner. */
 function takeBack({ kind, name, owner, role, grants }: Facts['FOREIGN_OBJECT']): string {
   if (grants.length > 0)
     return grants
@@ -36,7 +36,7 @@ function takeBack({ kind, name, owner, role, grants }: Facts['FOREIGN_OBJECT']):
   return `Run as ${owner} if that is the role which runs rethread. Else look at what is in it, then alter ${kind} ${name} owner to ${role};   or drop it.`
 }
 
-/** What a code of the system means, for who has not met it. */
+/** The meaning of an error code of the system. */
 const reasons: Record<string, string> = {
   ENOTFOUND: 'its name has no address, ENOTFOUND',
   EAI_AGAIN: 'the name server does not answer, EAI_AGAIN',
@@ -47,7 +47,7 @@ const reasons: Record<string, string> = {
 }
 const reasonOf = (f: { code: string | null; reason: string }): string => reasons[f.reason] ?? f.reason
 
-/** What a server lacks, by its SQLSTATE. */
+/** The resource that a server lacks, by SQLSTATE. */
 const lackOf = (sqlstate: string): string =>
   ({ '53100': 'disk space', '53200': 'memory', '53300': 'connections', '58030': 'a disk that works' })[
     sqlstate
@@ -55,7 +55,7 @@ const lackOf = (sqlstate: string): string =>
 
 const checkName =
   'Check the host name. Supabase: the direct host is IPv6 only; use the session pooler, port 5432.'
-/** What to do about each code. */
+/** How to fix each error code. */
 const fixes: Record<string, string> = {
   ENOTFOUND: checkName,
   EAI_AGAIN: checkName,
@@ -66,7 +66,7 @@ const fixes: Record<string, string> = {
   '57P03': 'Wait until the server has started.',
 }
 
-/** The server, the role and what is in the database. */
+/** The words of findings about the server, the role and the objects in the database. */
 export const targetWords = {
   NO_DATABASE_URL: say(
     () => 'No database is named.',
@@ -74,7 +74,7 @@ export const targetWords = {
       'export DATABASE_URL=postgres://user:password@host:5432/database   or the same as --database-url; --embedded is a PostgreSQL of its own.',
   ),
   BAD_URL: say(
-    // of one that cannot be read nothing is shown: any part of it may be the password
+    // a URL that cannot be read is not shown, because any part of it may be the password
     (s, f) =>
       sentence`${s.startsWith('(') ? 'What names the database' : sentence`\`${s}\``} is not a database URL: ${f.reason}.`,
     () =>
@@ -369,7 +369,7 @@ export const targetWords = {
   ),
   TRACK_UNCLEAR: say(
     (_, f) => sentence`Which track? ${f.reason}.`,
-    // the finding about the nearest one has its command
+    // NEAREST_TRACK has the command
     (_, f) =>
       f.command === null ? f.tracks.map(track => sentence`--track ${track}`).join(' | ') || null : null,
   ),

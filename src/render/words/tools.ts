@@ -1,11 +1,11 @@
 import { agreeing, plural } from '../../model/plural.js'
 import { bullets, type Group, listed, say, sentence } from './say.js'
 
-/** A list of migrations in their order; of a long one the first and the last. */
+/** Names of migrations in order; of a long list only the first and the last. */
 const shortened = (names: string[]): string =>
   names.length <= 6 ? listed(names) : sentence`${names[0]!} to ${names.at(-1)!}`
 
-/** What is said of other migration tools, and of repairs of the ledger. */
+/** The words of findings about other migration tools, and about repairs of the ledger. */
 export const toolWords = {
   EXPORTED: say(
     (s, f) =>

@@ -1,6 +1,6 @@
 import { type Group, listed, say, sentence } from './say.js'
 
-/** Usage, the embedded server, and what nobody expected. */
+/** The words of findings about usage, the embedded server and unexpected errors. */
 export const usageWords = {
   DEMO_NEXT: say(
     (s, f) =>
@@ -16,7 +16,7 @@ export const usageWords = {
       sentence`kill $(head -1 ${f.folder}/postmaster.pid)   stops it. Another \`demo --keep\` makes another folder.`,
   ),
   USAGE: say(
-    // a long list is of no use beside what was probably meant
+    // do not show a long list if there is a likely intention
     (s, f) =>
       sentence`\`${s}\`: ${f.reason}${f.known.length > 0 && (f.meant === null || f.known.length <= 8) ? sentence` (${listed(f.known)})` : ''}.`,
     (_, f) =>

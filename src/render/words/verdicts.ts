@@ -14,7 +14,9 @@ import { isolationWords } from './checks.js'
 
 const small = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten']
 
-/** The verdict; of checks also what they rest on, and of a refusal what the same run had done before it. */
+/**
+ * The verdict in words. For checks, with what it is based on; for a refusal, with what the run did before it.
+ */
 export function verdictWords(report: Report): string {
   const { verdict, steps, findings, targets } = report
   if (targets) return `${verdict}: ${fleetVerdict(targets)}`
@@ -29,13 +31,15 @@ export function verdictWords(report: Report): string {
 export const finishedSteps = (steps: StepResult[]): StepResult[] =>
   steps.filter(s => s.outcome === 'done' || s.outcome === 'rolled-back')
 
-/** What a refused run without a finished step has changed: the quarantine is, before its backfills begin. */
+/**
+ * What a refused run without a finished step has changed. The quarantine changes before its backfills begin.
+ */
 export const changedWithoutSteps = (findings: Finding[]): string =>
   findings.some(f => f.code === 'RELEASED' || f.code === 'ASSIGNED')
     ? 'rows of the quarantine were changed before'
     : 'nothing was changed'
 
-/** How many databases came to which verdict, the worst first. */
+/** The number of databases with each verdict, the worst first. */
 function fleetVerdict(targets: TargetReport[]): string {
   const parts = [...worstFirst, null].flatMap(verdict => {
     const n = targets.filter(t => (t.report?.verdict ?? null) === verdict).length
@@ -45,7 +49,7 @@ function fleetVerdict(targets: TargetReport[]): string {
   return parts.length === 1 ? `all of ${all}` : `of ${all} ${parts.join(', ')}`
 }
 
-/** How many checks passed and how many did not run, and what is not verified of who may do what. */
+/** How many checks passed and how many did not run, and which access rights are not verified. */
 export function verifiedWords({ command, checks, findings }: Report): string[] {
   if (checks.length === 0 || (command !== 'verify' && command !== 'prove')) return []
   const number = (test: (c: CheckResult) => boolean) => checks.filter(test).length
@@ -72,12 +76,12 @@ export function verifiedWords({ command, checks, findings }: Report): string[] {
   ]
 }
 
-/** What a mark beside a check says: the same in every format. */
+/** The meaning of the mark beside a check, the same in every format. */
 export type CheckSign = 'passes' | 'counts' | 'warns' | 'not applicable' | 'not looked'
 
 /**
- * The sign of a check. `counts`: an error that is neither accepted nor from before, so that it counts against
- * the verdict; everything else that was found only warns.
+ * The sign of a check. `counts` is for an error that affects the verdict: it is neither accepted nor older
+ * than the first step. Other findings only warn.
  */
 export function signOf(check: CheckResult): CheckSign {
   if (check.outcome === 'pass') return 'passes'
@@ -94,15 +98,15 @@ export const checkMarks: Record<CheckSign, string> = {
   'not looked': '?',
 }
 
-/** What became of a check, in the words in which the verdict counts it. */
+/** The outcome of a check, in the words of the verdict. */
 export const checkOutcome = ({ outcome, applies }: CheckResult): string =>
   outcome !== 'skipped' || applies === 'now' ? outcome : applies === 'never' ? 'not applicable' : applies
 
-/** How many ranges of a backfill are done; none is walked where there was nothing to do. */
+/** How many ranges of a backfill are done; `-` if there was nothing to do. */
 export const rangesText = ({ state, rangesDone, ranges }: BackfillResult): string =>
   state === 'done' && rangesDone === 0 ? '-' : `${number(rangesDone)}/${number(ranges)}`
 
-/** What a line says of a check beside its outcome: its title, and why it did not run or saw nothing. */
+/** The text beside the outcome of a check: its title, and why it did not run or examined nothing. */
 export const checkLine = ({ outcome, title, reason }: CheckResult): string =>
   reason === null ? title : outcome === 'pass' ? `${title} (${reason})` : reason
 
@@ -122,7 +126,7 @@ const transactions: Record<StepResult['transaction'], string> = {
   parts: 'in as many transactions as its statements need',
 }
 
-/** How a step is executed; `batchMs` is how long a batch of a backfill is meant to take. */
+/** How a step is executed. `batchMs` is the target duration of a backfill's batch. */
 export const transactionWords = (
   { transaction, estimate, phase, direction }: StepResult,
   batchMs?: number,
