@@ -124,12 +124,11 @@ async function rewriteIndex(track: Rewriting, definition: string, table: string)
   return now.slice(now.indexOf(' using ') + ' using '.length)
 }
 
-/**
- * What pg_get_constraintdef prints of a foreign key; of other constraints only names of new tables change.
- */
+/** What pg_get_constraintdef prints: columns and tables have their new names. */
 function constraintPattern(names: Names, pattern: string, table: string): string {
   const key = /^FOREIGN KEY \(([^)]*)\) REFERENCES %?([\w.]+)\(([^)]*)\)(.*)$/.exec(pattern)
-  if (!key) return pattern
+  if (!key)
+    return pattern.replace(/'(?:[^']|'')*'|\b[a-z_]\w*/g, word => names.column(table, word)?.text ?? word)
   const [, columns, to, of, rest] = key as unknown as [string, string, string, string, string]
   const other = `public.${to.replace(/^public\./, '')}`
   const target = names.knows(to) ? to : other
