@@ -165,6 +165,7 @@ async function rewritePlpgsql(
     }
   }
   rewriteDeclarations(to)
+  rewriteTargets(to, scope)
   const out = edits.apply()
   return body && out !== text && !text.includes('#variable_conflict')
     ? out.replace(/^\s*\n/, first => `${first}#variable_conflict use_variable\n`)
@@ -249,6 +250,21 @@ function placesOf(part: SqlToken[], body: SqlToken[], start: number, taken: Set<
     if (places.length === part.length) return places
   }
   return null
+}
+
+/** Rewrites the columns in `into new.column, ...`, which the parse tree does not contain either. */
+function rewriteTargets({ edits, names }: Rewrite, scope: NameScope): void {
+  const { tokens } = edits
+  for (const [i, token] of tokens.entries()) {
+    if (token.name !== 'into') continue
+    for (let at = i + 1; tokens[at + 1]?.raw === '.'; at += 4) {
+      const row = scope.sources.find(s => s.name === tokens[at]!.name)
+      const column = tokens[at + 2]!
+      const now = row?.table ? names.column(row.table, column.name) : null
+      if (now) edits.replace(column.start, column.end, now.text)
+      if (tokens[at + 3]?.raw !== ',') break
+    }
+  }
 }
 
 /** Rewrites types of variables and `schema.table.column%type`, which the parse tree does not contain. */

@@ -121,13 +121,11 @@ async function rewriteIndex(track: Rewriting, definition: string, table: string)
   return now.slice(now.indexOf(' using ') + ' using '.length)
 }
 
-/**
- * Rewrites the output of pg_get_constraintdef. Of constraints other than foreign keys, only names of new
- * tables change.
- */
+/** Rewrites the names of columns and tables in the output of pg_get_constraintdef. */
 function constraintPattern(names: Names, pattern: string, table: string): string {
   const key = /^FOREIGN KEY \(([^)]*)\) REFERENCES %?([\w.]+)\(([^)]*)\)(.*)$/.exec(pattern)
-  if (!key) return pattern
+  if (!key)
+    return pattern.replace(/'(?:[^']|'')*'|\b[a-z_]\w*/g, word => names.column(table, word)?.text ?? word)
   const [, columns, to, of, rest] = key as unknown as [string, string, string, string, string]
   const other = `public.${to.replace(/^public\./, '')}`
   const target = names.knows(to) ? to : other

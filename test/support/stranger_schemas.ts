@@ -152,7 +152,12 @@ export const strangerSchemas: StrangerSchema[] = [
       insert into public.chat_sessions (note) values ('their own');
       insert into public.chats (workspace_id, user_id, session_id, role, message) select md5('w' || (1 + i % 3))::uuid, md5('u' || (1 + i % 3))::uuid, 'browser ' || i, 'user', 'm' from generate_series(1, 30) i;
       ${granted('public')}`,
-    init: ['--track', 'workspace-sessions', '--map', 'chat_sessions="Thread",chats.session_id="threadId"'],
+    init: [
+      '--track',
+      'workspace-sessions',
+      '--map',
+      'chat_sessions="Thread",chat_sessions.title="heading",chats.session_id="threadId"',
+    ],
     old: [
       `insert into public.chats (workspace_id, user_id, session_id, role, message) values (md5('w1')::uuid, md5('u1')::uuid, 'browser', 'user', 'old')`,
       `insert into public.chat_sessions (note) values ('another')`,
@@ -184,13 +189,13 @@ export const strangerSchemas: StrangerSchema[] = [
       '--track',
       'trip-sessions',
       '--map',
-      'iso_agents=brokers,requests=trip_requests,quotes=offers,proposals=suggestions,conversations=threads,messages=posts',
+      'iso_agents=brokers,requests=trip_requests,quotes=offers,proposals=suggestions,conversations=threads,messages=posts,chat_sessions="Desk",chat_sessions.message_count="messageCount",chat_sessions.status=state',
     ],
     old: [
       `insert into public.threads (request_id, subject) values (1, 'old')`,
       `insert into public.posts (thread_id, sender_type, body) select max(id), 'agent', 'old' from public.threads`,
     ],
-    left: 'public.threads t where not exists (select from public.chat_sessions s where s.conversation_id = t.id)',
+    left: 'public.threads t where not exists (select from public."Desk" s where s.conversation_id = t.id and s."messageCount" > 0) and t.subject <> \'old\'',
     fresh: [
       `select public.create_or_update_chat_session(1, (select broker_id from public.trip_requests where id = 1), 1)`,
     ],
