@@ -149,6 +149,26 @@ export const restsFor = (job: Job): number => Math.max(adviceNow(job).rest, job.
 /** In what pieces evicted pages go to the disk now: small ones while an application is beside us. */
 export const flushSizeFor = (job: Job): FlushSize => (restsFor(job) > 0 ? 'small' : 'large')
 
+/** How often it is said that all wait, and for what, in milliseconds. */
+const sayEveryMs = 10_000
+
+/** Says what all workers wait for; one of them does. */
+function sayWaiting(job: Job, waitedMs: number): void {
+  const { ctx } = job.run
+  const now = ctx.clock.now()
+  if (job.saidWaiting !== null && now - job.saidWaiting < sayEveryMs) return
+  job.saidWaiting = now
+  const { reasons, unknown } = adviceNow(job)
+  ctx.emit({
+    type: 'wait',
+    on: 'server',
+    subject: [...reasons, ...unknown.map(signal => `unknown: ${signal}`)].join(', '),
+    attempt: 1 + Math.floor(waitedMs / checkEveryMs),
+    nextMs: checkEveryMs,
+    blockers: [],
+  })
+}
+
 /**
  * Leaves the application the air that a batch has not left it already, all of it while something says stop.
  * Throws THROTTLE_FAILED.
@@ -162,7 +182,10 @@ export async function restAfterBatch(
   const { ctx } = job.run
   const left = (batchMs - sleptMs) * restsFor(job) - sleptMs
   if (left > 0) await ctx.clock.sleep(left, ctx.signal)
-  while (adviceNow(job).level === 'stop' && !job.fault && !ctx.signal.aborted && !halted())
+  const stopped = ctx.clock.now()
+  while (adviceNow(job).level === 'stop' && !job.fault && !ctx.signal.aborted && !halted()) {
+    sayWaiting(job, ctx.clock.now() - stopped)
     await ctx.clock.sleep(checkEveryMs / 4, ctx.signal)
+  }
   if (job.fault) throw job.fault
 }

@@ -56,6 +56,8 @@ export interface Job {
   progress: Progress
   /** What the health signals say now; shared by the workers. */
   advice: Advice
+  /** When it was last said that all wait for what a health signal says; null before the first time. */
+  saidWaiting: number | null
   /** What the workers are to end with after their batch: a throttle query that cannot be asked. */
   fault: Failure | null
   /** Backends of the workers. */

@@ -121,6 +121,7 @@ export async function runBackfill(
     progress,
     advice: noAdvice,
     fault: null,
+    saidWaiting: null,
     pids: new Set(),
     helper,
   }
