@@ -836,7 +836,7 @@ begin
     return nullif(tree, messages::jsonb);
   elsif is_nested and last_path is not null then
     answers := last_path || case when tree #> last_path ? 'replies' or place = '{prompt}' then '{replies}' else '{children}' end::text[];
-    -- each answers the one before it, until they are as deep as is read: from there on they stand side by side
+    -- each answers the one before it, until they are as deep as is read: from there on they stand in one list
     if cardinality(last_path) / 2 >= 495 then
       answers := last_path[:cardinality(last_path) - 1];
     end if;

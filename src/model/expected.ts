@@ -46,7 +46,7 @@ interface ExpectedTable {
   grants?: Record<string, (TablePrivilege | Partial<Record<TablePrivilege, string[]>>)[]>
 }
 
-/** A function that must be there, with a search_path `pg_catalog, pg_temp` or empty, not open to everybody. */
+/** A function that must be there, its path `pg_catalog, pg_temp` or empty, and not open to everybody. */
 interface ExpectedFunction {
   security: 'definer' | 'invoker'
 }

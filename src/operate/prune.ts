@@ -40,6 +40,9 @@ export const defaultRetention = async (
 ): Promise<string | null> =>
   settings.retention ?? (await readTrackInfo(track)).info?.settings?.retention?.default ?? null
 
+/** The longest retention, in days: a hundred years. Beyond some millions the server knows no such time. */
+const mostDays = 36_525
+
 /** Days of a retention such as `90d`, `12w` or `365`. Throws UsageError. */
 export function retentionDays(text: string | null): number {
   if (text === null)
@@ -47,7 +50,9 @@ export function retentionDays(text: string | null): number {
   const parts = /^(\d+)([dw]?)$/.exec(text)
   if (!parts || Number(parts[1]) < 1)
     throw new UsageError(`--older-than ${text}`, 'it wants days or weeks, such as 90d or 12w')
-  return Number(parts[1]) * (parts[2] === 'w' ? 7 : 1)
+  const days = Number(parts[1]) * (parts[2] === 'w' ? 7 : 1)
+  if (days > mostDays) throw new UsageError(`--older-than ${text}`, 'it wants a hundred years at most')
+  return days
 }
 
 /** What the track's sessions have for each way to prune them; else the words of what they lack. */
