@@ -75,6 +75,17 @@ create table chat_private.behind (
 -- a publication of all tables includes it and needs a replica identity
 alter table chat_private.behind replica identity full;
 create index behind_session_id on chat_private.behind (session_id);
+
+-- A session for which time has run out three times is left to the backfill: no further statement of the
+-- application spends its time on it.
+create function chat_private.takes_too_long(session uuid) returns boolean
+language sql stable
+as $$
+  select count(*) >= 3 from chat_private.behind b
+  where b.session_id = takes_too_long.session and b.sqlstate = '57014' and b.caught_up_at is null
+$$;
+revoke all on function chat_private.takes_too_long(uuid) from public;
+
 -- From when on the time of a conversation follows its messages. Older conversations keep their times.
 create table chat_private.times_kept (since timestamptz not null);
 insert into chat_private.times_kept (since) values (clock_timestamp());
@@ -706,6 +717,13 @@ as $$
   ) e
 $$;
 
+-- The messages of a session. They may be one or many thousands, which no statistics say of a session that has
+-- just been written: a planner that expects few would compare each with all.
+create function chat_private.messages_of(session uuid) returns setof public.messages
+language plpgsql stable rows 10000
+set search_path = pg_catalog, pg_temp
+as $$ begin return query select m.* from public.messages m where m.conversation_id = session; end $$;
+
 -- A document that is no array, updated from the session's messages: an edit changes its element, a deletion
 -- empties it, and messages of the new application follow the last one. Null if nothing has changed.
 create function chat_private.rebuilt_document(session uuid, messages json, started timestamptz) returns jsonb
@@ -716,11 +734,19 @@ declare
   place text[] := chat_private.messages_place(messages);
   has_nodes boolean := place <> '{prompt}' and json_typeof(messages) = 'object' and json_typeof(messages #> place) = 'object';
   is_nested boolean := place = '{prompt}';
+  is_list boolean := not has_nodes and place <> '{prompt}' and not chat_private.is_nested(messages);
   current_at text[] := case when place = '{mapping}' then '{current_node}' else place[:cardinality(place) - 1] || '{currentId}'::text[] end;
   tree jsonb := messages;
   ids uuid[] := '{}';
-  added jsonb := '{}';
-  last_path text[];
+  changed_keys text[] := '{}';
+  changed_nodes jsonb[] := '{}';
+  nodes jsonb;
+  now_at jsonb;
+  added record;
+  fresh jsonb[];
+  deep int;
+  -- where the first message is none that is understood, it has its answers all the same
+  last_path text[] := case when place = '{prompt}' then place end;
   answers text[];
   said record;
   leaf text;
@@ -734,35 +760,52 @@ begin
         when (m.role, m.content) = (e.role::varchar, e.content) then e.original::jsonb
         else chat_private.restated_element(e.original::jsonb, m.role, m.content) end as element
     from chat_private.elements(session, messages, started) e
-    left join public.messages m on m.id = e.id and m.conversation_id = session and e.reason is null
+    left join chat_private.messages_of(session) m on m.id = e.id and e.reason is null
     order by e.n
   loop
     is_nested := is_nested or not has_nodes and said.path && '{children,replies}';
     continue when said.reason is not null;
     ids := ids || said.element_id;
     is_shortened := is_shortened or said.id is null;
-    if said.id is null and place = '{mapping}' then
-      tree := jsonb_set(tree, said.path || '{message}'::text[], 'null');
-    -- a text of a pair is no object that could be marked
-    elsif said.id is null and jsonb_typeof(tree #> said.path) = 'string' then
-      tree := jsonb_set(tree, said.path, 'null');
-    elsif said.element is distinct from said.node and jsonb_typeof(tree #> said.path) = 'string' then
-      tree := jsonb_set(tree, said.path, case when said.role_now = said.role then to_jsonb(said.content_now)
-        else jsonb_build_object('role', said.role_now, 'content', said.content_now) end);
-    elsif said.id is null then
-      tree := jsonb_set(tree, said.path, (tree #> said.path) || chat_private.restated_element(said.node, said.role, '') || '{"rethread_gone": true}');
-    elsif said.element is distinct from said.node then
-      tree := jsonb_set(tree, said.path, (tree #> said.path) || said.element);
-    end if;
     last_path := said.path;
+    continue when said.id is not null and said.element is not distinct from said.node;
+    now_at := tree #> said.path;
+    if said.id is null and place = '{mapping}' then
+      now_at := jsonb_set(now_at, '{message}', 'null');
+    -- a text of a pair is no object that could be marked
+    elsif said.id is null and jsonb_typeof(now_at) = 'string' then
+      now_at := 'null';
+    elsif jsonb_typeof(now_at) = 'string' then
+      now_at := case when said.role_now = said.role then to_jsonb(said.content_now)
+        else jsonb_build_object('role', said.role_now, 'content', said.content_now) end;
+    elsif said.id is null then
+      now_at := now_at || chat_private.restated_element(said.node, said.role, '') || '{"rethread_gone": true}';
+    else
+      now_at := now_at || said.element;
+    end if;
+    if has_nodes or is_list then
+      changed_keys := changed_keys || said.path[cardinality(said.path)];
+      changed_nodes := changed_nodes || now_at;
+    else
+      tree := jsonb_set(tree, said.path, now_at);
+    end if;
   end loop;
+  -- all that is added, and all nodes that are changed, at once: each change of a document copies all of it
+  if has_nodes and changed_keys <> '{}' then
+    tree := jsonb_set(tree, place, tree #> place || (select jsonb_object_agg(c.key, c.node) from unnest(changed_keys, changed_nodes) c (key, node)));
+  elsif is_list and changed_keys <> '{}' then
+    tree := jsonb_set(tree, place, (
+      select jsonb_agg(coalesce(c.node, a.value) order by a.n)
+      from jsonb_array_elements(tree #> place) with ordinality as a (value, n)
+      left join unnest(changed_keys, changed_nodes) c (key, node) on c.key::bigint = a.n - 1));
+  end if;
   -- An element that says an earlier time than one before it has that one's time. Where that one is gone, it
   -- is written down.
   if is_shortened then
     for said in
       select e.n, e.path, e.created_at as reads, m.created_at as at
       from chat_private.elements(session, tree::json, started) e
-      join public.messages m on m.id = e.id and m.conversation_id = session
+      join chat_private.messages_of(session) m on m.id = e.id
       where e.reason is null
       order by e.n
     loop
@@ -772,40 +815,59 @@ begin
       end if;
     end loop;
   end if;
-  for said in
-    select m.id::text as key, m.role, m.content, extract(epoch from m.created_at) as at, chat_private.seal(k.secret, session, m.id::text) as seal, m as message
-    from public.messages m
-    cross join rethread_archive.message_keys k
-    where m.conversation_id = session and k.track = 'conversation-history' and m.id <> all (ids)
-    order by m.created_at, m.id
-  loop
-    if has_nodes then
-      -- gathered, and put into the document once: each change of it copies all of it
-      leaf := coalesce(leaf, tree #>> current_at);
-      answers := array[leaf, case when place = '{mapping}' then 'children' else 'childrenIds' end];
-      if added ? leaf then
-        added := jsonb_set(added, answers, to_jsonb(array[said.key]));
-      elsif tree #> place ? leaf then
-        tree := jsonb_set(tree, place || answers, coalesce(tree #> (place || answers), '[]') || to_jsonb(said.key));
-      end if;
-      added := added || jsonb_build_object(said.key, case when place = '{mapping}' then jsonb_build_object(
-          'id', said.key, 'rethread_id', said.key, 'rethread_seal', said.seal, 'parent', leaf, 'children', '[]'::jsonb,
-          'message', jsonb_build_object('id', said.key, 'author', jsonb_build_object('role', said.role), 'create_time', said.at,
-            'content', jsonb_build_object('content_type', 'text', 'parts', jsonb_build_array(said.content))))
-        else chat_private.element_of(said.message, true, true) || jsonb_build_object('id', said.key, 'parentId', leaf, 'childrenIds', '[]'::jsonb) end);
-      leaf := said.key;
-    elsif is_nested and last_path is not null then
-      answers := last_path || case when tree #> last_path ? 'replies' or place = '{prompt}' then '{replies}' else '{children}' end::text[];
-      tree := jsonb_set(tree, answers, case jsonb_typeof(tree #> answers) when 'array' then tree #> answers else '[]' end
-        || jsonb_build_array(chat_private.element_of(said.message, true, true)));
-      last_path := answers || (jsonb_array_length(tree #> answers) - 1)::text;
-    else
-      tree := case when place = '{}' then tree || jsonb_build_array(chat_private.element_of(said.message, true, true))
-        else jsonb_set(tree, place, tree #> place || jsonb_build_array(chat_private.element_of(said.message, true, true))) end;
+  if has_nodes then
+    nodes := tree #> place;
+    -- where no node is named that is there, the last one is the current one, as for session_elements
+    leaf := coalesce((
+      select o.key from json_object_keys(messages #> place) with ordinality as o (key, n)
+      order by o.key = (messages #>> current_at) desc nulls last, o.n desc limit 1), messages #>> current_at);
+    answers := array[leaf, case when place = '{mapping}' then 'children' else 'childrenIds' end];
+    select
+      jsonb_object_agg(a.key, case when place = '{mapping}' then jsonb_build_object(
+          'id', a.key, 'rethread_id', a.key, 'rethread_seal', a.seal, 'parent', coalesce(a.after, leaf), 'children', a.before,
+          'message', jsonb_build_object('id', a.key, 'author', jsonb_build_object('role', a.role), 'create_time', extract(epoch from a.created_at),
+            'content', jsonb_build_object('content_type', 'text', 'parts', jsonb_build_array(a.content))))
+        else chat_private.element_of(a.message, true, true)
+          || jsonb_build_object('id', a.key, 'parentId', coalesce(a.after, leaf), 'childrenIds', a.before) end) as nodes,
+      min(a.key) filter (where a.after is null) as first, min(a.key) filter (where a.before = '[]') as last
+    into added
+    from (
+      select m.id::text as key, m.role, m.content, m.created_at, m as message, chat_private.seal(k.secret, session, m.id::text) as seal,
+        lag(m.id::text) over w as after, case when lead(m.id) over w is null then '[]' else jsonb_build_array(lead(m.id::text) over w) end as before
+      from chat_private.messages_of(session) m
+      cross join rethread_archive.message_keys k
+      where k.track = 'conversation-history' and m.id not in (select i.id from unnest(ids) i (id))
+      window w as (order by m.created_at, m.id)
+    ) a;
+    if added.nodes is not null and jsonb_typeof(nodes -> leaf) = 'object' then
+      nodes := jsonb_set(nodes, answers, case jsonb_typeof(nodes #> answers) when 'array' then nodes #> answers else '[]' end || to_jsonb(added.first));
     end if;
-  end loop;
-  if added <> '{}' then
-    tree := jsonb_set(jsonb_set(tree, place, tree #> place || added), current_at, to_jsonb(leaf));
+    tree := jsonb_set(tree, place, nodes || coalesce(added.nodes, '{}'));
+    if added.nodes is not null then
+      tree := jsonb_set(tree, current_at, to_jsonb(added.last));
+    end if;
+    return nullif(tree, messages::jsonb);
+  end if;
+  select array_agg(chat_private.element_of(m, true, true) order by m.created_at, m.id) into fresh
+  from chat_private.messages_of(session) m where m.id not in (select i.id from unnest(ids) i (id));
+  if fresh is null then
+    return nullif(tree, messages::jsonb);
+  elsif is_nested and last_path is not null then
+    answers := last_path || case when tree #> last_path ? 'replies' or place = '{prompt}' then '{replies}' else '{children}' end::text[];
+    -- each answers the one before it, until they are as deep as is read: from there on they stand in one list
+    if cardinality(last_path) / 2 >= 495 then
+      answers := last_path[:cardinality(last_path) - 1];
+    end if;
+    deep := least(cardinality(fresh), greatest(1, 490 - cardinality(answers) / 2));
+    for n in reverse deep - 1 .. 1 loop
+      fresh[n] := fresh[n] || jsonb_build_object(answers[cardinality(answers)], case when n = deep - 1 then to_jsonb(fresh[deep:]) else jsonb_build_array(fresh[n + 1]) end);
+    end loop;
+    tree := jsonb_set(tree, answers, case jsonb_typeof(tree #> answers) when 'array' then tree #> answers else '[]' end
+      || case deep when 1 then to_jsonb(fresh) else jsonb_build_array(fresh[1]) end);
+  elsif place = '{}' then
+    tree := tree || to_jsonb(fresh);
+  else
+    tree := jsonb_set(tree, place, tree #> place || to_jsonb(fresh));
   end if;
   return nullif(tree, messages::jsonb);
 end
@@ -850,13 +912,14 @@ begin
       select e.n, e.id, e.reason, e.original, e.is_sealed, case when e.reason is null then jsonb_typeof(e.original::jsonb) = 'object' and e.original::jsonb ? 'timestamp' end as timed
       from chat_private.elements(session, kept.messages, kept.started) e
     ),
+    mine as materialized (select m as message from chat_private.messages_of(session) m),
     item as (
-      select o.n, null::timestamptz as at, o.id, o.original, o.reason, o.is_sealed, o.timed, m
-      from old o left join public.messages m on m.id = o.id and m.conversation_id = session
+      select o.n, null::timestamptz as at, o.id, o.original, o.reason, o.is_sealed, o.timed, x.message as m
+      from old o left join mine x on (x.message).id = o.id
       union all
-      select null, m.created_at, m.id, null, null, true, true, m
-      from public.messages m
-      where m.conversation_id = session and not exists (select from old o where o.id = m.id)
+      select null, (x.message).created_at, (x.message).id, null, null, true, true, x.message
+      from mine x
+      where (x.message).id not in (select o.id from old o where o.id is not null)
     ),
     placed as (
       select i.*, row_number() over (order by i.n nulls last, i.at, i.id) as place
@@ -872,6 +935,17 @@ begin
     from placed p;
   end if;
   if changed then
+    -- what is in no form that is understood gives way to an array, and is kept
+    insert into rethread_archive.quarantine (track, migration, relation, key, reason, original)
+    select 'conversation-history', '005_set_aside_elements', 'public.chat_sessions',
+      session || ':0' || case when exists (
+        select from rethread_archive.quarantine q
+        where q.relation = 'public.chat_sessions' and q.key = session || ':0' and q.original <> to_jsonb(k.said)
+      ) then ':' || md5(k.said) else '' end,
+      'messages is no array but ' || json_typeof(kept.messages), to_jsonb(k.said)
+    from (select kept.messages::text as said) k
+    where not chat_private.keeps_messages(kept.messages)
+    on conflict do nothing;
     update public.chat_sessions s set messages = fresh where s.id = session;
   end if;
 end
@@ -971,7 +1045,7 @@ begin
   )
   select exists (
     select from gone g join public.messages m on m.id = g.id
-    where m.conversation_id = session and g.is_sealed and not exists (select from leaving l where l.id = g.id)) into kept;
+    where m.conversation_id = session and g.is_sealed and g.id not in (select l.id from leaving l)) into kept;
   return kept;
 end
 $$;
@@ -1123,7 +1197,7 @@ begin
     return null;
   end if;
   begin
-    if chat_private.has_used_time(0.5) then
+    if chat_private.has_used_time(0.5) or chat_private.takes_too_long(session) then
       raise lock_not_available;
     end if;
     perform set_config('rethread.in_step', 'on', true);
@@ -1325,7 +1399,7 @@ begin
   end if;
   foreach session in array sessions loop
     begin
-      if chat_private.has_used_time(0.5) then
+      if chat_private.has_used_time(0.5) or chat_private.takes_too_long(session) then
         raise lock_not_available;
       end if;
       perform set_config('rethread.in_step', 'on', true);
@@ -1410,7 +1484,7 @@ revoke all on function chat_private.touch_conversations() from public;
 revoke all on function
   chat_private.elements(uuid, json, timestamptz), chat_private.appended(json, json), chat_private.said_at(jsonb, jsonb),
   chat_private.elements_after(uuid, json, timestamptz, bigint, jsonb, timestamptz), chat_private.element_of(public.messages, boolean, boolean), chat_private.rebuilt_document(uuid, json, timestamptz),
-  chat_private.rebuild_session(uuid), chat_private.touch_conversation(uuid), chat_private.merge_messages(uuid, json, json, timestamptz), chat_private.catch_up(uuid),
+  chat_private.messages_of(uuid), chat_private.rebuild_session(uuid), chat_private.touch_conversation(uuid), chat_private.merge_messages(uuid, json, json, timestamptz), chat_private.catch_up(uuid),
   chat_private.ids_held(uuid, json, timestamptz) from public;
 
 create trigger rethread_guard_conversation_id before insert or update of id on public.conversations

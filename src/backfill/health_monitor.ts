@@ -148,6 +148,26 @@ export const restsFor = (job: Job): number => Math.max(adviceNow(job).rest, job.
 /** How evicted pages are flushed: in small portions while the application is active. */
 export const flushSizeFor = (job: Job): FlushSize => (restsFor(job) > 0 ? 'small' : 'large')
 
+/** How often it is said that all wait, and for what, in milliseconds. */
+const sayEveryMs = 10_000
+
+/** Says what all workers wait for; one of them does. */
+function sayWaiting(job: Job, waitedMs: number): void {
+  const { ctx } = job.run
+  const now = ctx.clock.now()
+  if (job.saidWaiting !== null && now - job.saidWaiting < sayEveryMs) return
+  job.saidWaiting = now
+  const { reasons, unknown } = adviceNow(job)
+  ctx.emit({
+    type: 'wait',
+    on: 'server',
+    subject: [...reasons, ...unknown.map(signal => `unknown: ${signal}`)].join(', '),
+    attempt: 1 + Math.floor(waitedMs / checkEveryMs),
+    nextMs: checkEveryMs,
+    blockers: [],
+  })
+}
+
 /**
  * Rests for the time that a batch has not rested itself, and as long as a signal says stop. Throws
  * THROTTLE_FAILED.
@@ -161,7 +181,10 @@ export async function restAfterBatch(
   const { ctx } = job.run
   const left = (batchMs - sleptMs) * restsFor(job) - sleptMs
   if (left > 0) await ctx.clock.sleep(left, ctx.signal)
-  while (adviceNow(job).level === 'stop' && !job.fault && !ctx.signal.aborted && !halted())
+  const stopped = ctx.clock.now()
+  while (adviceNow(job).level === 'stop' && !job.fault && !ctx.signal.aborted && !halted()) {
+    sayWaiting(job, ctx.clock.now() - stopped)
     await ctx.clock.sleep(checkEveryMs / 4, ctx.signal)
+  }
   if (job.fault) throw job.fault
 }

@@ -56,6 +56,8 @@ export interface Job {
   progress: Progress
   /** The current advice of the health signals, shared by the workers. */
   advice: Advice
+  /** When a wait for the health signals was last reported; null before the first time. */
+  saidWaiting: number | null
   /** An error with which the workers end after their batch, for example of the throttle query; else null. */
   fault: Failure | null
   /** Process ids of the workers' backends. */

@@ -56,6 +56,7 @@ export async function openJob(
     progress: progressFrom(row, run.ctx.clock.now()),
     advice: noAdvice,
     fault: null,
+    saidWaiting: null,
     pids: new Set(),
     helper,
   }

@@ -38,7 +38,7 @@ function wantedOf(object: string): Wanted {
 }
 
 /** The schema that an object is looked for in; null where none is named. */
-function schemaOf({ kind, relation }: Wanted): string | null {
+function schemaLookedIn({ kind, relation }: Wanted): string | null {
   if (['schema', 'extension', 'role'].includes(kind)) return null
   const { parts = [] } = nameAt(relation) ?? {}
   return parts.length > 1 ? parts[0]! : null
@@ -50,7 +50,7 @@ function schemaOf({ kind, relation }: Wanted): string | null {
  * t`; names are SQL. Throws MISSING_PRIVILEGE where this role may not look into a schema.
  */
 export async function missingObjects(sql: Db, objects: string[]): Promise<string[]> {
-  const wanted = objects.map(wantedOf).map(w => ({ ...w, space: schemaOf(w) }))
+  const wanted = objects.map(wantedOf).map(w => ({ ...w, space: schemaLookedIn(w) }))
   const rows = await sql<{ object: string; space: string; owner: string | null; role: string }[]>`
     select o.object, o.space, closed.owner, current_user::text as role
     from jsonb_to_recordset(${JSON.stringify(wanted)}::text::jsonb)

@@ -37,6 +37,9 @@ export const defaultRetention = async (
 ): Promise<string | null> =>
   settings.retention ?? (await readTrackInfo(track)).info?.settings?.retention?.default ?? null
 
+/** The longest retention, in days: a hundred years. The server has no times beyond some millions of days. */
+const mostDays = 36_525
+
 /** The days of a retention such as `90d`, `12w` or `365`. Throws UsageError. */
 export function retentionDays(text: string | null): number {
   if (text === null)
@@ -44,7 +47,9 @@ export function retentionDays(text: string | null): number {
   const parts = /^(\d+)([dw]?)$/.exec(text)
   if (!parts || Number(parts[1]) < 1)
     throw new UsageError(`--older-than ${text}`, 'it wants days or weeks, such as 90d or 12w')
-  return Number(parts[1]) * (parts[2] === 'w' ? 7 : 1)
+  const days = Number(parts[1]) * (parts[2] === 'w' ? 7 : 1)
+  if (days > mostDays) throw new UsageError(`--older-than ${text}`, 'it wants a hundred years at most')
+  return days
 }
 
 /** Throws UsageError if the track's sessions lack the column that this way of pruning needs. */

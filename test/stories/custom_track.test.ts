@@ -520,7 +520,14 @@ insert into public.prints (card) select t.id from public.cards t where public.pr
     const status = await rethread(db.url, ['backfill', '--status'], { cwd: folder })
     expect(status.report.backfill[0]!.slowedBy).toContain('--throttle-query says stop')
     await db.sql`update brake set on_ = false`
-    expect((await run).code).toBe(0)
+    const { code, stderr } = await run
+    // nobody wonders why nothing moves
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringMatching(
+        /^ {2}waiting for the server: .*--throttle-query says stop.* \(attempt \d+, next in 1 s\)$/m,
+      ),
+    ])
     expect(await rows()).toBe(120_000)
   })
 

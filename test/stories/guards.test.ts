@@ -174,8 +174,10 @@ test('prune: a dry run first, then archived by state, deleted only by name; arch
     db.name,
   ])
   expect([gone.code, await states()]).toEqual([0, []])
-  const wrong = await rethread(db.url, ['prune', ...track, '--older-than', 'soon'])
-  expect([wrong.code, wrong.report.findings[0]!.code]).toEqual([2, 'USAGE'])
+  for (const age of ['soon', '3000000d', '99999999999999999999w']) {
+    const wrong = await rethread(db.url, ['prune', ...track, '--older-than', age])
+    expect([wrong.code, wrong.report.findings[0]!.code]).toEqual([2, 'USAGE'])
+  }
 
   expect((await rethread(db.url, ['rollback', ...track, ...undoAll(db.name)])).code).toBe(0)
   const archives = ['prune', ...track, '--archives', '--older-than', '7d']
