@@ -809,7 +809,7 @@ as $$ select case jsonb_typeof(element) when 'object' then element - '{rethread_
 
 -- Writes what one session keeps from its messages. Elements that are no messages stay where they are;
 -- messages that the new application has written come last; an element that moves up takes its id along.
--- Touches nothing when nothing has changed, and no session of another tenant or user than its conversation.
+-- Touches nothing when nothing has changed, and no session of another owner than its conversation.
 -- The session's row is locked before anything is read: two writers of one session come one after the other.
 create function chat_private.rebuild_session(session uuid) returns void
 language plpgsql
@@ -1084,8 +1084,8 @@ end
 $$;
 
 -- The old application has written a session: bring its conversation and messages up to date. Never fails its
--- statement: what can't be done now is behind, and done later. Changes only a conversation of the same tenant
--- and user as the row that was written.
+-- statement: what can't be done now is behind, and done later. Changes only a conversation of the same
+-- owner as the row that was written.
 create function chat_private.follow_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

@@ -42,7 +42,7 @@ begin
 end
 $$;
 
--- Conversations deleted since, with their tenants and users too, stay in the archive; what was never
+-- Conversations deleted since, with their owners too, stay in the archive; what was never
 -- a conversation comes back. Those of an earlier rollback, whose columns were others, keep a table of
 -- their own.
 -- locks: rethread_archive.chat_sessions_deleted ACCESS EXCLUSIVE

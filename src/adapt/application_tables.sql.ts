@@ -128,6 +128,15 @@ export async function seenValues(sql: Db, table: string, column: string, iso: st
   return row!
 }
 
+/** Whether a JSON column holds lists of objects that say whose each is, in some rows. */
+export async function holdsMessages(sql: Db, table: string, column: string): Promise<boolean> {
+  const [row] = await sql.unsafe<{ holds: boolean }[]>(
+    `select coalesce(bool_or(v ~ '^\\s*\\[\\s*\\{' and v ~ '"(role|author|from|sender)"\\s*:'), false) as holds
+     from (select left(${partText(column)}::text, 1000) as v from ${table} limit ${sampled}) t`,
+  )
+  return row!.holds
+}
+
 /** What policies of tables say of who asks, as the server prints it. */
 export async function policyTexts(sql: Db, tables: string[]): Promise<string[]> {
   const rows = await sql<{ text: string }[]>`

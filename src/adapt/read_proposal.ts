@@ -17,10 +17,13 @@ import {
 } from './application_tables.sql.js'
 import { bindTypes } from './bind.js'
 import { idColumnOf } from './fit_columns.js'
+import { leftOut, withCompanions } from './left_out.js'
+import { keepLists, readsMessages } from './message_lists.js'
 import { mappedNames, type Names } from './names.js'
 import { apiKey } from './own_grants.js'
 import { plainBindings } from './own_roles.js'
-import { type Proposal, type ProposedBinding, propose } from './propose.js'
+import type { Proposal, ProposedBinding } from './propose.js'
+import { proposeOptional } from './propose_without.js'
 import { readValues } from './read_values.js'
 import { rewriteRequired } from './rewrite_header.js'
 import { readTrackNames } from './rewrite_track.js'
@@ -47,15 +50,16 @@ export interface GivenNames {
 /** Looks in the catalog, and at some rows, for what each track needs. Writes nothing. */
 export async function readProposals(sql: Root, tracks: Track[], given: GivenNames): Promise<ReadProposal[]> {
   const all = await applicationTables(sql)
-  const found: ReadProposal[] = []
+  const found: { info: TrackInfo; proposal: ReadProposal }[] = []
   for (const track of tracks) {
     const { info } = await readTrackInfo(track)
     // users are in every database: a track that needs nothing else must be named
     const hasOwnTables = Object.keys(info?.roles ?? {}).some(entity => entity !== 'users')
     if (info?.roles && (hasOwnTables || tracks.length === 1))
-      found.push(await readProposal(sql, track, info, all, given))
+      found.push({ info, proposal: await readProposal(sql, track, info, all, given) })
   }
-  return found
+  const hasLists = found.length > 1 && (await keepLists(sql, found))
+  return found.flatMap(({ info, proposal }) => (hasLists && !readsMessages(info) ? [] : [proposal]))
 }
 
 async function readProposal(
@@ -65,8 +69,10 @@ async function readProposal(
   all: ApplicationTable[],
   given: GivenNames,
 ): Promise<ReadProposal> {
-  const { roles, own } = await readTrackNames(track)
-  const found = propose(wantedTables(track, roles, info.roles), all, given.mapping)
+  const read = await readTrackNames(track)
+  const { roles, own } = read
+  const said = withCompanions(track.name, info.roles, given.mapping)
+  const found = proposeOptional(wantedTables(track, roles, info.roles), all, said, info.roles ?? {})
   const zone = given.zone ?? zoneWanted(found)
   const values = await readValues(sql, found, info, given.values ?? {})
   const plain = await plainBindings(sql, found, info, all, given.mapping)
@@ -83,8 +89,10 @@ async function readProposal(
   const bound = await bindTypes(sql, track, info, named, { zone, values: values.known })
   const mapping = { ...bound, ...(api ? { [apiKey]: api } : {}) }
   const names = mappedNames({ roles, typed: info.typed ?? {}, probes: info.probes ?? {} }, mapping, own)
+  const out = leftOut(info, read, mapping)
   const required = track.migrations
     .flatMap(m => m.requires)
+    .filter(r => !out?.named.test(r))
     .flatMap(r => rewriteRequired(names, r))
     .filter(r => /^(table|column) /.test(r))
   const missing = await missingFindings(sql, await missingObjects(sql, [...new Set(required)]))

@@ -93,6 +93,16 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
             z.string(),
             z.strictObject({ of: z.optional(z.string()), called: z.optional(z.array(z.string())) }),
           ),
+          optional: z.optional(
+            z.union([
+              z.strictObject({
+                without: z.string(),
+                functions: z.optional(z.array(table)),
+                unit: z.optional(name),
+              }),
+              z.strictObject({ with: z.string() }),
+            ]),
+          ),
         }),
       ),
     ),
@@ -119,8 +129,27 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
       .filter(value => f.values && !f.values.includes(value))
       .map(value => `filters.${of}.default: \`${value}\` is none of its values`),
   )
+  strange.push(...strangeRoles(info.roles ?? {}), ...strangeChecks(track, info))
   return strange.length > 0 ? fault(strange.join('; ')) : { info, faults: [] }
 }
+
+/** Checks for databases with a table that none does without. */
+const strangeChecks = (track: Track, info: TrackInfo): string[] =>
+  track.checks.flatMap(({ name, needs }) =>
+    needs === null || info.roles?.[needs]?.optional
+      ? []
+      : [`check ${name}: \`with: ${needs}\` is no optional role`],
+  )
+
+/** Optional roles that go with one which is none, or which itself goes with another. */
+const strangeRoles = (roles: NonNullable<TrackInfo['roles']>): string[] =>
+  Object.entries(roles).flatMap(([role, { optional }]) => {
+    if (!optional || !('with' in optional)) return []
+    const other = roles[optional.with]?.optional
+    return other && 'without' in other
+      ? []
+      : [`roles.${role}.optional.with: \`${optional.with}\` is no role that may be absent by itself`]
+  })
 
 /**
  * The filters that the tracks of a folder have, name -> help, for the flags of `sessions`. A file with faults

@@ -43,7 +43,8 @@ export interface ColumnBinding {
 /**
  * The roles of a track bound to one database: an entity to a table as SQL, an attribute to a column,
  * `identity` to the expression that says who asks. Null for an optional attribute that the database has no
- * column for. A role that is left out keeps the track's own name.
+ * column for, and for an optional entity that it has no table for. A role that is left out keeps the track's
+ * own name.
  */
 export type Mapping = Record<string, string | ColumnBinding | null>
 
@@ -56,7 +57,27 @@ export interface RoleHint {
   called?: string[]
   /** column -> the entity whose rows it names, and usual names. */
   columns: Record<string, { of?: string; called?: string[] }>
+  /** Of a table that a database may do without: `init` then leaves out what speaks of it. */
+  optional?: Optional
 }
+
+/** How a track is without one of its tables. */
+type Optional =
+  | {
+      /** What holds where there is none, in words. */
+      without: string
+      /** Functions of the track that are only about it, as SQL. */
+      functions?: string[]
+      /** The `unit` of backfills whose own is a column that names its rows. */
+      unit?: string
+    }
+  | {
+      /** The optional table that it comes and goes with. */
+      with: string
+    }
+
+/** How a mapping, and `--map`, say that a database has no table for a role. */
+export const noTable = 'none'
 
 /** What the values of a track have the types of, as its description says. */
 export interface TrackTypes {

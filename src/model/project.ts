@@ -200,6 +200,9 @@ export interface Check {
   shared: boolean
   /** Columns and the like without which it would look at nothing, as `missingObjects` names them. */
   requires: string[]
+  /** The optional role that it needs, or does without: `init` copies it for such databases; else null. */
+  needs: string | null
+  lacks: string | null
   /** What to do about what it finds, in words; null where the file does not say. */
   fix: string | null
   /** What it compares the database with: a part of the track's expected.json, else null. */

@@ -1,6 +1,7 @@
 --! title: Tenants that anybody can join
 --! kind: outlook
 --! level: warn
+--! with: tenants
 
 -- Who is in a tenant decides who sees its conversations: `tenant_users_closed` looks at the same afterwards.
 select 'tenant_users' as object,
