@@ -45,7 +45,12 @@ export function proposeOptional(
     return hinted(propose(wanted, all, given), known)
   const bindings = known.map((role): ProposedBinding => {
     const isLead = without(hints, role) !== null
-    const found = isLead ? evidence : { confidence: 'certain' as const, because: 'it goes along' }
+    const found = isLead
+      ? evidence
+      : {
+          confidence: 'certain' as const,
+          because: `it goes along with ${lead ?? said.find(r => without(hints, r) !== null)}`,
+        }
     const label = shortName(wanted.find(w => w.entity === role)!.table)
     return { role, label, to: noTable, rivals: [], renamed: isLead, ...found }
   })
