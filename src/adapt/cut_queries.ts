@@ -149,6 +149,8 @@ function clausesOf(c: Cutting, range: Range): Map<string, Range> {
  */
 export function cutQuery(c: Cutting, range: Range, dropped: number[] = []): boolean {
   const main = skipWith(c, range)
+  // a UNION in it is of what it inserts
+  if (isWord(c, main.from, 'insert')) return cutInsert(c, main)
   const arms = partsOf(c, main, i =>
     isWord(c, i, 'union', 'intersect', 'except') ? (isWord(c, i + 1, 'all', 'distinct') ? 2 : 1) : 0,
   )
@@ -175,7 +177,6 @@ function skipWith(c: Cutting, range: Range): Range {
 
 function cutArm(c: Cutting, range: Range, dropped: number[]): boolean {
   if (c.tokens[range.from]?.raw === '(') return cutBrackets(c, range.from)
-  if (isWord(c, range.from, 'insert')) return cutInsert(c, range)
   if (isWord(c, range.from, 'update', 'delete') && tableIsLeftOut(c, range)) return true
   const clauses = clausesOf(c, range)
   // first of all, for what it calls rows of tables that are left out

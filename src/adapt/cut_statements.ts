@@ -18,7 +18,7 @@ import type { LeftOut } from './left_out.js'
 
 /** A text of statements without what is left out, bodies of functions included. Throws Underivable. */
 export async function cutSql(text: string, out: LeftOut): Promise<string> {
-  return out.named.test(text) ? await cutText(text, out, false) : text
+  return out.named.test(text) ? await cutText(text, out, 'file') : text
 }
 
 /** An expression without what is left out; null where nothing is left. Throws Underivable. */
@@ -31,17 +31,21 @@ export async function cutValue(text: string, out: LeftOut): Promise<string | nul
 /** A literal in dollars, in its parts. */
 const dollars = /^(\$\w*\$)([\s\S]*)\1$/
 
-async function cutText(text: string, out: LeftOut, isBody: boolean): Promise<string> {
+async function cutText(text: string, out: LeftOut, kind: 'file' | 'sql' | 'block'): Promise<string> {
   const c = await cuttingOf(text, out)
   const all = { from: 0, to: c.tokens.length }
   await cutBodies(c, out)
-  if (isBody) cutBlock(c, all)
-  else
-    for (const statement of partsOf(c, all, i => (c.tokens[i]!.raw === ';' ? 1 : 0)))
-      if (mentions(c, statement)) {
-        c.aliases.clear()
-        if (cutStatement(c, statement)) cutWhole(c, statement)
-      }
+  if (kind === 'block') cutBlock(c, all)
+  else {
+    const statements = partsOf(c, all, i => (c.tokens[i]!.raw === ';' ? 1 : 0)).filter(s => s.from < s.to)
+    const gone = statements.filter(statement => {
+      c.aliases.clear()
+      return mentions(c, statement) && cutStatement(c, statement)
+    })
+    // a function that does nothing any more, and is not said to be left out
+    if (kind === 'sql' && gone.length === statements.length) throw new Underivable(c, all)
+    for (const statement of gone) cutWhole(c, statement)
+  }
   return c.apply()
 }
 
@@ -54,18 +58,20 @@ async function cutBodies(c: Cutting, out: LeftOut): Promise<void> {
     if (body === undefined || !out.named.test(body)) continue
     const end = findAt(c, { from: i, to: c.tokens.length }, at => c.tokens[at]!.raw === ';')
     const statement = { from: start, to: end < 0 ? c.tokens.length : end }
+    if (createsLeftOut(c, statement)) continue
     const language = findAt(c, statement, at => isWord(c, at, 'language'))
     const isBlock = language < 0 ? isWord(c, start, 'do') : isWord(c, language + 1, 'plpgsql')
-    const now = await cutText(body, out, isBlock)
+    const now = await cutText(body, out, isBlock ? 'block' : 'sql')
     if (now !== body) c.cut(token.start, token.end, `${quote}${now}${quote}`)
   }
 }
 
-/** Cuts a statement with its semicolon. */
+/** Cuts a statement with its semicolon, and the line that it has for itself. */
 function cutWhole(c: Cutting, { from, to }: Range): void {
+  const start = c.tokens[from]!.start
+  const indent = /(?<=^|\n)[ \t]*$/.exec(c.text.slice(0, start))?.[0].length ?? 0
   const end = c.tokens[to]?.end ?? c.tokens[to - 1]!.end
-  const blank = /^[ \t]*\n?[ \t]*/.exec(c.text.slice(end))![0].length
-  c.cut(c.tokens[from]!.start, end + blank)
+  c.cut(start - indent, end + /^[ \t]*\n?/.exec(c.text.slice(end))![0].length)
 }
 
 /** Cuts from a statement what speaks of what is left out; true where nothing is left of it. */
@@ -85,6 +91,12 @@ function cutStatement(c: Cutting, range: Range): boolean {
   if (isWord(c, kind, 'index')) return cutIndex(c, { ...range, from: on })
   if (isWord(c, kind, 'policy')) return cutPolicy(c, range)
   throw new Underivable(c, range)
+}
+
+/** True for CREATE FUNCTION of one that is left out, whatever its body is. */
+function createsLeftOut(c: Cutting, range: Range): boolean {
+  const kind = findAt(c, range, i => isWord(c, i, 'function'))
+  return isWord(c, range.from, 'create') && kind > 0 && isLeftOut(c, kind + 1)
 }
 
 /** True where an object is left out whose name is at an index, after IF NOT EXISTS. */
