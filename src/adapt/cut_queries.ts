@@ -7,8 +7,8 @@ import {
   isWord,
   itemsOf,
   level,
-  partsOf,
-  type Range,
+  separated,
+  type TokenRange,
   Underivable,
   wordAt,
 } from './cuts.js'
@@ -17,16 +17,16 @@ import {
 const variadic = ['coalesce', 'greatest', 'least', 'concat']
 
 /** What is between the brackets at an index. */
-export const inside = (c: Cutting, i: number): Range => ({ from: i + 1, to: closingOf(c, i) })
+export const bracketed = (c: Cutting, i: number): TokenRange => ({ from: i + 1, to: closingOf(c, i) })
 
 /**
  * Cuts from an expression what speaks of what is left out: terms of AND and OR, arms of CASE, places in rows.
  * True where nothing is left of it, and nothing is cut.
  */
-export function cutExpression(c: Cutting, range: Range): boolean {
+export function cutExpression(c: Cutting, range: TokenRange): boolean {
   for (const word of ['or', 'and']) {
     let between = false
-    const parts = partsOf(c, range, i => {
+    const parts = separated(c, range, i => {
       if (isWord(c, i, 'between')) between = true
       if (!isWord(c, i, word)) return 0
       const isOfBetween = between && word === 'and'
@@ -45,7 +45,7 @@ export function cutExpression(c: Cutting, range: Range): boolean {
 }
 
 /** Of `((a) and b)` without b leaves `(a)`, as the server prints it. */
-function unwrap(c: Cutting, { from, to }: Range, kept: Range): void {
+function unwrap(c: Cutting, { from, to }: TokenRange, kept: TokenRange): void {
   const isWhole = c.tokens[kept.from]?.raw === '(' && closingOf(c, kept.from) === kept.to - 1
   const before = c.tokens[from - 2]
   const isBare = before === undefined || before.raw === '(' || /^(and|or|not)$/.test(before.name)
@@ -55,7 +55,7 @@ function unwrap(c: Cutting, { from, to }: Range, kept: Range): void {
 }
 
 /** A term without AND, OR and NOT: it is gone with any part of it. */
-function cutOperand(c: Cutting, range: Range): boolean {
+function cutOperand(c: Cutting, range: TokenRange): boolean {
   let gone = false
   for (const i of level(c, range)) {
     const { raw } = c.tokens[i]!
@@ -67,7 +67,7 @@ function cutOperand(c: Cutting, range: Range): boolean {
 }
 
 function cutBrackets(c: Cutting, i: number): boolean {
-  const range = inside(c, i)
+  const range = bracketed(c, i)
   if (range.from >= range.to) return false
   if (isWord(c, range.from, 'select', 'with', 'values', 'insert', 'update', 'delete'))
     return cutQuery(c, range)
@@ -80,7 +80,7 @@ function cutBrackets(c: Cutting, i: number): boolean {
 }
 
 function cutCase(c: Cutting, i: number): boolean {
-  const range = inside(c, i)
+  const range = bracketed(c, i)
   const marks = [...level(c, range)].filter(at => isWord(c, at, 'when', 'else'))
   if (cutOperandIn(c, { from: range.from, to: marks[0]! })) return true
   const arms = marks.map((from, n) => ({ from, to: marks[n + 1] ?? range.to }))
@@ -101,7 +101,8 @@ function cutCase(c: Cutting, i: number): boolean {
   return left === 0
 }
 
-const cutOperandIn = (c: Cutting, range: Range): boolean => range.from < range.to && cutExpression(c, range)
+const cutOperandIn = (c: Cutting, range: TokenRange): boolean =>
+  range.from < range.to && cutExpression(c, range)
 
 /** Words that begin the clauses of a query. */
 const clauseWords = [
@@ -125,8 +126,8 @@ const clauseWords = [
 ]
 
 /** The clauses of a query by their first word, each without that word. */
-function clausesOf(c: Cutting, range: Range): Map<string, Range> {
-  const found = new Map<string, Range>()
+function clausesOf(c: Cutting, range: TokenRange): Map<string, TokenRange> {
+  const found = new Map<string, TokenRange>()
   let open: string | null = null
   for (const i of level(c, range)) {
     const isDistinct = isWord(c, i, 'from') && isWord(c, i - 1, 'distinct')
@@ -147,11 +148,11 @@ function clausesOf(c: Cutting, range: Range): Map<string, Range> {
  * all that it reads, all that it asks or all that it returns is left out. `dropped` are places of its columns
  * that whoever inserts them does without.
  */
-export function cutQuery(c: Cutting, range: Range, dropped: number[] = []): boolean {
+export function cutQuery(c: Cutting, range: TokenRange, dropped: number[] = []): boolean {
   const main = skipWith(c, range)
   // a UNION in it is of what it inserts
   if (isWord(c, main.from, 'insert')) return cutInsert(c, main)
-  const arms = partsOf(c, main, i =>
+  const arms = separated(c, main, i =>
     isWord(c, i, 'union', 'intersect', 'except') ? (isWord(c, i + 1, 'all', 'distinct') ? 2 : 1) : 0,
   )
   if (arms.length === 1) return cutArm(c, main, dropped)
@@ -166,7 +167,7 @@ export function cutQuery(c: Cutting, range: Range, dropped: number[] = []): bool
 }
 
 /** A query without its WITH, whose queries have to be of use to somebody still. */
-function skipWith(c: Cutting, range: Range): Range {
+function skipWith(c: Cutting, range: TokenRange): TokenRange {
   if (!isWord(c, range.from, 'with')) return range
   for (const i of level(c, range)) {
     if (i > range.from && isWord(c, i, 'select', 'insert', 'update', 'delete')) return { ...range, from: i }
@@ -175,7 +176,7 @@ function skipWith(c: Cutting, range: Range): Range {
   return range
 }
 
-function cutArm(c: Cutting, range: Range, dropped: number[]): boolean {
+function cutArm(c: Cutting, range: TokenRange, dropped: number[]): boolean {
   if (c.tokens[range.from]?.raw === '(') return cutBrackets(c, range.from)
   if (isWord(c, range.from, 'update', 'delete') && tableIsLeftOut(c, range)) return true
   const clauses = clausesOf(c, range)
@@ -194,7 +195,7 @@ function cutArm(c: Cutting, range: Range, dropped: number[]): boolean {
   return false
 }
 
-const cutList = (c: Cutting, list: Range): boolean => {
+const cutList = (c: Cutting, list: TokenRange): boolean => {
   const items = itemsOf(c, list)
   return (
     items.length > 0 &&
@@ -207,17 +208,17 @@ const cutList = (c: Cutting, list: Range): boolean => {
 }
 
 /** Cuts a clause with its first words. */
-function cutClause(c: Cutting, list: Range, word: string): void {
+function cutClause(c: Cutting, list: TokenRange, word: string): void {
   const from = list.from - (word === 'group' || word === 'order' ? 2 : 1)
   c.cut(c.tokens[from - 1]!.end, c.tokens[list.to - 1]!.end)
 }
 
 /** True where the table that is written, the first that is named, is left out. */
-const tableIsLeftOut = (c: Cutting, { from }: Range): boolean =>
+const tableIsLeftOut = (c: Cutting, { from }: TokenRange): boolean =>
   isLeftOut(c, from + (isWord(c, from + 1, 'from', 'into', 'only') ? 2 : 1))
 
 /** A FROM clause: true where its first table is left out. A table that is joined goes with its condition. */
-function cutFrom(c: Cutting, list: Range): boolean {
+function cutFrom(c: Cutting, list: TokenRange): boolean {
   const items = itemsOf(c, list)
   const gone = items.map(item => {
     const joins = [...level(c, item)].filter(i => isWord(c, i, 'join'))
@@ -242,7 +243,7 @@ function cutFrom(c: Cutting, list: Range): boolean {
 }
 
 /** A table, function or query of a FROM clause, and the name that its rows have there. */
-function cutSource(c: Cutting, source: Range): boolean {
+function cutSource(c: Cutting, source: TokenRange): boolean {
   if (source.from >= source.to) return false
   const at = isWord(c, source.from, 'only', 'lateral') ? source.from + 1 : source.from
   const isTable = wordAt(c, at + 1) === '.' && c.tokens[at + 3]?.raw !== '('
@@ -254,7 +255,7 @@ function cutSource(c: Cutting, source: Range): boolean {
 }
 
 /** A select list; what INTO names is at the same places. */
-function cutTargets(c: Cutting, list: Range, into: Range | undefined, dropped: number[]): boolean {
+function cutTargets(c: Cutting, list: TokenRange, into: TokenRange | undefined, dropped: number[]): boolean {
   const from = isWord(c, list.from, 'distinct', 'all') ? list.from + 1 : list.from
   const items = itemsOf(c, { ...list, from })
   const gone = items.map((item, n) => cutExpression(c, item) || dropped.includes(n))
@@ -266,17 +267,17 @@ function cutTargets(c: Cutting, list: Range, into: Range | undefined, dropped: n
 
 /** A row of VALUES, without the places of columns that are left out. */
 function cutRow(c: Cutting, open: number, dropped: number[]): void {
-  const items = itemsOf(c, inside(c, open))
+  const items = itemsOf(c, bracketed(c, open))
   const gone = items.map((item, n) => cutExpression(c, item) || dropped.includes(n))
   cutParts(c, items, gone)
 }
 
-function cutInsert(c: Cutting, range: Range): boolean {
+function cutInsert(c: Cutting, range: TokenRange): boolean {
   if (tableIsLeftOut(c, range)) return true
   const body = findAt(c, range, i => isWord(c, i, 'values', 'select', 'with', 'default'))
   const conflict = findAt(c, range, i => isWord(c, i, 'on') && isWord(c, i + 1, 'conflict'))
   const columns = findAt(c, { from: range.from, to: body }, i => c.tokens[i]!.raw === '(')
-  const names = columns < 0 ? [] : itemsOf(c, inside(c, columns))
+  const names = columns < 0 ? [] : itemsOf(c, bracketed(c, columns))
   const gone = names.map(name => isLeftOut(c, name.from))
   if (names.length > 0 && cutParts(c, names, gone)) return true
   const dropped = gone.flatMap((is, n) => (is ? [n] : []))

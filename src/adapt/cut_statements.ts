@@ -1,4 +1,4 @@
-import { cutExpression, cutQuery, inside } from './cut_queries.js'
+import { bracketed, cutExpression, cutQuery } from './cut_queries.js'
 import {
   type Cutting,
   cutParts,
@@ -9,8 +9,8 @@ import {
   itemsOf,
   level,
   mentions,
-  partsOf,
-  type Range,
+  separated,
+  type TokenRange,
   Underivable,
   wordAt,
 } from './cuts.js'
@@ -28,8 +28,8 @@ export async function cutValue(text: string, out: LeftOut): Promise<string | nul
   return cutExpression(c, { from: 0, to: c.tokens.length }) ? null : c.apply()
 }
 
-/** A literal in dollars, in its parts. */
-const dollars = /^(\$\w*\$)([\s\S]*)\1$/
+/** A literal in dollarQuoted, in its parts. */
+const dollarQuoted = /^(\$\w*\$)([\s\S]*)\1$/
 
 async function cutText(text: string, out: LeftOut, kind: 'file' | 'sql' | 'block'): Promise<string> {
   const c = await cuttingOf(text, out)
@@ -37,7 +37,7 @@ async function cutText(text: string, out: LeftOut, kind: 'file' | 'sql' | 'block
   await cutBodies(c, out)
   if (kind === 'block') cutBlock(c, all)
   else {
-    const statements = partsOf(c, all, i => (c.tokens[i]!.raw === ';' ? 1 : 0)).filter(s => s.from < s.to)
+    const statements = separated(c, all, i => (c.tokens[i]!.raw === ';' ? 1 : 0)).filter(s => s.from < s.to)
     const gone = statements.filter(statement => {
       c.aliases.clear()
       return mentions(c, statement) && cutStatement(c, statement)
@@ -54,7 +54,7 @@ async function cutBodies(c: Cutting, out: LeftOut): Promise<void> {
   let start = 0
   for (const [i, token] of c.tokens.entries()) {
     if (token.raw === ';') start = i + 1
-    const [, quote, body] = dollars.exec(token.raw) ?? []
+    const [, quote, body] = dollarQuoted.exec(token.raw) ?? []
     if (body === undefined || !out.named.test(body)) continue
     const end = findAt(c, { from: i, to: c.tokens.length }, at => c.tokens[at]!.raw === ';')
     const statement = { from: start, to: end < 0 ? c.tokens.length : end }
@@ -67,7 +67,7 @@ async function cutBodies(c: Cutting, out: LeftOut): Promise<void> {
 }
 
 /** Cuts a statement with its semicolon, and the line that it has for itself. */
-function cutWhole(c: Cutting, { from, to }: Range): void {
+function cutWhole(c: Cutting, { from, to }: TokenRange): void {
   const start = c.tokens[from]!.start
   const indent = /(?<=^|\n)[ \t]*$/.exec(c.text.slice(0, start))?.[0].length ?? 0
   const end = c.tokens[to]?.end ?? c.tokens[to - 1]!.end
@@ -75,7 +75,7 @@ function cutWhole(c: Cutting, { from, to }: Range): void {
 }
 
 /** Cuts from a statement what speaks of what is left out; true where nothing is left of it. */
-function cutStatement(c: Cutting, range: Range): boolean {
+function cutStatement(c: Cutting, range: TokenRange): boolean {
   const { from } = range
   if (isWord(c, from, 'select', 'insert', 'update', 'delete', 'with')) return cutQuery(c, range)
   if (isWord(c, from, 'grant', 'revoke')) return cutObjects(c, range, 'on', /^(to|from)$/)
@@ -94,7 +94,7 @@ function cutStatement(c: Cutting, range: Range): boolean {
 }
 
 /** True for CREATE FUNCTION of one that is left out, whatever its body is. */
-function createsLeftOut(c: Cutting, range: Range): boolean {
+function createsLeftOut(c: Cutting, range: TokenRange): boolean {
   const kind = findAt(c, range, i => isWord(c, i, 'function'))
   return isWord(c, range.from, 'create') && kind > 0 && isLeftOut(c, kind + 1)
 }
@@ -103,15 +103,15 @@ function createsLeftOut(c: Cutting, range: Range): boolean {
 const nameIsLeftOut = (c: Cutting, at: number): boolean => isLeftOut(c, isWord(c, at, 'if') ? at + 3 : at)
 
 /** A function by its name; what its parameters and results are can't be cut. */
-function createdIsLeftOut(c: Cutting, at: number, range: Range): boolean {
+function createdIsLeftOut(c: Cutting, at: number, range: TokenRange): boolean {
   if (isLeftOut(c, at)) return true
   throw new Underivable(c, range)
 }
 
 /** The columns and constraints of a table: one is gone with anything in it. */
-function cutColumns(c: Cutting, range: Range): boolean {
+function cutColumns(c: Cutting, range: TokenRange): boolean {
   const open = findAt(c, range, i => c.tokens[i]!.raw === '(')
-  const items = itemsOf(c, inside(c, open))
+  const items = itemsOf(c, bracketed(c, open))
   return cutParts(
     c,
     items,
@@ -119,9 +119,9 @@ function cutColumns(c: Cutting, range: Range): boolean {
   )
 }
 
-function cutIndex(c: Cutting, range: Range): boolean {
+function cutIndex(c: Cutting, range: TokenRange): boolean {
   const open = findAt(c, range, i => c.tokens[i]!.raw === '(')
-  const items = itemsOf(c, inside(c, open))
+  const items = itemsOf(c, bracketed(c, open))
   if (
     cutParts(
       c,
@@ -134,14 +134,15 @@ function cutIndex(c: Cutting, range: Range): boolean {
   return where > 0 && cutExpression(c, { from: where + 1, to: range.to })
 }
 
-function cutPolicy(c: Cutting, range: Range): boolean {
+function cutPolicy(c: Cutting, range: TokenRange): boolean {
   let gone = false
-  for (const i of level(c, range)) if (c.tokens[i]!.raw === '(') gone = cutExpression(c, inside(c, i)) || gone
+  for (const i of level(c, range))
+    if (c.tokens[i]!.raw === '(') gone = cutExpression(c, bracketed(c, i)) || gone
   return gone
 }
 
 /** Commands of ALTER TABLE: one is gone with anything in it. */
-function cutCommands(c: Cutting, range: Range): boolean {
+function cutCommands(c: Cutting, range: TokenRange): boolean {
   const table = findAt(c, range, i => c.tokens[i]!.raw === '.')
   if (!isWord(c, range.from + 1, 'table') || isLeftOut(c, table - 1)) return true
   const items = itemsOf(c, { from: table + 2, to: range.to })
@@ -153,7 +154,7 @@ function cutCommands(c: Cutting, range: Range): boolean {
 }
 
 /** The objects of GRANT, REVOKE and DROP, which are named after a word and end with another. */
-function cutObjects(c: Cutting, range: Range, after: string, end: RegExp): boolean {
+function cutObjects(c: Cutting, range: TokenRange, after: string, end: RegExp): boolean {
   const word = findAt(c, range, i => isWord(c, i, after))
   let from = word + 1
   while (isWord(c, from, 'table', 'function', 'schema', 'index', 'view', 'if', 'exists')) from++
@@ -167,7 +168,7 @@ function cutObjects(c: Cutting, range: Range, after: string, end: RegExp): boole
 }
 
 /** Statements of PL/pgSQL, which THEN, LOOP and the words of blocks separate too. */
-function cutBlock(c: Cutting, range: Range): void {
+function cutBlock(c: Cutting, range: TokenRange): void {
   let from = range.from
   for (const i of level(c, range)) {
     const isEnd = c.tokens[i]!.raw === ';'
@@ -185,7 +186,7 @@ function cutBlock(c: Cutting, range: Range): void {
 }
 
 /** A statement of PL/pgSQL, or the head of one; true where nothing is left of it. */
-function cutPart(c: Cutting, range: Range): boolean {
+function cutPart(c: Cutting, range: TokenRange): boolean {
   const { from, to } = range
   const after = { from: from + 1, to }
   if (isWord(c, from, 'if', 'elsif', 'elseif', 'while', 'return', 'exit', 'continue')) {

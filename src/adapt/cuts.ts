@@ -2,7 +2,7 @@ import { editsOf, type SqlToken } from './edits.js'
 import type { LeftOut } from './left_out.js'
 
 /** Tokens from one index up to another, which is not among them. */
-export interface Range {
+export interface TokenRange {
   from: number
   to: number
 }
@@ -67,19 +67,19 @@ export function closingOf(c: Cutting, i: number): number {
 }
 
 /** The indexes of a range, where what is in brackets or a CASE counts as one, by what opens it. */
-export function* level(c: Cutting, { from, to }: Range): Generator<number> {
+export function* level(c: Cutting, { from, to }: TokenRange): Generator<number> {
   for (let i = from; i < to; i = closingOf(c, i) + 1) yield i
 }
 
 /** The first index of a range at which a test holds outside of brackets; -1 for none. */
-export function findAt(c: Cutting, range: Range, test: (i: number) => boolean): number {
+export function findAt(c: Cutting, range: TokenRange, test: (i: number) => boolean): number {
   for (const i of level(c, range)) if (test(i)) return i
   return -1
 }
 
 /** A range in its parts: `separator` gives the number of tokens that separate two of them at an index. */
-export function partsOf(c: Cutting, range: Range, separator: (i: number) => number): Range[] {
-  const parts: Range[] = []
+export function separated(c: Cutting, range: TokenRange, separator: (i: number) => number): TokenRange[] {
+  const parts: TokenRange[] = []
   let from = range.from
   for (const i of level(c, range)) {
     const length = i < from ? 0 : separator(i)
@@ -91,8 +91,8 @@ export function partsOf(c: Cutting, range: Range, separator: (i: number) => numb
 }
 
 /** A range in its parts between commas. */
-export const itemsOf = (c: Cutting, range: Range): Range[] =>
-  range.from >= range.to ? [] : partsOf(c, range, i => (c.tokens[i]!.raw === ',' ? 1 : 0))
+export const itemsOf = (c: Cutting, range: TokenRange): TokenRange[] =>
+  range.from >= range.to ? [] : separated(c, range, i => (c.tokens[i]!.raw === ',' ? 1 : 0))
 
 const afterBlank = (text: string, at: number): number => at + /^\s*/.exec(text.slice(at))![0].length
 
@@ -100,7 +100,7 @@ const afterBlank = (text: string, at: number): number => at + /^\s*/.exec(text.s
  * Cuts those parts of a list, with what separates them, that are gone; comments between them stay. True where
  * all are gone, and nothing is cut.
  */
-export function cutParts(c: Cutting, parts: Range[], gone: boolean[]): boolean {
+export function cutParts(c: Cutting, parts: TokenRange[], gone: boolean[]): boolean {
   if (gone.every(Boolean)) return true
   const lastKept = gone.lastIndexOf(false)
   for (const [n, part] of parts.entries()) {
@@ -123,14 +123,14 @@ export function isLeftOut(c: Cutting, i: number): boolean {
 }
 
 /** True where anything that is left out is named in a range, in brackets too. */
-export function mentions(c: Cutting, { from, to }: Range): boolean {
+export function mentions(c: Cutting, { from, to }: TokenRange): boolean {
   for (let i = from; i < to; i++) if (isLeftOut(c, i)) return true
   return false
 }
 
 /** A part of a file that can't be derived without a role. */
 export class Underivable extends Error {
-  constructor(c: Cutting, { from, to }: Range) {
+  constructor(c: Cutting, { from, to }: TokenRange) {
     super(c.text.slice(c.tokens[from]!.start, c.tokens[to - 1]!.end))
   }
 }

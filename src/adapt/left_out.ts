@@ -19,7 +19,8 @@ export interface LeftOut {
   spoken: RegExp
 }
 
-type Hints = Record<string, RoleHint>
+/** What applications call the tables of a track, by role. */
+export type RoleHints = Record<string, RoleHint>
 
 /** The optional table that a role comes and goes with; null for none. */
 const companion = (hint: RoleHint | undefined): string | null =>
@@ -29,7 +30,7 @@ const companion = (hint: RoleHint | undefined): string | null =>
  * A mapping with the roles that go along with those it says are none. Throws USAGE for a role that the track
  * can't do without, and for one that comes and goes with another.
  */
-export function withCompanions(track: string, hints: Hints | undefined, mapping: Mapping): Mapping {
+export function withCompanions(track: string, hints: RoleHints | undefined, mapping: Mapping): Mapping {
   const all: Mapping = { ...mapping }
   for (const [role, hint] of Object.entries(hints ?? {})) {
     const leads = companion(hint)
@@ -49,7 +50,7 @@ export function withCompanions(track: string, hints: Hints | undefined, mapping:
 }
 
 /** Roles of a track that a mapping says are none. */
-export const absentRoles = (hints: Hints | undefined, mapping: Mapping): string[] =>
+export const absentRoles = (hints: RoleHints | undefined, mapping: Mapping): string[] =>
   Object.keys(hints ?? {}).filter(role => mapping[role] === null)
 
 /** Columns of a role that name rows of roles that are absent. */

@@ -1,19 +1,13 @@
-import { type Mapping, noTable, type RoleHint } from '../model/mapping.js'
+import { type Mapping, noTable } from '../model/mapping.js'
 import type { ApplicationColumn, ApplicationTable } from './application_tables.sql.js'
 import { nameScore } from './choose_tables.js'
-import { absentColumns, absentRoles } from './left_out.js'
+import { absentColumns, absentRoles, type RoleHints } from './left_out.js'
 import { likeness, namedAfter } from './likeness.js'
 import { type Proposal, type ProposedBinding, propose, shortName } from './propose.js'
 import type { WantedTable } from './wanted.js'
 
-type Hints = Record<string, RoleHint>
-
 /** What a track needs of an application that has no table for some roles. */
-export const wantedWithout = (
-  wanted: WantedTable[],
-  hints: Hints,
-  absent: readonly string[],
-): WantedTable[] =>
+const wantedWithout = (wanted: WantedTable[], hints: RoleHints, absent: readonly string[]): WantedTable[] =>
   wanted
     .filter(w => !absent.includes(w.entity))
     .map(w => {
@@ -29,10 +23,12 @@ export function proposeOptional(
   wanted: WantedTable[],
   all: ApplicationTable[],
   given: Mapping,
-  hints: Hints,
+  hints: RoleHints,
 ): Proposal {
   const said = absentRoles(hints, given)
-  const [lead] = Object.keys(hints).filter(role => without(hints, role) !== null && given[role] === undefined)
+  const [lead] = Object.keys(hints).filter(
+    role => holdsWithout(hints, role) !== null && given[role] === undefined,
+  )
   const roles = said.length > 0 || lead === undefined ? said : withFollowers(hints, lead)
   const known = roles.filter(role => wanted.some(w => w.entity === role))
   if (known.length === 0) return propose(wanted, all, given)
@@ -44,12 +40,12 @@ export function proposeOptional(
   if (evidence === null || known.some(role => typeof given[role] === 'string'))
     return hinted(propose(wanted, all, given), known)
   const bindings = known.map((role): ProposedBinding => {
-    const isLead = without(hints, role) !== null
+    const isLead = holdsWithout(hints, role) !== null
     const found = isLead
       ? evidence
       : {
           confidence: 'certain' as const,
-          because: `it goes along with ${lead ?? said.find(r => without(hints, r) !== null)}`,
+          because: `it goes along with ${lead ?? said.find(r => holdsWithout(hints, r) !== null)}`,
         }
     const label = shortName(wanted.find(w => w.entity === role)!.table)
     return { role, label, to: noTable, rivals: [], renamed: isLead, ...found }
@@ -63,13 +59,13 @@ export function proposeOptional(
 }
 
 /** What holds where a role that may be absent by itself is absent, in words; null for other roles. */
-function without(hints: Hints, role: string): string | null {
+function holdsWithout(hints: RoleHints, role: string): string | null {
   const optional = hints[role]?.optional
   return optional && 'without' in optional ? optional.without : null
 }
 
 /** A role and those that come and go with it. */
-const withFollowers = (hints: Hints, lead: string): string[] => [
+const withFollowers = (hints: RoleHints, lead: string): string[] => [
   lead,
   ...Object.keys(hints).filter(role => {
     const optional = hints[role]!.optional
@@ -94,7 +90,7 @@ const hinted = (p: Proposal, optional: string[]): Proposal => ({
 function whyNone(
   wanted: WantedTable[],
   all: ApplicationTable[],
-  hints: Hints,
+  hints: RoleHints,
   lead: string,
   reduced: Proposal,
 ): Pick<ProposedBinding, 'confidence' | 'because'> | null {
@@ -102,7 +98,7 @@ function whyNone(
   const chosen = [...reduced.tables.values()]
   const alike = (w: WantedTable) => all.filter(t => !chosen.includes(t) && nameScore(w, t) > 0)
   const [like] = alike(want)
-  const holds = without(hints, lead)!
+  const holds = holdsWithout(hints, lead)!
   let doubt: string | null = like ? `\`${like.table}\` could be it by its name only` : null
   const followers = withFollowers(hints, lead).slice(1)
   if (like && followers.some(role => alike(wanted.find(w => w.entity === role)!).length > 0)) return null

@@ -8,10 +8,8 @@ import { cutDefinition, cutSql, cutValue, isMentioned } from './cut_statements.j
 import { Underivable } from './cuts.js'
 import { type LeftOut, leftOut } from './left_out.js'
 import { requiredItems } from './rewrite_header.js'
+import type { Json } from './rewrite_json.js'
 import { readTrackNames } from './rewrite_track.js'
-
-// biome-ignore lint/suspicious/noExplicitAny: documents whose shape their own readers check
-type Json = any
 
 /**
  * A function that takes out of a track's files, under the track's own names, what speaks of tables that a
@@ -60,12 +58,12 @@ function chosenCheck(text: string, out: LeftOut | null): string | null {
 }
 
 /** Lines `--! key: value`, with those that go on. */
-const entry = /^--! ([a-z][a-z-]*): *([^\n]*(?:\n--! {3,}\S[^\n]*)*)\n/gm
+const headerLine = /^--! ([a-z][a-z-]*): *([^\n]*(?:\n--! {3,}\S[^\n]*)*)\n/gm
 
 async function sqlWithout(text: string, out: LeftOut): Promise<string> {
   let headed = ''
   let at = 0
-  for (const match of text.matchAll(entry)) {
+  for (const match of text.matchAll(headerLine)) {
     const [all, key, value] = match as unknown as [string, string, string]
     headed += text.slice(at, match.index)
     at = match.index + all.length
@@ -111,7 +109,7 @@ async function keptOf(items: string[], out: LeftOut): Promise<string[]> {
 }
 
 /** Entries of an object whose value stays, under what a function makes of them; null drops one. */
-async function kept(object: Json, of: (key: string, value: Json) => Promise<Json>): Promise<Json> {
+async function keptEntries(object: Json, of: (key: string, value: Json) => Promise<Json>): Promise<Json> {
   if (!object) return object
   const entries = await Promise.all(
     Object.entries(object).map(async ([key, value]) => [key, await of(key, value)] as const),
@@ -123,22 +121,25 @@ async function kept(object: Json, of: (key: string, value: Json) => Promise<Json
 async function expectedWithout(text: string, out: LeftOut): Promise<string> {
   const parts: Json[] = JSON.parse(text)
   for (const part of parts) {
-    part.functions = await kept(part.functions, async (name, f) => (out.objects.has(name) ? null : f))
+    part.functions = await keptEntries(part.functions, async (name, f) => (out.objects.has(name) ? null : f))
     if (part.functions && Object.keys(part.functions).length === 0) delete part.functions
-    part.tables = await kept(part.tables, async (table, wanted) => {
+    part.tables = await keptEntries(part.tables, async (table, wanted) => {
       if (out.objects.has(table)) return null
-      wanted.columns = await kept(wanted.columns, async (name, c) => (out.columns.has(name) ? null : c))
-      wanted.indexes = await kept(wanted.indexes, async (_, index) => {
+      wanted.columns = await keptEntries(wanted.columns, async (name, c) =>
+        out.columns.has(name) ? null : c,
+      )
+      wanted.indexes = await keptEntries(wanted.indexes, async (_, index) => {
         const definition = await cutDefinition(index.definition, out)
         const where = index.where === undefined ? undefined : await cutValue(index.where, out)
         return definition === null || where === null ? null : { ...index, definition, where }
       })
-      wanted.constraints = await kept(wanted.constraints, async (_, pattern) =>
+      wanted.constraints = await keptEntries(wanted.constraints, async (_, pattern) =>
         out.named.test(pattern) ? null : pattern,
       )
-      wanted.policies = await kept(wanted.policies, async (_, policy) => {
-        const conditions = await kept({ using: policy.using, check: policy.check }, async (_key, said) =>
-          said === undefined ? said : await cutValue(said, out),
+      wanted.policies = await keptEntries(wanted.policies, async (_, policy) => {
+        const conditions = await keptEntries(
+          { using: policy.using, check: policy.check },
+          async (_key, said) => (said === undefined ? said : await cutValue(said, out)),
         )
         return Object.keys(conditions).length < 2 ? null : { ...policy, ...conditions }
       })
