@@ -38,7 +38,7 @@ export function proposeOptional(
       ? { confidence: 'certain' as const, because: 'as you said' }
       : whyNone(wanted, all, hints, lead!, reduced)
   if (evidence === null || known.some(role => typeof given[role] === 'string'))
-    return hinted(propose(wanted, all, given), known)
+    return hinted(propose(wanted, all, given), known, hints)
   const bindings = known.map((role): ProposedBinding => {
     const isLead = holdsWithout(hints, role) !== null
     const found = isLead
@@ -73,14 +73,16 @@ const withFollowers = (hints: RoleHints, lead: string): string[] => [
   }),
 ]
 
-/** A proposal whose optional tables, where nothing is like them, say that there may be none. */
-const hinted = (p: Proposal, optional: string[]): Proposal => ({
+/** A proposal which says of what nothing is like, and an optional table has, that there may be none. */
+const hinted = (p: Proposal, optional: string[], hints: RoleHints): Proposal => ({
   ...p,
-  bindings: p.bindings.map(b =>
-    optional.includes(b.role) && b.to === null
+  bindings: p.bindings.map(b => {
+    const [entity, column] = b.role.split('.') as [string, string | undefined]
+    const of = column === undefined ? entity : hints[entity]?.columns[column]?.of
+    return b.to === null && of !== undefined && optional.includes(of)
       ? { ...b, because: `${b.because}: where there is none, --map ${optional[0]}=${noTable}` }
-      : b,
-  ),
+      : b
+  }),
 })
 
 /**

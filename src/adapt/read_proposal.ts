@@ -18,7 +18,7 @@ import {
 import { bindTypes } from './bind.js'
 import { idColumnOf } from './fit_columns.js'
 import { leftOut, withCompanions } from './left_out.js'
-import { keepLists, readsMessages } from './message_lists.js'
+import { mayBeMeant } from './message_lists.js'
 import { mappedNames, type Names } from './names.js'
 import { apiKey } from './own_grants.js'
 import { plainBindings } from './own_roles.js'
@@ -58,8 +58,9 @@ export async function readProposals(sql: Root, tracks: Track[], given: GivenName
     if (info?.roles && (hasOwnTables || tracks.length === 1))
       found.push({ info, proposal: await readProposal(sql, track, info, all, given) })
   }
-  const hasLists = found.length > 1 && (await keepLists(sql, found))
-  return found.flatMap(({ info, proposal }) => (hasLists && !readsMessages(info) ? [] : [proposal]))
+  // a track that a person has named is meant
+  const meant = tracks.length > 1 ? await mayBeMeant(sql, found) : found
+  return meant.map(f => f.proposal)
 }
 
 async function readProposal(

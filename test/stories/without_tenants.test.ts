@@ -232,6 +232,7 @@ test.each([
   const { code, said } = await proposed(db, ...named)
   expect(code).toBe(3)
   expect(said.filter(s => / is none /.test(s))).toEqual([])
+  expect(said.join('\n')).toMatch(/no (table|column) is like it: where there is none, --map tenants=none/)
   const without = await proposed(db, ...named, '--map', 'tenants=none,chat_sessions=chats')
   expect([without.code, without.said[0]]).toEqual([0, 'tenants is none (certain: as you said)'])
 })
@@ -266,7 +267,14 @@ test('a track that leaves messages where they are is not proposed for lists of m
   await db.sql.unsafe(
     'create table public.talks (id uuid primary key, user_id uuid references auth.users (id), body jsonb, created_at timestamptz)',
   )
+  // nobody knows what would be in it
   expect((await proposed(db)).code).toBe(0)
   await db.sql.unsafe(`insert into public.talks (id, body) values (gen_random_uuid(), '${turns}')`)
+  expect(await proposed(db)).toMatchObject({ code: 3, track: 'conversation-history' })
+  // with one message a row it is no such table
+  await db.sql.unsafe(`update public.talks set body = '{"text":"a question"}'`)
+  expect((await proposed(db)).code).toBe(0)
+  // what is called so and holds nothing yet will hold them
+  await db.sql.unsafe('truncate public.talks; alter table public.talks rename body to messages')
   expect(await proposed(db)).toMatchObject({ code: 3, track: 'conversation-history' })
 })
