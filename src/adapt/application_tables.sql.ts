@@ -130,9 +130,10 @@ export async function seenValues(sql: Db, table: string, column: string, iso: st
 
 /**
  * Whether a JSON column holds lists of objects that say whose each is, or documents with such lists, in some
- * rows; null where no row says anything.
+ * rows; null where no row says anything, and where not all rows can be seen.
  */
 export async function holdsMessages(sql: Db, table: string, column: string): Promise<boolean | null> {
+  if (!(await seesAllRows(sql, table))) return null
   const [row] = await sql.unsafe<{ holds: boolean | null }[]>(
     `select bool_or(v ~ '^\\s*\\[\\s*\\{' and v ~ '"(role|author|from|sender|isCreatedByUser)"\\s*:'
          or v ~ '^\\s*\\{' and v ~ '"(mapping|messages|chat_messages|messagesTree)"\\s*:') as holds
