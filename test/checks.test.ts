@@ -4,11 +4,13 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { discover } from '../src/files/discover.js'
 import { bodiesOf } from '../src/files/function_bodies.js'
 import { withoutByteOrderMark } from '../src/files/statements.js'
+import { readTrackInfo } from '../src/files/track_info.js'
 import { expectedNow } from '../src/model/expected.js'
 import { acts, type Check, type Track } from '../src/model/project.js'
 import { act, sharedFactsOf } from '../src/verify/run_check.js'
 import { contract, rethread } from './support/cli.js'
 import { type Database, database, root, servers } from './support/database.js'
+import { folder } from './support/folder.js'
 
 /**
  * Each check has a story: fault -> found -> fix -> none, as often as it likes, in a
@@ -30,11 +32,57 @@ function read(path: string): { contract: boolean; scenes: Scene[] } {
 
 const storyPath = (name: string) => join(root, `test/checks/${name}.sql`)
 
+/** A track that is copied for databases without a table, and what makes an example one of them. */
+interface Copy {
+  track: Track
+  /** Checks that only the copy has. */
+  checks: Check[]
+  sql: string
+}
+
+/** A copy for each table that a track can do without. */
+async function copies(): Promise<Copy[]> {
+  const found: Copy[] = []
+  for (const track of discover(root).tracks) {
+    const roles = (await readTrackInfo(track)).info?.roles ?? {}
+    for (const [role, { optional }] of Object.entries(roles)) {
+      if (!optional || 'with' in optional) continue
+      const to = folder({})
+      const copied = await rethread('', ['init', '--track', track.name, '--map', `${role}=none`, '--dir', to])
+      expect(copied.code).toBe(0)
+      const own = discover(to, root).tracks.find(t => t.name === track.name)!
+      const absent = Object.keys(roles).filter(r => {
+        const of = roles[r]!.optional
+        return r === role || (of && 'with' in of && of.with === role)
+      })
+      const columns = Object.entries(roles).flatMap(([r, hint]) =>
+        Object.entries(hint.columns).flatMap(([column, { of }]) =>
+          of === role && !absent.includes(r) ? [`alter table ${r} drop column ${column} cascade`] : [],
+        ),
+      )
+      found.push({
+        track: own,
+        checks: own.checks.filter(c => !c.shared && track.checks.every(o => o.name !== c.name)),
+        sql: [...columns, ...absent.map(r => `drop table ${r} cascade`)].join('; '),
+      })
+    }
+  }
+  return found
+}
+const copied = await copies()
+
 /**
  * Each check under the name of its story. A shared check has one on workspace-sessions, and may have another
  * for each track.
  */
-const stories = (tracks: Track[]): [name: string, check: Check][] =>
+const stories = (tracks: Track[]): [name: string, check: Check, of: Copy | null][] => [
+  ...storiesOf(tracks).map(([name, check]) => [name, check, null] as [string, Check, null]),
+  ...copied.flatMap(of =>
+    of.checks.map(check => [`${of.track.name}/${check.name}`, check, of] as [string, Check, Copy]),
+  ),
+]
+
+const storiesOf = (tracks: Track[]): [name: string, check: Check][] =>
   tracks.flatMap(t =>
     t.checks.flatMap((check): [string, Check][] => {
       const own = `${t.name}/${check.name}`
@@ -65,19 +113,23 @@ class Rollback extends Error {}
 describe.each(servers())('the checks on PostgreSQL $major', server => {
   const bases = new Map<string, Promise<Database>>()
   /** One database a track and state, made when its first check asks for it. */
-  const base = (track: string, state: 'before' | 'overlap' | 'contract'): Promise<Database> => {
-    const key = `${track} ${state}`
+  const base = (
+    track: string,
+    state: 'before' | 'overlap' | 'contract',
+    of: Copy | null,
+  ): Promise<Database> => {
+    const key = `${track} ${state} ${of?.sql}`
     let made = bases.get(key)
     if (!made) {
       made = (async () => {
         const db = await database(server, track)
+        if (of) await db.sql.unsafe(of.sql)
         if (state !== 'before') {
-          const up = await rethread(db.url, [
-            'migrate',
-            '--track',
-            track,
-            ...(state === 'contract' ? contract : []),
-          ])
+          const up = await rethread(
+            db.url,
+            ['migrate', '--track', track, ...(state === 'contract' ? contract : [])],
+            of ? { cwd: of.track.root } : {},
+          )
           expect([up.code, up.report.findings.filter(f => f.level === 'error')]).toEqual([0, []])
         }
         return db
@@ -91,7 +143,7 @@ describe.each(servers())('the checks on PostgreSQL $major', server => {
   })
 
   const tracks = discover(root).tracks
-  test.each(stories(tracks))('%s', async (name, check) => {
+  test.each(stories(tracks))('%s', async (name, check, of) => {
     const path = storyPath(name)
     expect(existsSync(path), `a check needs its story: ${path}`).toBe(true)
     const story = read(path)
@@ -99,9 +151,9 @@ describe.each(servers())('the checks on PostgreSQL $major', server => {
     expect(story.scenes.some(s => s.kind === 'fault')).toBe(true)
     const state =
       check.kind === 'outlook' && !check.after ? 'before' : story.contract ? 'contract' : 'overlap'
-    const db = await base(check.track, state)
+    const db = await base(check.track, state, of)
     const body = withoutByteOrderMark(check.file.text)
-    const track = tracks.find(t => t.name === check.track)!
+    const track = of?.track ?? tracks.find(t => t.name === check.track)!
     await db.sql
       .begin(async tx => {
         const { tables, named, expected } = await sharedFactsOf(track)

@@ -1,4 +1,4 @@
---! title: Create conversations and messages, closed to everybody but their users and their tenants' admins
+--! title: Create conversations and messages, closed to everybody whose they are not
 --! phase: expand
 --! requires: table public.tenants, table public.tenant_users, column public.tenant_users.role text|varchar, table public.chat_sessions,
 --!   column public.chat_sessions.messages jsonb|json, column public.chat_sessions.tenant_id uuid, column public.chat_sessions.user_id uuid,
@@ -77,7 +77,7 @@ grant select, insert, update, delete on public.conversations, public.messages to
 
 alter table public.messages
   add constraint messages_conversation_id_fkey foreign key (conversation_id) references public.conversations (id) on delete cascade;
--- Last, because these block writes to tenants and auth.users until the commit.
+-- Last, because these block writes to the tables that they lead to until the commit.
 alter table public.conversations
   add constraint conversations_tenant_id_fkey foreign key (tenant_id) references public.tenants (id) on delete cascade;
 alter table public.conversations

@@ -880,7 +880,7 @@ as $$ select case jsonb_typeof(element) when 'object' then element - '{rethread_
 
 -- Writes what a session stores from its messages. Elements that are no messages keep their places. Messages
 -- of the new application come last. An element that moves up keeps its id. Writes nothing if nothing has
--- changed, and no session of another tenant or user than its conversation. The session's row is locked before
+-- changed, and no session of another owner than its conversation. The session's row is locked before
 -- anything is read, so that two writers of a session run one after the other.
 create function chat_private.rebuild_session(session uuid) returns void
 language plpgsql
@@ -1180,7 +1180,7 @@ $$;
 
 -- After the old application has written a session: updates its conversation and messages. Never fails its
 -- statement: what cannot be done now is recorded in behind and done later. Only changes a conversation with
--- the tenant and user of the row.
+-- the owner of the row.
 create function chat_private.follow_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

@@ -42,9 +42,8 @@ begin
 end
 $$;
 
--- Conversations that were deleted since, also with their tenants and users, stay in the archive. What never
--- became a conversation comes back. Sessions of an earlier rollback with other columns keep a table of their
--- own.
+-- Conversations that were deleted since, also with their owners, stay in the archive. What never became a
+-- conversation comes back. Sessions of an earlier rollback with other columns keep a table of their own.
 -- locks: rethread_archive.chat_sessions_deleted ACCESS EXCLUSIVE
 do $$
 declare

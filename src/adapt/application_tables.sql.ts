@@ -132,6 +132,21 @@ export async function seenValues(sql: Db, table: string, column: string, iso: st
   return row!
 }
 
+/**
+ * Whether a JSON column holds lists of objects that say whose each is, or documents with such lists, in some
+ * rows; null where no row says anything, and where not all rows can be seen.
+ */
+export async function holdsMessages(sql: Db, table: string, column: string): Promise<boolean | null> {
+  if (!(await seesAllRows(sql, table))) return null
+  const [row] = await sql.unsafe<{ holds: boolean | null }[]>(
+    `select bool_or(v ~ '^\\s*\\[\\s*\\{' and v ~ '"(role|author|from|sender|isCreatedByUser)"\\s*:'
+         or v ~ '^\\s*\\{' and v ~ '"(mapping|messages|chat_messages|messagesTree)"\\s*:') as holds
+     from (select left(${partText(column)}::text, 1000) as v from ${table} limit ${sampled}) t
+     where v !~ '^\\s*(\\[\\s*\\]|\\{\\s*\\}|null)\\s*$'`,
+  )
+  return row!.holds
+}
+
 /** The expressions of the policies of tables, as the server prints them. */
 export async function policyTexts(sql: Db, tables: string[]): Promise<string[]> {
   const rows = await sql<{ text: string }[]>`

@@ -3,6 +3,7 @@ import type { ColumnBinding, Mapping, Roles, TrackTypes } from '../model/mapping
 import type { Track, TrackInfo } from '../model/project.js'
 import { namesIn } from '../model/table_name.js'
 import { type CatalogColumn, columnsOf } from './bind.sql.js'
+import { absentColumns, absentRoles } from './left_out.js'
 import { bindingOf } from './names.js'
 import { readTrackNames } from './rewrite_track.js'
 import { codeForm, isNumber, jsonTextForm, readCodes, timeForm, timeUnits } from './value_forms.js'
@@ -39,7 +40,7 @@ export async function bindTypes(
   const wanted = requiredTypes(track)
   const catalogs = new Map<string, CatalogColumn[]>()
   for (const [entity, { table, new: made }] of Object.entries(roles)) {
-    if (made) continue
+    if (made || mapping[entity] === null) continue
     const now = mapping[entity]
     const name = typeof now === 'string' ? (now.includes('.') ? now : `public.${now}`) : table
     catalogs.set(entity, await columnsOf(sql, [name]))
@@ -51,7 +52,8 @@ export async function bindTypes(
   }
   for (const entity of catalogs.keys()) {
     const { table, columns } = roles[entity]!
-    for (const column of Object.keys(columns)) {
+    const absent = absentColumns(types.roles?.[entity], absentRoles(types.roles, mapping))
+    for (const column of Object.keys(columns).filter(c => !absent.includes(c))) {
       const role = `${entity}.${column}`
       const binding = bindingOf(mapping[role]) ?? { column }
       const here = found(role)

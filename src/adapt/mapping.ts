@@ -1,5 +1,5 @@
 import { UsageError } from '../model/failure.js'
-import type { Mapping } from '../model/mapping.js'
+import { type Mapping, noTable } from '../model/mapping.js'
 import { dottedText, nameAt } from '../model/table_name.js'
 
 const shape =
@@ -37,7 +37,9 @@ export function readMap(entries: string[]): Mapping {
     const parts = /^(public|auth)$/.test(from.parts[0]!) ? from.parts.slice(1) : from.parts
     if (parts.length > 2 || (parts.length === 2 && to.parts.length > 1) || to.parts.length > 2)
       throw new UsageError(`--map ${entry}`, shape)
-    mapping[parts.join('.')] = parts.length === 2 ? { column: to.parts[0]! } : dottedText(to.parts)
+    // a table of that name is named with its schema
+    if (parts.length === 1 && right === noTable) mapping[parts[0]!] = null
+    else mapping[parts.join('.')] = parts.length === 2 ? { column: to.parts[0]! } : dottedText(to.parts)
   }
   return mapping
 }

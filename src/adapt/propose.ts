@@ -41,7 +41,7 @@ export interface Proposal {
 const clearLead = 4
 
 /** A table's name as `--map` takes it, without the schema `public`. */
-const shortName = (table: string): string => {
+export const shortName = (table: string): string => {
   const path = namesIn(table)!
   return dottedText(path[0] === 'public' ? path.slice(1) : path)
 }

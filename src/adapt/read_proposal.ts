@@ -16,10 +16,13 @@ import {
 } from './application_tables.sql.js'
 import { bindTypes } from './bind.js'
 import { identityBinding, readIdentity } from './identity.js'
+import { leftOut, withCompanions } from './left_out.js'
+import { mayBeMeant } from './message_lists.js'
 import { mappedNames, type Names } from './names.js'
 import { apiKey } from './own_grants.js'
 import { plainBindings } from './own_roles.js'
-import { type Proposal, type ProposedBinding, propose } from './propose.js'
+import type { Proposal, ProposedBinding } from './propose.js'
+import { proposeOptional } from './propose_without.js'
 import { readValues } from './read_values.js'
 import { rewriteRequired } from './rewrite_header.js'
 import { readTrackNames } from './rewrite_track.js'
@@ -49,15 +52,17 @@ export interface GivenNames {
 /** Searches the catalog, and a sample of rows, for what each track needs. Writes nothing. */
 export async function readProposals(sql: Root, tracks: Track[], given: GivenNames): Promise<ReadProposal[]> {
   const all = await applicationTables(sql)
-  const found: ReadProposal[] = []
+  const found: { info: TrackInfo; proposal: ReadProposal }[] = []
   for (const track of tracks) {
     const { info } = await readTrackInfo(track)
     // every database has users: a track that needs nothing else must be named
     const hasOwnTables = Object.keys(info?.roles ?? {}).some(entity => entity !== 'users')
     if (info?.roles && (hasOwnTables || tracks.length === 1))
-      found.push(await readProposal(sql, track, info, all, given))
+      found.push({ info, proposal: await readProposal(sql, track, info, all, given) })
   }
-  return found
+  // a track that a person has named is meant
+  const meant = tracks.length > 1 ? await mayBeMeant(sql, found) : found
+  return meant.map(f => f.proposal)
 }
 
 async function readProposal(
@@ -67,8 +72,10 @@ async function readProposal(
   all: ApplicationTable[],
   given: GivenNames,
 ): Promise<ReadProposal> {
-  const { roles, own } = await readTrackNames(track)
-  const found = propose(wantedTables(track, roles, info.roles), all, given.mapping)
+  const read = await readTrackNames(track)
+  const { roles, own } = read
+  const whole = withCompanions(track.name, info.roles, given.mapping)
+  const found = proposeOptional(wantedTables(track, roles, info.roles), all, whole, info.roles ?? {})
   const zone = given.zone ?? zoneWanted(found)
   const values = await readValues(sql, found, info, given.values ?? {})
   const said = await readIdentity(sql, found, info, given.mapping)
@@ -87,8 +94,10 @@ async function readProposal(
   const bound = await bindTypes(sql, track, info, named, { zone, values: values.known })
   const mapping = { ...bound, ...(api ? { [apiKey]: api } : {}) }
   const names = mappedNames({ roles, typed: info.typed ?? {}, probes: info.probes ?? {} }, mapping, own)
+  const out = leftOut(info, read, mapping)
   const required = track.migrations
     .flatMap(m => m.requires)
+    .filter(r => !out?.named.test(r))
     .flatMap(r => rewriteRequired(names, r))
     .filter(r => /^(table|column) /.test(r))
   const missing = await missingFindings(sql, await missingObjects(sql, [...new Set(required)]))

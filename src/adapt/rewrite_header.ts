@@ -63,7 +63,7 @@ async function rewriteValue(
 }
 
 /** The items of a list, separated by commas outside of brackets. */
-function requiredItems(value: string): string[] {
+export function requiredItems(value: string): string[] {
   const items: string[] = []
   let depth = 0
   let item = ''

@@ -4,8 +4,9 @@ import { type Names, newTable } from './names.js'
 import { type Rewriting, rewriteSql } from './rewrite_body.js'
 import { rewriteExpression } from './rewrite_header.js'
 
+/** A document of a track. */
 // biome-ignore lint/suspicious/noExplicitAny: documents whose shape their own readers check
-type Json = any
+export type Json = any
 
 const tableNow = (names: Names, table: string): string =>
   names.knows(table) ? newTable(names, table) : table

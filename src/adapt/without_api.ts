@@ -3,6 +3,7 @@ import type { RewriteFile } from '../files/scaffold.js'
 import { type Node, parseStatements, relationName, type Statement } from '../files/statements.js'
 import type { Mapping } from '../model/mapping.js'
 import type { Track, TrackInfo } from '../model/project.js'
+import { withCompanions } from './left_out.js'
 import {
   mayDo,
   type OwnGrant,
@@ -17,6 +18,7 @@ import {
 import { accessOfRoles, boundTriggers, expectedOfRoles, policyOf, rowSecurityFor } from './own_policies.js'
 import { readTrackNames, trackRewriter } from './rewrite_track.js'
 import { apiRoles, grantStatement } from './without_api.sql.js'
+import { roleRemover } from './without_role.js'
 
 /**
  * The target of a copy: the application's roles, the track's tables, and the expression for the current user.
@@ -28,15 +30,21 @@ interface Plain {
 }
 
 /**
- * Returns a function that writes a track's files for one database: with its names and, if it has no API,
- * without the API's roles.
+ * Returns a function that writes a track's files for one database: without the tables that it lacks, with its
+ * names and, if it has no API, without the API's roles.
  */
 export async function trackCopier(
   track: Track,
   info: TrackInfo | null,
-  mapping: Mapping,
+  given: Mapping,
 ): Promise<RewriteFile> {
-  const rewrite = await trackRewriter(track, info, mapping)
+  const mapping = withCompanions(track.name, info?.roles, given)
+  const remove = await roleRemover(track, info, mapping)
+  const rename = await trackRewriter(track, info, mapping)
+  const rewrite = async (folder: string, file: string, text: string) => {
+    const left = await remove(folder, file, text)
+    return left === null ? null : await rename(folder, file, left)
+  }
   const roles = ownRoles(mapping)
   if (roles === null) return rewrite
   const plain = {
@@ -46,6 +54,7 @@ export async function trackCopier(
   }
   return async (folder, file, text) => {
     const now = await rewrite(folder, file, text)
+    if (now === null) return null
     if (file === expectedName) return expectedOfRoles(now, roles, plain.tables)
     return file.endsWith('.sql') ? withoutApi(folder, now, plain) : trackInfoWithoutApi(now)
   }

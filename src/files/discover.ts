@@ -80,8 +80,11 @@ function ownProject(root: string): Project {
 const rollbacksOf = (root: string, track: string, faults: Finding[]) =>
   new Map(sqlFiles(root, `rollbacks/${track}`, faults).map(f => [f.base, readRollback(f, faults)]))
 
+/** The checks of a track as it is, with all of its roles. */
 const checksOf = (root: string, track: string, faults: Finding[]) =>
-  sqlFiles(root, `verify/${track}`, faults).map(f => readCheck(track, f, faults))
+  sqlFiles(root, `verify/${track}`, faults)
+    .map(f => readCheck(track, f, faults))
+    .filter(check => check.lacks === null)
 
 function readTrack(root: string, name: string, faults: Finding[]): Track {
   const rollbacks = rollbacksOf(root, name, faults)

@@ -36,6 +36,8 @@ const headerKeys = {
     'hazard',
     'at',
     'unless-set',
+    'with',
+    'without',
   ],
 } as const
 

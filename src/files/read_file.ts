@@ -144,6 +144,8 @@ export function readCheck(track: string, source: Source, faults: Finding[], shar
   const at = text('at')
   if (hazard !== null && !isHazard(hazard)) fault('hazard', `unknown hazard \`${hazard}\``)
   if ((hazard === null) !== (at === null)) fault('hazard', '`hazard` and `at`, its migration, go together')
+  if (text('with') !== null && text('without') !== null)
+    fault('without', 'a check is `with` a role or `without` one')
   if (text('expects') !== null && !shared) fault('expects', `\`expects\` is for checks of verify/${every}/`)
   return {
     track,
@@ -164,6 +166,8 @@ export function readCheck(track: string, source: Source, faults: Finding[], shar
         : null,
     requires: list('requires'),
     fix: text('fix'),
+    needs: text('with'),
+    lacks: text('without'),
     expects: text('expects') === null ? null : oneOf('expects', expectedKinds, 'columns'),
     shared,
   }

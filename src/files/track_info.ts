@@ -23,7 +23,7 @@ export async function readTrackInfo(track: Track): Promise<{ info: TrackInfo | n
   const result = (await trackSchema()).safeParse(read.json)
   if (!result.success) return fault(result.error.issues.map(describeIssue).join('; '))
   const info = result.data as TrackInfo
-  const strange = strangeDefaults(info)
+  const strange = [...strangeDefaults(info), ...strangeRoles(info.roles ?? {}), ...strangeChecks(track, info)]
   return strange.length > 0 ? fault(strange.join('; ')) : { info, faults: [] }
 }
 
@@ -34,6 +34,24 @@ const strangeDefaults = (info: TrackInfo): string[] =>
       .filter(value => f.values && !f.values.includes(value))
       .map(value => `filters.${of}.default: \`${value}\` is none of its values`),
   )
+
+/** Checks for databases with a table that none does without. */
+const strangeChecks = (track: Track, info: TrackInfo): string[] =>
+  track.checks.flatMap(({ name, needs }) =>
+    needs === null || info.roles?.[needs]?.optional
+      ? []
+      : [`check ${name}: \`with: ${needs}\` is no optional role`],
+  )
+
+/** Optional roles that go with one which is none, or which itself goes with another. */
+const strangeRoles = (roles: NonNullable<TrackInfo['roles']>): string[] =>
+  Object.entries(roles).flatMap(([role, { optional }]) => {
+    if (!optional || !('with' in optional)) return []
+    const other = roles[optional.with]?.optional
+    return other && 'without' in other
+      ? []
+      : [`roles.${role}.optional.with: \`${optional.with}\` is no role that may be absent by itself`]
+  })
 
 /**
  * The filters of a folder's tracks, name -> help, for the flags of `sessions`. Filters with faults are

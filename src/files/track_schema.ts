@@ -26,7 +26,7 @@ export async function trackSchema() {
     persona: z.strictObject({ claim: z.string(), of: column }),
     reads: z.optional(readsSchema(z)),
     typed: z.optional(z.record(z.string(), z.array(z.string()))),
-    roles: z.optional(z.record(z.string(), roleSchema(z))),
+    roles: z.optional(z.record(z.string(), roleSchema(z, names))),
     probes: z.optional(
       z.record(z.string().check(z.regex(/^[0-9a-f]$/, 'the first letter of an id')), z.string()),
     ),
@@ -94,11 +94,17 @@ function readsSchema(z: Zod) {
   return z.strictObject({ role: reads, content: reads, created: reads })
 }
 
-function roleSchema(z: Zod) {
+function roleSchema(z: Zod, { plain: name, table }: NameSchemas) {
   const called = z.optional(z.array(z.string()))
+  const alone = z.strictObject({
+    without: z.string(),
+    functions: z.optional(z.array(table)),
+    unit: z.optional(name),
+  })
   return z.strictObject({
     called,
     columns: z.record(z.string(), z.strictObject({ of: z.optional(z.string()), called })),
+    optional: z.optional(z.union([alone, z.strictObject({ with: z.string() })])),
   })
 }
 

@@ -43,7 +43,7 @@ export interface ColumnBinding {
 /**
  * The roles of a track in one database. An entity has the name of a table as SQL, an attribute has a column,
  * and `identity` has the expression for the current user. Null means that the database lacks an optional
- * attribute. A role that is omitted keeps the track's own name.
+ * entity or attribute. A role that is omitted keeps the track's own name.
  */
 export type Mapping = Record<string, string | ColumnBinding | null>
 
@@ -56,7 +56,27 @@ export interface RoleHint {
   called?: string[]
   /** By column: the entity whose rows it references, and usual names. */
   columns: Record<string, { of?: string; called?: string[] }>
+  /** Of a table that a database may do without: `init` then leaves out what speaks of it. */
+  optional?: Optional
 }
+
+/** How a track is without one of its tables. */
+type Optional =
+  | {
+      /** What holds where there is none, in words. */
+      without: string
+      /** Functions of the track that are only about it, as SQL. */
+      functions?: string[]
+      /** The `unit` of backfills whose own is a column that names its rows. */
+      unit?: string
+    }
+  | {
+      /** The optional table that it comes and goes with. */
+      with: string
+    }
+
+/** How a mapping, and `--map`, say that a database has no table for a role. */
+export const noTable = 'none'
 
 /** The part of a track's description that is about types of values. */
 export interface TrackTypes {

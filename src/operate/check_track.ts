@@ -8,7 +8,7 @@ import { copiedFiles } from '../files/scaffold.js'
 import { SyntaxFault } from '../files/statements.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { Failure } from '../model/failure.js'
-import type { Mapping } from '../model/mapping.js'
+import { type Mapping, noTable } from '../model/mapping.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, finding, type Report } from '../model/report.js'
 import { nearestFinding } from '../plan/nearest_track.js'
@@ -80,7 +80,8 @@ const valuesSaid = (written: Mapping): Record<string, string> =>
 
 /** A binding as text for people: only the name if there is nothing else. */
 function bindingText(value: Mapping[string] | undefined): string | null {
-  if (value === undefined || value === null) return null
+  if (value === undefined) return null
+  if (value === null) return noTable
   if (typeof value === 'string') return value
   const { column, ...more } = value
   return Object.keys(more).length === 0

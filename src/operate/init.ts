@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import { bindTypes } from '../adapt/bind.js'
 import { splitMapping } from '../adapt/judge_mapping.js'
+import { withCompanions } from '../adapt/left_out.js'
 import { type OwnGrant, ownRoles, ownTablesOf, partialGrants } from '../adapt/own_grants.js'
 import {
   describeBinding,
@@ -19,7 +20,7 @@ import { discover } from '../files/discover.js'
 import { copyTrack } from '../files/scaffold.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { Failure, Failures } from '../model/failure.js'
-import type { Mapping } from '../model/mapping.js'
+import { type Mapping, noTable } from '../model/mapping.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
 import { partText } from '../model/table_name.js'
@@ -165,7 +166,8 @@ async function copied(
 ): Promise<Report> {
   const { to, cwd, home } = options
   const { info } = await readTrackInfo(track)
-  const { mapping, unused } = splitMapping(track.name, await readTrackNames(track), wanted)
+  const whole = withCompanions(track.name, info?.roles, wanted)
+  const { mapping, unused } = splitMapping(track.name, await readTrackNames(track), whole)
   const isEmpty = Object.keys(mapping).length === 0
   const rewrite = isEmpty ? null : await trackCopier(track, info, mapping)
   const written = await copyTrack(track, to, rewrite, {
@@ -176,7 +178,9 @@ async function copied(
     finding('COPIED', track.name, {
       to: relative(cwd, to) || '.',
       files: written.length,
-      names: proposal ? proposal.bindings.filter(b => b.renamed).length : Object.keys(mapping).length,
+      names: proposal
+        ? proposal.bindings.filter(b => b.renamed && b.to !== noTable).length
+        : Object.values(mapping).filter(to => to !== null).length,
     }),
   )
   if (unused.length > 0) report.findings.push(finding('MAPPING_UNUSED', track.name, { roles: unused }))

@@ -1,4 +1,4 @@
---! title: No message without a conversation, no conversation of a tenant or user that is gone
+--! title: No message without a conversation, no conversation whose owner is gone
 --! fix: Put the row that is missing back (rethread restore, or a backup), or delete what leads to it.
 --! after: 001_create_conversations
 

@@ -1,6 +1,7 @@
 --! title: Sessions that their users would no longer see, or that can't be conversations
 --! kind: outlook
 --! level: warn
+--! with: tenants
 
 select 'sessions of users who are not in their tenant' as object,
   format('%s; users who would lose sight of them: %s', count(*), count(distinct s.user_id)) as detail

@@ -1,6 +1,7 @@
 --! title: Tenants that anybody can join
 --! kind: outlook
 --! level: warn
+--! with: tenants
 
 -- Membership in a tenant decides who sees its conversations. `tenant_users_closed` checks the same
 -- afterwards.

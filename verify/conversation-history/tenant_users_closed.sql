@@ -2,6 +2,7 @@
 --! fix: Drop or change the policy that is named: let only an administrator of the tenant, or the service
 --!   role, add members.
 --! mutant: create policy mutant on public.tenant_users for insert to authenticated with check (user_id = auth.uid())
+--! with: tenants
 
 select 'tenant_users' as object, 'row level security is off: whoever may write can join any tenant' as detail
 where not (select c.relrowsecurity from pg_catalog.pg_class c where c.oid = 'public.tenant_users'::regclass)

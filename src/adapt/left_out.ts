@@ -1,0 +1,87 @@
+import { UsageError } from '../model/failure.js'
+import { type Mapping, noTable, type RoleHint } from '../model/mapping.js'
+import type { TrackInfo } from '../model/project.js'
+import { namesIn } from '../model/table_name.js'
+import type { TrackNames } from './names.js'
+
+/** What the files of a copy are written without. */
+export interface LeftOut {
+  roles: ReadonlySet<string>
+  /** Tables and functions, as the track's files name them, with their schemas. */
+  objects: ReadonlySet<string>
+  /** Columns that name rows of these tables, in whatever table they are. */
+  columns: ReadonlySet<string>
+  /** The unit of backfills whose own is among the columns. */
+  unit: string | null
+  /** Matches a text that has one of these names as a word. */
+  named: RegExp
+  /** Matches a text that speaks of the roles: with the beginning of their names as a word. */
+  spoken: RegExp
+}
+
+/** What applications call the tables of a track, by role. */
+export type RoleHints = Record<string, RoleHint>
+
+/** The optional table that a role comes and goes with; null for none. */
+const companion = (hint: RoleHint | undefined): string | null =>
+  hint?.optional && 'with' in hint.optional ? hint.optional.with : null
+
+/**
+ * A mapping with the roles that go along with those it says are none. Throws USAGE for a role that the track
+ * can't do without, and for one that comes and goes with another.
+ */
+export function withCompanions(track: string, hints: RoleHints | undefined, mapping: Mapping): Mapping {
+  const all: Mapping = { ...mapping }
+  for (const [role, hint] of Object.entries(hints ?? {})) {
+    const leads = companion(hint)
+    if (mapping[role] === null && !hint.optional)
+      throw new UsageError(`--map ${role}=${noTable}`, `track ${track} needs a table for it`, {
+        known: Object.keys(hints!).filter(r => hints![r]!.optional && companion(hints![r]) === null),
+      })
+    if (leads === null) continue
+    if (mapping[role] === null && mapping[leads] !== null)
+      throw new UsageError(`--map ${role}=${noTable}`, `it goes along with ${leads}: say ${leads}=${noTable}`)
+    if (mapping[leads] !== null) continue
+    if (typeof mapping[role] === 'string')
+      throw new UsageError(`--map ${role}`, `where ${leads} is ${noTable}, so is ${role}`)
+    all[role] = null
+  }
+  return all
+}
+
+/** Roles of a track that a mapping says are none. */
+export const absentRoles = (hints: RoleHints | undefined, mapping: Mapping): string[] =>
+  Object.keys(hints ?? {}).filter(role => mapping[role] === null)
+
+/** Columns of a role that name rows of roles that are absent. */
+export const absentColumns = (hint: RoleHint | undefined, absent: readonly string[]): string[] =>
+  Object.entries(hint?.columns ?? {}).flatMap(([column, { of }]) =>
+    of !== undefined && absent.includes(of) ? [column] : [],
+  )
+
+/** What a copy of a track leaves out under a mapping; null for nothing. */
+export function leftOut(info: TrackInfo | null, names: TrackNames, mapping: Mapping): LeftOut | null {
+  const hints = info?.roles ?? {}
+  const roles = absentRoles(hints, mapping)
+  if (roles.length === 0) return null
+  const optional = roles.flatMap(role => {
+    const said = hints[role]!.optional
+    return said && 'without' in said ? [said] : []
+  })
+  const columns = Object.entries(hints).flatMap(([role, hint]) =>
+    roles.includes(role) ? [] : absentColumns(hint, roles),
+  )
+  const objects = [
+    ...roles.flatMap(role => names.roles[role]?.table ?? []),
+    ...optional.flatMap(o => o.functions ?? []),
+  ]
+  const words = [...columns, ...objects.map(o => namesIn(o)!.at(-1)!)]
+  return {
+    roles: new Set(roles),
+    objects: new Set(objects),
+    columns: new Set(columns),
+    unit: optional.find(o => o.unit !== undefined)?.unit ?? null,
+    named: new RegExp(`\\b(?:${words.join('|')})\\b`, 'i'),
+    spoken: new RegExp(`\\b(?:${roles.map(r => r.replace(/s$/, '')).join('|')})`, 'i'),
+  }
+}

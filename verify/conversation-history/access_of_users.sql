@@ -1,0 +1,66 @@
+--! title: Each person sees and changes their own conversations, and nobody else's
+--! fix: The matrix below names who got through, and by which door: fix the policy of that operation, or
+--!   what bypasses it.
+--! kind: access
+--! after: 001_create_conversations
+--! without: tenants
+
+insert into auth.users (id) values
+  ('a0000000-7e57-4000-8000-000000000001'), ('a0000000-7e57-4000-8000-000000000002'),
+  ('a0000000-7e57-4000-8000-000000000003');
+insert into public.conversations (id, user_id, title) values
+  ('c0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001', 'probe: owner'),
+  ('c0000000-7e57-4000-8000-000000000002', 'a0000000-7e57-4000-8000-000000000002', 'probe: member'),
+  ('c0000000-7e57-4000-8000-000000000003', 'a0000000-7e57-4000-8000-000000000003', 'probe: outsider');
+insert into public.messages (id, conversation_id, role, content) values
+  ('d0000000-7e57-4000-8000-000000000001', 'c0000000-7e57-4000-8000-000000000001', 'user', 'probe: owner'),
+  ('d0000000-7e57-4000-8000-000000000002', 'c0000000-7e57-4000-8000-000000000002', 'user', 'probe: member'),
+  ('d0000000-7e57-4000-8000-000000000003', 'c0000000-7e57-4000-8000-000000000003', 'user', 'probe: outsider');
+
+select $access${
+  "personas": {
+    "owner": { "role": "authenticated", "claims": { "sub": "a0000000-7e57-4000-8000-000000000001", "role": "authenticated" } },
+    "member": { "role": "authenticated", "claims": { "sub": "a0000000-7e57-4000-8000-000000000002", "role": "authenticated" } },
+    "outsider": { "role": "authenticated", "claims": { "sub": "a0000000-7e57-4000-8000-000000000003", "role": "authenticated" } },
+    "anon": { "role": "anon", "claims": { "role": "anon" } },
+    "service": { "role": "service_role", "claims": { "role": "service_role" } }
+  },
+  "tables": [
+    {
+      "table": "public.conversations",
+      "row": { "id": "c0000000-7e57-4000-8000-000000000001" },
+      "touch": "title",
+      "move": { "user_id": "a0000000-7e57-4000-8000-000000000003" },
+      "may": { "select": ["owner", "service"], "insert": ["owner", "service"], "update": ["owner", "service"], "delete": ["owner", "service"], "move": ["service"] },
+      "reads": "select * from public.conversations where user_id = (select auth.uid()) order by updated_at desc limit 50",
+      "sees": "user_id::text = current_setting('rethread.persona')"
+    },
+    {
+      "table": "public.messages",
+      "row": { "id": "d0000000-7e57-4000-8000-000000000001" },
+      "touch": "content",
+      "move": { "conversation_id": "c0000000-7e57-4000-8000-000000000003" },
+      "may": { "select": ["owner", "service"], "insert": ["owner", "service"], "update": ["owner", "service"], "delete": ["owner", "service"], "move": ["service"] },
+      "reads": "select * from public.messages where conversation_id = 'c0000000-7e57-4000-8000-000000000001' order by created_at",
+      "sees": "exists (select from public.conversations c where c.id = messages.conversation_id and c.user_id::text = current_setting('rethread.persona'))"
+    }
+  ],
+  "calls": [
+    {
+      "name": "put a message into the owner's conversation",
+      "sql": "insert into public.messages (conversation_id, role, content) values ('c0000000-7e57-4000-8000-000000000001', 'user', 'probe')",
+      "may": ["owner", "service"]
+    },
+    {
+      "name": "open a conversation of one's own",
+      "sql": "insert into public.conversations (user_id) values ((select auth.uid()))",
+      "may": ["owner", "member", "outsider"],
+      "personas": ["owner", "member", "outsider", "anon"]
+    },
+    {
+      "name": "open a conversation in somebody else's name",
+      "sql": "insert into public.conversations (user_id) values ('a0000000-7e57-4000-8000-000000000001')",
+      "may": ["owner", "service"]
+    }
+  ]
+}$access$::json as access;
