@@ -16,8 +16,8 @@ const readsMessages = ({ elements, messages, roles }: TrackInfo): boolean =>
   elements !== undefined || (messages !== undefined && namesIn(messages.table)!.at(-1)! in (roles ?? {}))
 
 /**
- * The tracks that may be meant. Where a table keeps lists of messages in a column, none is that would take its
- * rows for something else, or leave the messages where they are.
+ * The tracks that may be meant. Where a table keeps lists of messages in a column, none is that would take
+ * its rows for something else, or leave the messages where they are.
  */
 export async function mayBeMeant<T extends Candidate>(sql: Root, found: T[]): Promise<T[]> {
   const lists = await tablesOfLists(sql, found)
