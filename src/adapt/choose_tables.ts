@@ -25,6 +25,17 @@ export const nameScore = (want: WantedTable, table: ApplicationTable): number =>
 const worth = (want: WantedTable, table: ApplicationTable, columns: FittedColumn[]): number =>
   2 * nameScore(want, table) + columns.reduce((sum, c) => sum + c.score, 0)
 
+/** True where a table has what makes it one of its kind, in a form that is read. */
+function hasEssential(
+  want: WantedTable,
+  table: ApplicationTable,
+  given: ReadonlyMap<string, string>,
+): boolean {
+  if (want.essential === undefined) return true
+  const found = fitColumns(want, table, new Map(), given).find(f => f.want.column === want.essential)
+  return found?.column !== null && found?.column !== undefined && found.want.types.includes(found.column.base)
+}
+
 /** Tables that can be an entity at all, whatever the others are. */
 function candidates(
   want: WantedTable,
@@ -33,9 +44,10 @@ function candidates(
 ): ApplicationTable[] {
   const said = given.get(want.entity)
   if (said !== undefined) return all.filter(t => t.table === said)
+  const able = all.filter(table => hasEssential(want, table, given))
   const led = new Set(all.flatMap(t => t.columns.flatMap(c => c.references.map(r => r.table))))
   const links = want.columns.filter(c => c.of !== null).length
-  return all
+  return (able.length > 0 ? able : all)
     .map(table => {
       // until the others are chosen, every foreign key may be the one that is wanted
       const keys = Math.min(links, table.columns.filter(c => c.references.length > 0).length)
