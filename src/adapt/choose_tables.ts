@@ -25,6 +25,17 @@ export const nameScore = (want: WantedTable, table: ApplicationTable): number =>
 const worth = (want: WantedTable, table: ApplicationTable, columns: FittedColumn[]): number =>
   2 * nameScore(want, table) + columns.reduce((sum, c) => sum + c.score, 0)
 
+/** True if a table has the column without which it cannot be the entity, with a type that the track can read. */
+function hasEssential(
+  want: WantedTable,
+  table: ApplicationTable,
+  given: ReadonlyMap<string, string>,
+): boolean {
+  if (want.essential === undefined) return true
+  const found = fitColumns(want, table, new Map(), given).find(f => f.want.column === want.essential)
+  return found?.column !== null && found?.column !== undefined && found.want.types.includes(found.column.base)
+}
+
 /** Tables that may be an entity, judged without regard to the other entities. */
 function candidates(
   want: WantedTable,
@@ -33,9 +44,10 @@ function candidates(
 ): ApplicationTable[] {
   const said = given.get(want.entity)
   if (said !== undefined) return all.filter(t => t.table === said)
+  const able = all.filter(table => hasEssential(want, table, given))
   const led = new Set(all.flatMap(t => t.columns.flatMap(c => c.references.map(r => r.table))))
   const links = want.columns.filter(c => c.of !== null).length
-  return all
+  return (able.length > 0 ? able : all)
     .map(table => {
       // the other tables are not chosen yet, so any foreign key may be the one that is wanted
       const keys = Math.min(links, table.columns.filter(c => c.references.length > 0).length)

@@ -26,7 +26,7 @@ import { proposeOptional } from './propose_without.js'
 import { readValues } from './read_values.js'
 import { rewriteRequired } from './rewrite_header.js'
 import { readTrackNames } from './rewrite_track.js'
-import { wantedTables } from './wanted.js'
+import { type WantedTable, wantedTables } from './wanted.js'
 
 /** A proposal, and what the track would still lack with it. */
 export interface ReadProposal extends Proposal {
@@ -75,7 +75,7 @@ async function readProposal(
   const read = await readTrackNames(track)
   const { roles, own } = read
   const whole = withCompanions(track.name, info.roles, given.mapping)
-  const found = proposeOptional(wantedTables(track, roles, info.roles), all, whole, info.roles ?? {})
+  const found = proposeOptional(tablesWanted(track, roles, info), all, whole, info.roles ?? {})
   const zone = given.zone ?? zoneWanted(found)
   const values = await readValues(sql, found, info, given.values ?? {})
   const said = await readIdentity(sql, found, info, given.mapping)
@@ -104,6 +104,12 @@ async function readProposal(
   const lacks = missing.map(f => saysOfIds(f, info, names, roles))
   return { ...found, bindings: await withShares(sql, found, bindings), mapping, track, lacks }
 }
+
+/** What a track needs; of a table with lists of messages in a column, that column above all. */
+const tablesWanted = (track: Track, roles: Roles, { roles: hints, elements }: TrackInfo): WantedTable[] =>
+  wantedTables(track, roles, hints).map(w =>
+    w.table === elements?.table ? { ...w, essential: elements.column } : w,
+  )
 
 /**
  * Extends WRONG_TYPE for an id that no track can read: with the types that a copy can use, or, for a number

@@ -21,6 +21,8 @@ export interface WantedTable {
   table: string
   called: string[]
   columns: WantedColumn[]
+  /** The column without which it is no such table, of a type that the track reads. */
+  essential?: string | undefined
 }
 
 /** The types that a track's headers allow for each column, by `schema.table.column`. */

@@ -282,3 +282,17 @@ test('a track that leaves messages where they are is not proposed for lists of m
   await db.sql.unsafe('truncate public.talks; alter table public.talks rename body to messages')
   expect(await proposed(db)).toMatchObject({ code: 3, track: 'conversation-history' })
 })
+
+test('beside tables of a login and of documents, the table with the lists is found', async () => {
+  await using db = await database(newest(), 'empty')
+  await db.sql.unsafe(`
+    drop schema auth cascade;
+    create table "User" (id uuid primary key default gen_random_uuid(), email varchar(64) not null);
+    create table "Chat" (id uuid primary key, "createdAt" timestamp not null, messages json not null, "userId" uuid not null references "User"(id));
+    create table "Document" (id uuid, "createdAt" timestamp not null, title text not null, content text, "userId" uuid not null references "User"(id), primary key (id, "createdAt"));
+    create table "Account" (id text primary key, "userId" uuid not null references "User"(id), provider text);
+    create table "Session" (id text primary key, "sessionToken" text unique, "userId" uuid not null references "User"(id), expires timestamp)`)
+  const { track, said } = await proposed(db)
+  expect(track).toBe('conversation-history')
+  expect(said.join('\n')).toMatch(/^chat_sessions is "Chat"/m)
+})
