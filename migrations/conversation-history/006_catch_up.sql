@@ -2,6 +2,7 @@
 --! phase: backfill
 --! undone-by: 002_keep_both_in_step
 --! table: chat_private.behind
+--! unit: tenant_id
 --! pending: b.caught_up_at is null
 
 -- A session may be listed several times. To catch up twice changes nothing.

@@ -157,7 +157,7 @@ test('the unit of backfills is the user: one of them goes first', async () => {
   await rethread(db.url, ['init', '--map', 'tenants=none,chat_sessions=chats'], { cwd })
   const [person] = await db.sql`select md5('u2')::uuid::text as id`
   expect((await rethread(db.url, ['migrate', '--phase', 'expand'], { cwd })).code).toBe(0)
-  await rethread(db.url, ['backfill', '--workspace', person!.id], { cwd })
+  expect((await rethread(db.url, ['backfill', '--workspace', person!.id], { cwd })).code).toBe(0)
   const moved = await db.sql`select distinct user_id::text as id from public.conversations`
   expect(moved).toEqual([{ id: person!.id }])
 })
