@@ -19,14 +19,16 @@ export async function readUnit(sql: Db, unit: KeyColumn, value: string): Promise
 }
 
 /**
- * The value of a canary's unit for each backfill with units. Throws UsageError if no row has it: a canary
- * without rows would otherwise report success.
+ * The value of a canary's unit for each backfill. Throws UsageError if a backfill has no unit, before another
+ * one begins, and if no row has the value: a canary without rows would otherwise report success.
  */
 export async function unitOfEach(
   sql: Db,
   migrations: Migration[],
   value: string,
 ): Promise<(m: Migration) => string> {
+  const bare = migrations.find(m => m.backfill && !m.backfill.unit)
+  if (bare) throw new UsageError('--workspace', `${bare.name} has no \`unit\` in its header`)
   const values = new Map<string, string>()
   const looked = new Set<string>()
   let found = false
