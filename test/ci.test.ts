@@ -70,6 +70,16 @@ describe('a wrong command line is found before anything runs', () => {
 })
 
 describe('--output', () => {
+  test('a command that fails says why in the log too, where its report is only in a file', async () => {
+    const args = ['plan', '--dir', folder({}), '--output', 'plan.md']
+    const ran = await rethread('postgres://nobody@127.0.0.1:1/none', args, { ...plain, cwd: folder({}) })
+    expect([ran.code, ran.stdout, ran.stderr]).toEqual([
+      2,
+      '',
+      expect.stringMatching(/^`.*` has no tracks\.\nplan: failed; the report is in plan\.md\n$/),
+    ])
+  })
+
   test('one run writes several formats, and prints the one that no file has', async () => {
     const cwd = folder({})
     const out = ['plan.md', 'plan.json', 'page.html', 'plan.txt=table', 'plan.out=markdown']

@@ -5,7 +5,9 @@ import { machine } from '../library/machine.js'
 import { Failures, findingsOf, isSystemError } from '../model/failure.js'
 import { oneOf, readOptions, type Typed } from '../model/options.js'
 import { emptyReport, exitCodes, type Finding, type Report, verdictOf } from '../model/report.js'
+import { terminalText } from '../render/escape.js'
 import type { Renderer, TerminalStyle } from '../render/renderer.js'
+import { worded } from '../render/words/index.js'
 import { readFleet, runOnTargets } from './fleet.js'
 import { type CommonInput, type Process, readCommonInput, readInput, urlOrNone } from './input.js'
 import { lookOf, showsUnicode, withPlainMarks } from './look.js'
@@ -80,9 +82,19 @@ async function writeReport(
     const text = await (renderer ?? (await usualRenderer())).render(report, look)
     // output for programs is never changed
     process.stdout.write(process.stdout.isTTY && !showsUnicode(process) ? withPlainMarks(text) : text)
-  }
+  } else if (exitCodes[report.verdict] !== 0) process.stderr.write(inShort(report, files))
   return exitCodes[report.verdict]
 }
+
+/** What a log shows of a report that is only in files, if the command has not succeeded. */
+const inShort = (report: Report, files: OutputFile[]): string =>
+  [
+    ...report.findings
+      .filter(f => f.level === 'error' || f.level === 'refused')
+      .slice(0, 3)
+      .map(f => terminalText(worded(f).message)),
+    `${report.command}: ${report.verdict}; the report is in ${files.map(f => f.path).join(', ')}`,
+  ].join('\n') + '\n'
 
 /** Adds the report to the page of the CI platform, if the format has one. */
 async function addPage(report: Report, renderer: Renderer | null, process: Process): Promise<void> {
