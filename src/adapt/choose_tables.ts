@@ -25,7 +25,7 @@ export const nameScore = (want: WantedTable, table: ApplicationTable): number =>
 const worth = (want: WantedTable, table: ApplicationTable, columns: FittedColumn[]): number =>
   2 * nameScore(want, table) + columns.reduce((sum, c) => sum + c.score, 0)
 
-/** True if a table has the column without which it cannot be the entity, of a type that the track can read. */
+/** True if a table has the column without which it cannot be the entity, of a type that is read. */
 function hasEssential(
   want: WantedTable,
   table: ApplicationTable,
