@@ -48,7 +48,7 @@ describe.each(discover(root).tracks.map(t => ({ track: t })))('$track.name', ({ 
   })
 })
 
-/** Literals with a backslash that stands for itself only where the server is set so, those of bodies too. */
+/** Literals, also in bodies, whose backslash is a character of its own only under a setting of the server. */
 async function unsettledLiterals(text: string): Promise<string[]> {
   const found: string[] = []
   for (const { text: token } of await scanTokens(text)) {

@@ -1,12 +1,11 @@
 import { bracketed, cutExpression, cutQuery } from './cut_queries.js'
 import {
   type Cutting,
-  cutParts,
+  cutMentioned,
   cuttingOf,
   findAt,
   isLeftOut,
   isWord,
-  itemsOf,
   level,
   mentions,
   separated,
@@ -28,7 +27,7 @@ export async function cutValue(text: string, out: LeftOut): Promise<string | nul
   return cutExpression(c, { from: 0, to: c.tokens.length }) ? null : c.apply()
 }
 
-/** A literal in dollarQuoted, in its parts. */
+/** A dollar-quoted literal: its tag, and the text within. */
 const dollarQuoted = /^(\$\w*\$)([\s\S]*)\1$/
 
 async function cutText(text: string, out: LeftOut, kind: 'file' | 'sql' | 'block'): Promise<string> {
@@ -111,25 +110,12 @@ function createdIsLeftOut(c: Cutting, at: number, range: TokenRange): boolean {
 /** The columns and constraints of a table: one is gone with anything in it. */
 function cutColumns(c: Cutting, range: TokenRange): boolean {
   const open = findAt(c, range, i => c.tokens[i]!.raw === '(')
-  const items = itemsOf(c, bracketed(c, open))
-  return cutParts(
-    c,
-    items,
-    items.map(item => mentions(c, item)),
-  )
+  return cutMentioned(c, bracketed(c, open))
 }
 
 function cutIndex(c: Cutting, range: TokenRange): boolean {
   const open = findAt(c, range, i => c.tokens[i]!.raw === '(')
-  const items = itemsOf(c, bracketed(c, open))
-  if (
-    cutParts(
-      c,
-      items,
-      items.map(item => mentions(c, item)),
-    )
-  )
-    return true
+  if (cutMentioned(c, bracketed(c, open))) return true
   const where = findAt(c, range, i => isWord(c, i, 'where'))
   return where > 0 && cutExpression(c, { from: where + 1, to: range.to })
 }
@@ -145,12 +131,7 @@ function cutPolicy(c: Cutting, range: TokenRange): boolean {
 function cutCommands(c: Cutting, range: TokenRange): boolean {
   const table = findAt(c, range, i => c.tokens[i]!.raw === '.')
   if (!isWord(c, range.from + 1, 'table') || isLeftOut(c, table - 1)) return true
-  const items = itemsOf(c, { from: table + 2, to: range.to })
-  return cutParts(
-    c,
-    items,
-    items.map(item => mentions(c, item)),
-  )
+  return cutMentioned(c, { from: table + 2, to: range.to })
 }
 
 /** The objects of GRANT, REVOKE and DROP, which are named after a word and end with another. */
@@ -159,12 +140,7 @@ function cutObjects(c: Cutting, range: TokenRange, after: string, end: RegExp): 
   let from = word + 1
   while (isWord(c, from, 'table', 'function', 'schema', 'index', 'view', 'if', 'exists')) from++
   const last = findAt(c, { from, to: range.to }, i => end.test(wordAt(c, i)))
-  const items = itemsOf(c, { from, to: last < 0 ? range.to : last })
-  return cutParts(
-    c,
-    items,
-    items.map(item => mentions(c, item)),
-  )
+  return cutMentioned(c, { from, to: last < 0 ? range.to : last })
 }
 
 /** Statements of PL/pgSQL, which THEN, LOOP and the words of blocks separate too. */

@@ -128,6 +128,16 @@ export function mentions(c: Cutting, { from, to }: TokenRange): boolean {
   return false
 }
 
+/** Cuts the items of a list that mention what is left out. True where all do, and nothing is cut. */
+export function cutMentioned(c: Cutting, range: TokenRange): boolean {
+  const items = itemsOf(c, range)
+  return cutParts(
+    c,
+    items,
+    items.map(item => mentions(c, item)),
+  )
+}
+
 /** A part of a file that can't be derived without a role. */
 export class Underivable extends Error {
   constructor(c: Cutting, { from, to }: TokenRange) {

@@ -23,7 +23,7 @@ export interface LeftOut {
 export type RoleHints = Record<string, RoleHint>
 
 /** The optional table that a role comes and goes with; null for none. */
-const companion = (hint: RoleHint | undefined): string | null =>
+export const companion = (hint: RoleHint | undefined): string | null =>
   hint?.optional && 'with' in hint.optional ? hint.optional.with : null
 
 /**

@@ -1,7 +1,7 @@
 import { type Mapping, noTable } from '../model/mapping.js'
 import type { ApplicationColumn, ApplicationTable } from './application_tables.sql.js'
 import { nameScore } from './choose_tables.js'
-import { absentColumns, absentRoles, type RoleHints } from './left_out.js'
+import { absentColumns, absentRoles, companion, type RoleHints } from './left_out.js'
 import { likeness, namedAfter } from './likeness.js'
 import { type Proposal, type ProposedBinding, propose, shortName } from './propose.js'
 import type { WantedTable } from './wanted.js'
@@ -67,10 +67,7 @@ function holdsWithout(hints: RoleHints, role: string): string | null {
 /** A role and those that come and go with it. */
 const withFollowers = (hints: RoleHints, lead: string): string[] => [
   lead,
-  ...Object.keys(hints).filter(role => {
-    const optional = hints[role]!.optional
-    return optional && 'with' in optional && optional.with === lead
-  }),
+  ...Object.keys(hints).filter(role => companion(hints[role]) === lead),
 ]
 
 /** A proposal which says of what nothing is like, and an optional table has, that there may be none. */

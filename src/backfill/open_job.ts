@@ -1,6 +1,6 @@
 import { heapsOf } from '../database/catalog.sql.js'
 import { type BackfillStatement, readBackfillStatement } from '../files/backfill_statement.js'
-import { Failure, UsageError } from '../model/failure.js'
+import { Failure } from '../model/failure.js'
 import type { Migration } from '../model/project.js'
 import type { Run } from '../run/run.js'
 import { newestRow } from './backfill_results.js'
@@ -11,6 +11,7 @@ import { isSetAside, type PendingSpec } from './pending.sql.js'
 import { pendingSpecOf, referencesOf, rowKeyOf, withinUnit } from './pending_spec.js'
 import { leastRangePages, passesFor } from './range_cursor.js'
 import { type BackfillRow, openBackfill } from './run_backfill.sql.js'
+import { requireUnit } from './unit_value.js'
 import { type KeyColumn, lacksPages } from './walk_keys.sql.js'
 
 /** Rows of a page of a table that was never analyzed: a guess on which only the size of a batch depends. */
@@ -32,8 +33,7 @@ export async function openJob(
   const { sql } = run.writer
   const spec = migration.backfill!
   const whole = await readBackfillStatement(migration.file.text, migration.file.path, spec)
-  if (options.unit !== null && !spec.unit)
-    throw new UsageError('--workspace', `${migration.name} has no \`unit\` in its header`)
+  if (options.unit !== null) requireUnit(migration)
   const key = await rowKeyOf(sql, spec)
   const keys = (await lacksPages(sql, spec.table)) ? walkable(migration, key) : null
   const { id, rowsPerPage } = await openRanges(run, migration, { whole, keys, options })

@@ -18,6 +18,11 @@ export async function readUnit(sql: Db, unit: KeyColumn, value: string): Promise
   }
 }
 
+/** Throws UsageError for a backfill without a unit: no part of its rows can be asked for by name. */
+export function requireUnit({ name, backfill }: Migration): void {
+  if (backfill && !backfill.unit) throw new UsageError('--workspace', `${name} has no \`unit\` in its header`)
+}
+
 /**
  * The value of a canary's unit for each backfill. Throws UsageError if a backfill has no unit, before another
  * one begins, and if no row has the value: a canary without rows would otherwise report success.
@@ -27,8 +32,7 @@ export async function unitOfEach(
   migrations: Migration[],
   value: string,
 ): Promise<(m: Migration) => string> {
-  const bare = migrations.find(m => m.backfill && !m.backfill.unit)
-  if (bare) throw new UsageError('--workspace', `${bare.name} has no \`unit\` in its header`)
+  migrations.forEach(requireUnit)
   const values = new Map<string, string>()
   const looked = new Set<string>()
   let found = false

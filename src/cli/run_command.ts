@@ -4,7 +4,7 @@ import { formats, rendererOf } from '../library/discovery.js'
 import { machine } from '../library/machine.js'
 import { Failures, findingsOf, isSystemError } from '../model/failure.js'
 import { oneOf, readOptions, type Typed } from '../model/options.js'
-import { emptyReport, exitCodes, type Finding, type Report, verdictOf } from '../model/report.js'
+import { emptyReport, exitCodes, type Finding, isSevere, type Report, verdictOf } from '../model/report.js'
 import { terminalText } from '../render/escape.js'
 import type { Renderer, TerminalStyle } from '../render/renderer.js'
 import { worded } from '../render/words/index.js'
@@ -90,7 +90,7 @@ async function writeReport(
 const inShort = (report: Report, files: OutputFile[]): string =>
   [
     ...report.findings
-      .filter(f => f.level === 'error' || f.level === 'refused')
+      .filter(isSevere)
       .slice(0, 3)
       .map(f => terminalText(worded(f).message)),
     `${report.command}: ${report.verdict}; the report is in ${files.map(f => f.path).join(', ')}`,

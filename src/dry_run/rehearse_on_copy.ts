@@ -8,7 +8,7 @@ import { hazards } from '../model/codes.js'
 import { UsageError } from '../model/failure.js'
 import type { Consent, Plan } from '../model/plan.js'
 import { idOf, type Migration, phases, type Track } from '../model/project.js'
-import { type Finding, finding, type Report, type StepResult } from '../model/report.js'
+import { type Finding, finding, isSevere, type Report, type StepResult } from '../model/report.js'
 import { readHistory } from '../plan/history.js'
 import type { PlanOptions } from '../plan/make_plan.js'
 import { rehearsedPicture } from '../plan/schema_picture.js'
@@ -140,7 +140,7 @@ const elsewhere = (database: string, applied: string[], plan: Plan): Finding[] =
 const stoppingFindings = (played: Report[]): Finding[] =>
   played
     .flatMap(r => r.findings)
-    .filter(f => f.level === 'error' || f.level === 'refused')
+    .filter(isSevere)
     .map(f => ({ ...f, level: 'warn' as const }))
 
 /** What was played on a copy, up and down. */

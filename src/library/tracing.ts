@@ -2,7 +2,7 @@ import type { Attributes, Span, Tracer } from '@opentelemetry/api'
 import { packageVersion } from '../files/package.js'
 import type { Event } from '../model/event.js'
 import { codeOf, Failure } from '../model/failure.js'
-import type { Finding, Report, StepResult } from '../model/report.js'
+import { type Finding, isSevere, type Report, type StepResult } from '../model/report.js'
 
 type Api = typeof import('@opentelemetry/api')
 
@@ -141,7 +141,7 @@ class Spans implements VerbTrace {
   private endWith(report: Report): void {
     const { root, step } = this
     const { verdict, target, findings, steps } = report
-    const wrong = findings.filter(f => f.level === 'error' || f.level === 'refused')
+    const wrong = findings.filter(isSevere)
     if (step) {
       // the step has no result yet
       const result = steps.find(s => s.migration === step.migration)

@@ -134,6 +134,9 @@ export const interrupted = (report: Report, subject: string): Report => ({
 export const counts = (check: CheckResult): boolean =>
   check.more || check.found.some(f => f.accepted === null && !f.preExisting)
 
+/** True for a finding that refuses a command or makes it fail. */
+export const isSevere = ({ level }: { level: Level }): boolean => level === 'error' || level === 'refused'
+
 /** True for a check that could not run, or that found an error that counts. */
 export const isFault = (check: CheckResult): boolean =>
   check.outcome === 'failed' || (check.outcome === 'found' && check.level === 'error' && counts(check))

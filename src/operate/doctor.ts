@@ -7,7 +7,7 @@ import { squawk } from '../files/squawk.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { LedgerRow } from '../model/plan.js'
 import type { Check, Project, Track } from '../model/project.js'
-import { emptyReport, finding, leavesUnseen, type Report, type Table } from '../model/report.js'
+import { emptyReport, finding, isSevere, leavesUnseen, type Report, type Table } from '../model/report.js'
 import { type Fit, fitsOf, otherTracks, trackNamed } from '../plan/choose_track.js'
 import { elementShapes } from '../plan/element_shapes.js'
 import { ledgerRows } from '../plan/history.js'
@@ -50,7 +50,7 @@ export async function doctor(
   const triggers = await eventTriggers(connection.sql)
   if (triggers.length > 0) report.findings.push(finding('EVENT_TRIGGERS', target.info.database, { triggers }))
   // the doctor refuses nothing: what would stop a run is `attention` here
-  const stops = report.findings.some(f => f.level === 'error' || f.level === 'refused')
+  const stops = report.findings.some(isSevere)
   report.verdict = stops || leavesUnseen(report.findings) ? 'attention' : 'clean'
   return report
 }

@@ -3,7 +3,7 @@ import { squawk } from '../files/squawk.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Level } from '../model/codes.js'
 import type { Project, Track } from '../model/project.js'
-import { emptyReport, finding, type Report } from '../model/report.js'
+import { emptyReport, finding, isSevere, type Report } from '../model/report.js'
 import { trackNamed } from '../plan/choose_track.js'
 import { layoutFindings } from '../plan/open_context.js'
 
@@ -38,9 +38,7 @@ export async function lintProject(
       ...(['error', 'warn'] as const).map(level => countIn(report, t, level)),
     ]),
   })
-  const failing = report.findings.filter(
-    f => f.level === 'error' || f.level === 'refused' || (lowest === 'warn' && f.level === 'warn'),
-  )
+  const failing = report.findings.filter(f => isSevere(f) || (lowest === 'warn' && f.level === 'warn'))
   if (failing.length > 0) report.verdict = 'attention'
   else
     report.findings.push(

@@ -1,5 +1,5 @@
 import { number, plural } from '../model/plural.js'
-import { type Finding, isFault, type Report, type Summary } from '../model/report.js'
+import { type Finding, isFault, isSevere, type Report, type Summary } from '../model/report.js'
 import { answersFirst } from './answers.js'
 import { foldedTitle, markdownBlock, markdownCode, markdownText, terminalText } from './escape.js'
 import { defineRenderer } from './renderer.js'
@@ -48,7 +48,7 @@ const foldedBelow = (title: string, body: string): string =>
 export function renderMarkdown(report: Report): string {
   const { answers, urgent, others } = answersFirst(report)
   const summary = summaryOf(report)
-  const open = urgent.filter((f, i) => i < unfolded || f.level === 'error' || f.level === 'refused')
+  const open = urgent.filter((f, i) => i < unfolded || isSevere(f))
   const more = urgent.filter(f => !open.includes(f))
   const failing = report.checks.filter(c => isFault(c))
   const blocks = [

@@ -12,7 +12,7 @@ import { historyChange } from '../histories/read_history.js'
 import { findingsOf } from '../model/failure.js'
 import type { Step } from '../model/plan.js'
 import type { Track } from '../model/project.js'
-import { finding, type Report, verdictOf } from '../model/report.js'
+import { finding, isSevere, type Report, verdictOf } from '../model/report.js'
 import { outdated } from '../plan/consent.js'
 import { undoCommand } from '../plan/next_command.js'
 import type { FileStep } from '../run/execute_file.js'
@@ -57,7 +57,7 @@ export async function rollback(given: Context, track: Track, options: RollbackOp
         : [
             ...outdated(approved.plan, now.plan, options.consent),
             ...rollbackConsent(now.plan, options, run.target.info.database),
-            ...now.report.findings.filter(f => f.level === 'error' || f.level === 'refused'),
+            ...now.report.findings.filter(isSevere),
           ]
     if (refused.length > 0) {
       const reason =

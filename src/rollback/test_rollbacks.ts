@@ -6,7 +6,7 @@ import { bareMigrateOptions } from '../migrate/migrate_options.js'
 import { hazards } from '../model/codes.js'
 import type { Consent } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
-import { emptyReport, finding, type Report, type Table, verdictOf } from '../model/report.js'
+import { emptyReport, finding, isSevere, type Report, type Table, verdictOf } from '../model/report.js'
 import { wants } from '../plan/consent.js'
 import { judgeForeignCode } from '../plan/foreign_code.js'
 import { readHistory } from '../plan/history.js'
@@ -76,8 +76,7 @@ async function upDownUp(
 ): Promise<{ result: RollbackResult; detail: string[] }> {
   const before = await schema(ctx)
   const up = () => migrate(ctx, track, { ...bareMigrateOptions, to: m.name, consent, leaseWaitMs: 0 })
-  const said = (r: Report) =>
-    r.findings.filter(f => f.level === 'error' || f.level === 'refused').map(f => `${f.code} ${f.subject}`)
+  const said = (r: Report) => r.findings.filter(isSevere).map(f => `${f.code} ${f.subject}`)
   const stuck = (r: Report) => ({
     result: r.verdict === 'interrupted' ? ('interrupted' as const) : ('failed' as const),
     detail: said(r),

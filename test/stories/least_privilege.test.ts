@@ -86,7 +86,7 @@ describe.each(some('oldest'))('less than a superuser on PostgreSQL $major', serv
     await db.sql.unsafe(`drop role ${role}`)
   })
 
-  test('a role that lacks a right on a schema is told before the first step, and one that may not write rows for probes proves no access', async () => {
+  test('a role that lacks a right on a schema is reported before the first step, and one that may not write rows for probes proves no access', async () => {
     await using db = await database(server, 'workspace-sessions', 50)
     const role = `owner_${randomBytes(4).toString('hex')}`
     await db.sql.unsafe(`
