@@ -73,6 +73,7 @@ export async function server(settings = {}) {
 
 const benches = {
   startup: './startup.mjs',
+  small: './small.mjs',
   apply: './apply.mjs',
   backfill: './backfill.mjs',
   explode: './explode.mjs',
