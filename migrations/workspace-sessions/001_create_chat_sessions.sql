@@ -197,7 +197,7 @@ begin
         to_hex(4611686018427387904 + case when isfinite(at)
           then floor(chat_private.legacy_seconds(at) * 1000000)::bigint else 0 end)
         || substring(left(regexp_replace(btrim(left(
-          case when said ~ E'^\\s*[\\[{"]' then chat_private.text_said(said) else said end,
+          case when said collate "default" ~ E'^\\s*[\\[{"]' then chat_private.text_said(said) else said collate "default" end,
           1000), E' \t\r\n'), E'\\s+', ' ', 'g'), 60) from E'^.*\\S.*$') end
     $$;
   end if;

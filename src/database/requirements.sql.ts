@@ -71,7 +71,9 @@ export async function missingObjects(sql: Db, objects: string[]): Promise<string
         select from pg_catalog.pg_attribute a join pg_catalog.pg_type y on y.oid = a.atttypid
         where a.attrelid = to_regclass(o.relation) and a.attname = o.name and not a.attisdropped
           -- one of the named types, such as jsonb|json; a domain counts as its base type
-          and (o.types is null or coalesce(nullif(y.typbasetype, 0), a.atttypid) in (select to_regtype(t) from unnest(o.types) t)))
+          and (o.types is null or coalesce(nullif(y.typbasetype, 0), a.atttypid) in (select to_regtype(t) from unnest(o.types) t)
+            -- such a collation takes different texts for equal ones, and refuses regular expressions
+            and not exists (select from pg_catalog.pg_collation l where l.oid = a.attcollation and not l.collisdeterministic)))
       when 'policy' then exists (
         select from pg_catalog.pg_policy p where p.polrelid = to_regclass(o.relation) and p.polname = o.name)
       when 'trigger' then exists (
@@ -88,7 +90,7 @@ export async function missingObjects(sql: Db, objects: string[]): Promise<string
 export interface WrongType {
   /** The requirement: `column t.c type`. */
   required: string
-  /** The actual type. */
+  /** The actual type, with the collation if that is the reason. */
   type: string
 }
 
@@ -97,7 +99,10 @@ export async function columnsOfOtherType(sql: Db, missing: string[]): Promise<Wr
   const typed = missing.map(wantedOf).filter(w => w.kind === 'column' && w.types !== null)
   if (typed.length === 0) return []
   return sql<WrongType[]>`
-    select w.object as required, format_type(a.atttypid, a.atttypmod) as type
+    select w.object as required, format_type(a.atttypid, a.atttypmod) || coalesce((
+        select format(' with the nondeterministic collation %I.%I', n.nspname, l.collname)
+        from pg_catalog.pg_collation l join pg_catalog.pg_namespace n on n.oid = l.collnamespace
+        where l.oid = a.attcollation and not l.collisdeterministic), '') as type
     from jsonb_to_recordset(${JSON.stringify(typed)}::text::jsonb) as w (object text, relation text, name text)
     join pg_catalog.pg_attribute a
       on a.attrelid = to_regclass(w.relation) and a.attname = w.name and not a.attisdropped and a.attnum > 0`

@@ -24,7 +24,7 @@ export interface StoppedAt {
  * names and grants that they do not have, or a server that is busy.
  */
 const sameThere =
-  /^(42804|42809|42703|42883|42846|42830|42P17|42P16|42611|0A000|22P02|42803|42P10|42P01|54011)$/
+  /^(42804|42809|42703|42883|42846|42830|42P17|42P16|42611|0A000|22P02|42803|42P10|42P01|42P13|42P18|42P2[012]|42725|54011)$/
 /** Faults that may also follow from a statement that was left out. */
 const mayFollow = /^(42703|42883|42P01|42P10)$/
 

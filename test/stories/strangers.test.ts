@@ -211,6 +211,11 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
     await on(server, 'workspace-sessions', rooms(keyed).replace(chats, elsewhere), async (db, project) => {
       expect(await refusal(db, project, true)).toEqual(['UNFIT_TABLE public.chats_there'])
     })
+    const alike = `create collation public.alike (provider = icu, locale = 'und-u-ks-level2', deterministic = false);`
+    const roles = `${alike} alter table public.tenant_users alter role type text collate public.alike`
+    await on(server, 'conversation-history', threads('jsonb', '', roles), async (db, project) => {
+      expect(await refusal(db, project)).toEqual(['WRONG_TYPE column public.tenant_users.role'])
+    })
     const computed = threads('jsonb').replace(
       "messages jsonb default '[]'",
       'raw jsonb, messages jsonb generated always as (raw) stored',
