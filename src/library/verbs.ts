@@ -78,7 +78,9 @@ type Asked<Name extends keyof Verbs> =
  * would double the number of files in the package, and the command line would open all of them.
  */
 export const verbs: { [Name in keyof Verbs]: Verb<Asked<Name>> } = {
-  doctor: verb('doctor', {}, async c => doctor(c.ctx, c.project(), c.named, c.sources)),
+  doctor: verb('doctor', {}, async c =>
+    doctor(c.ctx, c.project(), { named: c.named, sources: c.sources, consent: consentOf(c) }),
+  ),
   status: verb('status', {}, async c => status(c.ctx, await c.track())),
   plan: verb('plan', shapes.plan, callPlan),
   planRollback: verb('plan', shapes.rollback, async (c, request) => {

@@ -127,7 +127,7 @@ const expanding = (ctx: Context, project: Project, track: Track, sources: Table)
   {
     command: 'doctor',
     why: 'Checks the database and the files. It writes nothing.',
-    run: () => doctor(ctx, project, null, sources),
+    run: () => doctor(ctx, project, { named: null, sources, consent: noConsent }),
     seen: r => inOneLine(r.findings.filter(f => f.code === 'FITS').map(f => `track ${f.subject} fits`)),
   },
   {

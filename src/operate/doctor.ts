@@ -2,29 +2,51 @@ import { eventTriggers } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeRights, judgeServer, preflight, type Target } from '../database/server.js'
+import { foresee } from '../dry_run/foreseen_run.js'
 import { lint, toLint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { readTrackInfo } from '../files/track_info.js'
-import type { LedgerRow } from '../model/plan.js'
+import { readPlan } from '../migrate/read_plan.js'
+import type { Consent, LedgerRow } from '../model/plan.js'
 import type { Check, Project, Track } from '../model/project.js'
-import { emptyReport, finding, isSevere, leavesUnseen, type Report, type Table } from '../model/report.js'
+import {
+  emptyReport,
+  type Finding,
+  finding,
+  isSevere,
+  leavesUnseen,
+  type Report,
+  type Table,
+} from '../model/report.js'
 import { type Fit, fitsOf, otherTracks, trackNamed } from '../plan/choose_track.js'
+import { guard } from '../plan/consent.js'
 import { elementShapes } from '../plan/element_shapes.js'
 import { ledgerRows } from '../plan/history.js'
 import { lookAhead } from '../plan/look_ahead.js'
+import { barePlanOptions } from '../plan/make_plan.js'
 import { noneFits } from '../plan/nearest_track.js'
+import { migrateCommand } from '../plan/next_command.js'
 import { layoutFindings } from '../plan/open_context.js'
 import { finishedOf, foldLedger } from '../run/ledger_history.js'
 import { foretell } from '../verify/foretell.js'
 import { isOutlook } from '../verify/run_check.js'
 import { lesserRole } from './deploy_role.js'
 
+/** What a person asked the doctor about. */
+interface DoctorOptions {
+  /** Name of the track, if one was given. */
+  named: string | null
+  /** The source of each setting. */
+  sources: Table
+  /** What `migrate` would be allowed. */
+  consent: Consent
+}
+
 /** Examines the target and the files without writing, and says how to fix each problem. */
 export async function doctor(
   ctx: Context,
   project: Project,
-  named: string | null,
-  sources: Table,
+  { named, sources, consent }: DoctorOptions,
 ): Promise<Report> {
   const wanted = named === null ? null : trackNamed(project.tracks, named)
   await using connection = await connect(ctx, 'reader')
@@ -41,10 +63,13 @@ export async function doctor(
   const looked = wanted ? [wanted] : fitting
   for (const track of looked) {
     const fit = fits.find(f => f.track === track)!
-    const seen = await lookAtTrack({ ctx, connection, target, rows }, track, fit)
+    const seen = await lookAtTrack({ ctx, connection, target, rows, consent }, track, fit)
     report.tables.push(...seen.tables)
     report.findings.push(...seen.findings)
   }
+  const [only, ...more] = looked
+  if (only && more.length === 0 && report.findings.some(f => f.code === 'CONSENT_NEEDED'))
+    report.next = migrateCommand(only.name, barePlanOptions, report.findings, consent)
   if (looked.length === 0 && project.tracks.length > 0)
     report.findings.push(...(await noneFits(connection.sql, project.tracks)))
   const triggers = await eventTriggers(connection.sql)
@@ -62,14 +87,16 @@ interface Patient {
   target: Target
   /** Rows of the ledger; null where there is none. */
   rows: LedgerRow[] | null
+  consent: Consent
 }
 
 /** What is to be said of a track here: its files, what it lacks, and what lies ahead of it. */
 async function lookAtTrack(
-  { ctx, connection, target, rows }: Patient,
+  patient: Patient,
   track: Track,
   fit: Fit,
 ): Promise<Pick<Report, 'tables' | 'findings'>> {
+  const { ctx, connection, target, rows } = patient
   const history = foldLedger(rows ?? [], track.name)
   const applied = new Set(history.applied.keys())
   const pending = track.migrations.filter(m => !applied.has(m.name))
@@ -98,9 +125,23 @@ async function lookAtTrack(
     ...obstacles,
     ...(await otherTracks(connection, ctx, track, obstacles)),
     ...(await lookAhead(ctx, connection, track, ahead)),
+    ...(isFit && obstacles.length === 0 ? await decisionsAhead(patient, track) : []),
     ...(await foretell(ctx, connection, speaking, applied)),
   ]
   return { tables: shapes ? [shapes.table] : [], findings }
+}
+
+/** What `migrate` would want consent for, by name, and why. */
+async function decisionsAhead(
+  { ctx, connection, target, consent }: Patient,
+  track: Track,
+): Promise<Finding[]> {
+  const options = { ...barePlanOptions, consent }
+  const read = await readPlan(connection, track, options)
+  if (read.plan.steps.length === 0) return []
+  const said = await readTrackInfo(track)
+  const { judged, findings } = await foresee({ ctx, connection, track, options, target, read, said })
+  return [...findings, ...guard(judged, consent)]
 }
 
 /**
