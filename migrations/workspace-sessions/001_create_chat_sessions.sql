@@ -103,16 +103,17 @@ create function chat_private.legacy_opening(at timestamptz, role text, said text
 language sql immutable parallel safe
 as $$ select null::text $$;
 
--- Whether this track made a session from old messages, with any grouping.
+-- Whether this track made a session from old messages, with any grouping. With coalesce the planner expects it
+-- of half of the sessions. Otherwise it expects one session, and may count all messages again for each.
 create function chat_private.is_legacy_session(id uuid, workspace_id uuid, author_id uuid) returns boolean
 language sql immutable parallel safe
 as $$
-  select substr(id::text, 15, 1) = '8' and (
+  select coalesce(substr(id::text, 15, 1) = '8' and (
     id = chat_private.legacy_id_from(workspace_id, left(replace(id::text, '-', ''), 12))
     or id in (
       overlay(pg_catalog.md5('rethread:legacy:' || workspace_id::text) placing '8' from 13)::uuid,
       overlay(pg_catalog.md5('rethread:legacy:' || workspace_id::text || ':' || coalesce(author_id::text, '')) placing '8' from 13)::uuid,
-      overlay(pg_catalog.md5('rethread:legacy:' || workspace_id::text || ':') placing '8' from 13)::uuid))
+      overlay(pg_catalog.md5('rethread:legacy:' || workspace_id::text || ':') placing '8' from 13)::uuid)), false)
 $$;
 
 -- Whether a repeated migrate gives a session the same messages. Not if pauses end sessions, because users

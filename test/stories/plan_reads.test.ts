@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { ended, start } from '../support/cli.js'
-import { database, open, picture, some } from '../support/database.js'
+import { database, open, picture, root, some } from '../support/database.js'
 
 describe.each(some('oldest'))('plan on PostgreSQL $major', server => {
   test.each([['plan'], ['plan', '--rollback'], ['doctor'], ['status'], ['verify']])(
@@ -75,5 +75,29 @@ describe.each(some('oldest'))('plan on PostgreSQL $major', server => {
     const check = await ended(start(['verify', '--dir', dir, '--format', 'json'], { DATABASE_URL: db.url }))
     expect(check.report.checks.find(c => c.check === 'sly')!.reason).toMatch(/25006.*read-only/)
     expect(await picture(db.sql)).toEqual(before)
+  })
+
+  test('the planner expects many legacy sessions, so that a check does not count all messages again for each', async () => {
+    await using db = await database(server, 'workspace-sessions', 2000)
+    const up = await ended(
+      start(['migrate', '--track', 'workspace-sessions', '--format', 'json'], { DATABASE_URL: db.url }),
+    )
+    expect(up.code).toBe(0)
+    const text = readFileSync(join(root, 'verify/workspace-sessions/legacy_sessions.sql'), 'utf8')
+    const [explained] = await db.sql.unsafe(`explain (format json) ${text.replace(/^--!.*$/gm, '')}`)
+    const [{ rows }] = await db.sql<
+      [{ rows: number }]
+    >`select count(*)::int as rows from public.chat_sessions`
+    interface Node {
+      Alias?: string
+      Plans?: Node[]
+      'Plan Rows': number
+    }
+    const scanned = (node: Node): number[] => [
+      ...(node.Alias === 's' ? [node['Plan Rows']] : []),
+      ...(node.Plans ?? []).flatMap(scanned),
+    ]
+    const [expected] = scanned(explained!['QUERY PLAN'][0].Plan)
+    expect(expected).toBeGreaterThanOrEqual(rows / 4)
   })
 })
