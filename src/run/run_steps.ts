@@ -192,9 +192,22 @@ export function reportRan(report: Report, ran: Ran): void {
       ? finding('UNFINISHED', f.subject, { ...f.facts, goneOn: true }, 'info')
       : f,
   )
-  report.findings.push(...ran.findings)
+  report.findings.push(...stillInPlace(ran.findings))
   report.backfill.push(...ran.backfill)
   report.verdict = ran.verdict
+}
+
+/** The findings without the rows set aside that a later step of the same run took out of their table. */
+function stillInPlace(findings: Finding[]): Finding[] {
+  const taken = new Map<string, number>()
+  for (const f of findings)
+    if (f.code === 'QUARANTINED' && f.facts.takenOut)
+      taken.set(f.subject, (taken.get(f.subject) ?? 0) + f.facts.rows)
+  return findings.flatMap(f => {
+    if (f.code !== 'QUARANTINED' || f.facts.takenOut || f.facts.parts) return [f]
+    const rows = f.facts.rows - (taken.get(f.subject) ?? 0)
+    return rows > 0 ? [finding('QUARANTINED', f.subject, { ...f.facts, rows })] : []
+  })
 }
 
 /** True for an error that means that the run is to stop. The step has not failed. */

@@ -257,6 +257,11 @@ test('rows that were taken out are not called still in place', async () => {
   expect(taken.map(f => f.message)).toEqual([
     expect.stringMatching(/were taken out of .* a rollback of .* puts them back/),
   ])
+  await using whole = await database(newest(), 'workspace-sessions')
+  const inOneRun = await rethread(whole.url, ['migrate', ...contract])
+  expect(inOneRun.report.findings.filter(f => f.code === 'QUARANTINED').map(f => f.message)).toEqual(
+    taken.map(f => f.message),
+  )
 })
 
 test('Ctrl-C in the wait for another run is an interruption', async () => {
