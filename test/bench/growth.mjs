@@ -1,17 +1,18 @@
 // How the whole cycle (migrate, verify, rollback, restore) grows with messages, workspaces, columns, tables
 // and applied migrations: seconds, memory of the command line, WAL and the number of statements sent, each
 // on a database of its own. Writes docs/growth.svg. BENCH_GROWTH names some of the dimensions, separated by
-// commas, BENCH_MOST the most messages.
+// commas, BENCH_LEAST and BENCH_MOST the fewest and the most messages.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { chart } from './chart.mjs'
 
+const least = Number(process.env.BENCH_LEAST ?? 0)
 const most = Number(process.env.BENCH_MOST ?? 2_000_000)
 const usual = { messages: 20_000, workspaces: 100, columns: 0, tables: 0, migrations: 0 }
 const dimensions = {
-  messages: [20_000, 200_000, 2_000_000].filter(n => n <= most),
+  messages: [20_000, 200_000, 2_000_000, 20_000_000].filter(n => n >= least && n <= most),
   workspaces: [10, 1000, 200_000],
   columns: [1, 400],
   tables: [1, 100, 2000],
