@@ -19,8 +19,8 @@ export interface FactsOfFit {
     migration: string
   }
   UNFIT_TABLE: {
-    is: 'foreign' | 'typed' | 'partition' | 'subscribed'
-    /** The server, type, partitioned table or subscription that it depends on, as SQL. */
+    is: 'foreign' | 'typed' | 'partition' | 'subscribed' | 'view'
+    /** What it depends on, as SQL: server, type, partitioned table, subscription, or the tables of a view. */
     of: string
     migration: string
   }

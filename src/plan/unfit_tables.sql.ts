@@ -1,12 +1,12 @@
 import type { Db } from '../database/types.js'
 
-/** A table that depends on something else: a foreign server, a type, a parent or a subscription. */
-interface PeculiarTable {
+/** A table that depends on something else: a foreign server, a type, a parent, a subscription or tables. */
+export interface PeculiarTable {
   table: string
   /** The table that was requested. */
   asked: string
-  is: 'foreign' | 'typed' | 'partition' | 'subscribed'
-  /** The server, type, partitioned table or subscription that it depends on. */
+  is: 'foreign' | 'typed' | 'partition' | 'subscribed' | 'view'
+  /** What it depends on: server, type, partitioned table, subscription, or the tables of a view. */
   of: string
 }
 
@@ -38,6 +38,16 @@ export async function peculiarTables(sql: Db, tables: string[]): Promise<Peculia
       join pg_catalog.pg_inherits i on i.inhrelid = w.relid
       join pg_catalog.pg_class p on p.oid = i.inhparent
       join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
+      union all
+      select w.asked, w.relid, 'view', string_agg(distinct format('%I.%I', tn.nspname, t.relname), ', ')
+      from wanted w
+      join pg_catalog.pg_class c on c.oid = w.relid and c.relkind in ('v', 'm')
+      join pg_catalog.pg_rewrite r on r.ev_class = w.relid
+      join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_rewrite'::regclass and d.objid = r.oid
+        and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid <> w.relid
+      join pg_catalog.pg_class t on t.oid = d.refobjid
+      join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
+      group by w.asked, w.relid
       union all
       select h.asked, h.relid, 'subscribed', quote_ident(s.subname)
       from whole h

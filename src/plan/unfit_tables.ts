@@ -2,7 +2,7 @@ import type { Db } from '../database/types.js'
 import { addsColumn, relationName, visitNodes } from '../files/statements.js'
 import { type Finding, finding } from '../model/report.js'
 import type { FileOfStatements } from './twin_script.js'
-import { generatedColumns, peculiarTables } from './unfit_tables.sql.js'
+import { generatedColumns, type PeculiarTable, peculiarTables } from './unfit_tables.sql.js'
 
 /** What files do to existing tables, each with the first file that does it. */
 interface Touched {
@@ -24,12 +24,14 @@ export async function unfitTables(sql: Db, files: FileOfStatements[]): Promise<F
   const { widened, changed, referenced } = touchedBy(files)
   const all = new Set([...changed.keys(), ...referenced.keys()])
   return (await peculiarTables(sql, [...all])).flatMap(({ table, asked, is, of }) => {
-    const concerned =
-      is === 'typed' ? widened : is === 'foreign' && !changed.has(asked) ? referenced : changed
+    const concerned = is === 'typed' ? widened : isNoTarget(is) && !changed.has(asked) ? referenced : changed
     const migration = concerned.get(asked)
     return migration ? [finding('UNFIT_TABLE', table, { is, of, migration })] : []
   })
 }
+
+/** Whether no foreign key can reference such a table. */
+const isNoTarget = (is: PeculiarTable['is']): boolean => is === 'foreign' || is === 'view'
 
 function touchedBy(files: FileOfStatements[]): Touched {
   const made = new Set<string>()

@@ -198,6 +198,10 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
       await db.sql`alter table public.chats not of`
       expect((await project.plan()).verdict).toBe('clean')
     })
+    const seen = `create table public.notes (id uuid primary key default gen_random_uuid(), ${columns}); create view public.chats as select * from public.notes;\n`
+    await on(server, 'workspace-sessions', rooms(keyed).replace(chats, seen), async (db, project) => {
+      expect(await refusal(db, project, true)).toEqual(['UNFIT_TABLE public.chats'])
+    })
     const parted = `create table public.all_notes (id uuid not null default gen_random_uuid(), ${columns}) partition by list (role);
       create table public.chats partition of public.all_notes default; alter table public.chats alter id set default gen_random_uuid();\n`
     await on(server, 'workspace-sessions', rooms(keyed).replace(chats, parted), async (db, project) => {

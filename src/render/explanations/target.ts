@@ -138,7 +138,7 @@ export const targetExplanations = {
     'Copy the rows into a new table with the same columns and give it the old name.',
   ),
   UNFIT_TABLE: explained(
-    'A table is not one of its own: a foreign table, a table of a type, a partition of another table, or one that a subscription writes.',
+    'A table is not one of its own: a view, a foreign table, a table of a type, a partition of another table, or one that a subscription writes.',
     'The server would refuse what the file does to it, or the rows would not follow. The old application could fail from then on.',
     'Follow the message: migrate where the rows are written, or make it a table of its own.',
   ),

@@ -244,6 +244,8 @@ export const targetWords = {
           return sentence`\`${s}\` is a table of type \`${f.of}\`, which says what columns it has: \`${f.migration}\` can add none.`
         case 'partition':
           return sentence`\`${s}\` is a partition of \`${f.of}\`, from which it has its columns: \`${f.migration}\` cannot change it alone.`
+        case 'view':
+          return sentence`\`${s}\` is a view of ${f.of}: \`${f.migration}\` can only change a table.`
         default:
           return sentence`Subscription \`${f.of}\` writes \`${s}\`, and fires no triggers: what comes that way would not get what \`${f.migration}\` gives every row.`
       }
@@ -256,6 +258,8 @@ export const targetWords = {
           return sentence`alter table ${s} not of;`
         case 'partition':
           return sentence`alter table ${f.of} detach partition ${s};   or copy the track for ${f.of} with rethread init --map.`
+        case 'view':
+          return sentence`Copy the track for a table that has the rows: rethread init --map.`
         default:
           return sentence`Migrate the database that publishes the rows, or drop subscription ${f.of}; once the application writes here.`
       }
