@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { configured, contract, contractWith, rethread } from '../support/cli.js'
-import { type Database, database, picture, root, servers } from '../support/database.js'
+import { type Database, database, inTurn, picture, root, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { inProcess } from '../support/in_process.js'
 
@@ -37,6 +37,8 @@ async function refusedEverywhere(db: Database, code: string) {
 }
 
 describe.each(servers())('looked for first on PostgreSQL $major', server => {
+  const test = inTurn(server)
+
   test('a table that Citus has distributed, as its catalog says: refused, with what a copy of the track needs', async () => {
     await using db = await database(server, 'workspace-sessions', 50)
     // the extension is not here: this is the part of its catalog that is read

@@ -12,7 +12,7 @@ import {
 } from '../../src/index.js'
 import { fingerprintOf, objects } from '../../src/run/schema_snapshot.sql.js'
 import { contractWith, rethread } from '../support/cli.js'
-import { type Database, database, newest, open, picture, root, servers } from '../support/database.js'
+import { type Database, database, inTurn, newest, open, picture, root, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { record } from '../support/recorder.js'
 import type { Server } from '../support/servers.js'
@@ -99,6 +99,8 @@ const undo = (db: Database): RollbackRequest => ({
 })
 
 describe.each(servers())('a database of strangers on PostgreSQL $major', server => {
+  const test = inTurn(server)
+
   test('a rule of the application does not stand in the way of a restore', () =>
     on(
       server,

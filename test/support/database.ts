@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import postgres from 'postgres'
-import { inject } from 'vitest'
+import { inject, test } from 'vitest'
 import { readTextArray, writeTextArray } from '../../src/database/types.js'
 import { contentHash, fingerprintOf, objects } from '../../src/run/schema_snapshot.sql.js'
 import type { Server } from './servers.js'
@@ -19,6 +19,17 @@ export const some = (which: 'oldest' | 'newest'): Server[] =>
   process.env.RETHREAD_SOAK || process.env.RETHREAD_ALL
     ? servers()
     : servers().slice(...(which === 'oldest' ? [0, 1] : [-1]))
+/**
+ * A `test` for a file with many stories that hardly differ from one version to the next: each runs on one of
+ * the servers, chosen by its name, and on all of them where `some` gives all.
+ */
+export function inTurn(server: Server): (name: string, story: () => Promise<void>) => void {
+  const all = servers()
+  return (name, story) => {
+    const turn = [...name].reduce((sum, letter) => sum + letter.codePointAt(0)!, 0) % all.length
+    if (some('oldest').length > 1 || all[turn]!.major === server.major) test(name, story)
+  }
+}
 /** The newest server. */
 export const newest = (): Server => servers().at(-1)!
 
