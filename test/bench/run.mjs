@@ -84,6 +84,7 @@ const benches = {
   visibility: './visibility.mjs',
   operate: './operate.mjs',
   triggers: './triggers.mjs',
+  inserts: './inserts.mjs',
   growth: './growth.mjs',
 }
 const wanted = process.argv.slice(2)
