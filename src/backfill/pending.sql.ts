@@ -2,6 +2,7 @@ import type { ReferencingKey } from '../database/catalog.sql.js'
 import { familyOf } from '../database/family.sql.js'
 import { keyText } from '../database/row_key.sql.js'
 import { type Db, literal } from '../database/types.js'
+import type { KeptAs } from '../run/kept_rows.sql.js'
 import { restPredicate } from './batch_predicate.sql.js'
 import { isReferenced } from './take_out.sql.js'
 import type { KeyColumn } from './walk_keys.sql.js'
@@ -19,6 +20,8 @@ export interface PendingSpec {
   pending: string
   reason: string | null
   key: KeyColumn[]
+  /** The row as the quarantine keeps it. */
+  kept: KeptAs
   run: number
   /** True if the backfill removes rows: quarantined rows must then be gone from the table. */
   removes: boolean
@@ -66,7 +69,7 @@ const isOwn = (s: PendingSpec): string => `rethread_q.migration = ${literal(s.mi
  * Of a backfill that removes rows: whether there is a copy of the current row. Else it may not be deleted.
  */
 export const isSetAside = (s: PendingSpec): string =>
-  `exists (${copyOf(s)} and ${isOwn(s)} and rethread_q.original = to_jsonb(${s.alias}.*)) and ${mayLeave(s)}`
+  `exists (${copyOf(s)} and ${isOwn(s)} and rethread_q.original = ${s.kept.original} and rethread_q.exact = ${s.kept.exact}) and ${mayLeave(s)}`
 
 /**
  * Whether a row may be removed. Not if it failed in another backfill, or if other rows reference it. If an
@@ -87,7 +90,7 @@ const isExplained = (s: PendingSpec): string =>
   ].join(' and ')
 
 const intoQuarantine =
-  'insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)'
+  'insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, exact, run)'
 
 /**
  * How many rows are pending, without quarantined ones. It is an anti-join, not "the cursor reached the end".
@@ -96,8 +99,7 @@ const intoQuarantine =
 export async function countPending(sql: Db, s: PendingScan): Promise<number> {
   const result = await sql.unsafe<{ n: number }[]>(
     `set local enable_mergejoin = off;
-     select count(*)::int as n from ${scannedRows(s)} where (${s.pending})
-     ${s.removes ? '' : `and ${notSetAside(s)}`}`,
+     select count(*)::int as n from ${scannedRows(s)} where (${s.pending}) ${s.removes ? '' : `and ${notSetAside(s)}`}`,
   )
   return result.flat().at(-1)!.n
 }
@@ -171,11 +173,11 @@ export async function scanPending(sql: Db, s: PendingScan, mostRows: number): Pr
   const result = await sql.unsafe<(PendingLeft & { aside: number })[]>(
     `set local enable_mergejoin = off;
      with seen as materialized (
-       select ${rowKey(s.alias, s.key)} as key, ${values} as values, ${reason} as reason, case when ${reason} is not null then to_jsonb(${s.alias}.*) end as original
+       select ${rowKey(s.alias, s.key)} as key, ${values} as values, ${reason} as reason, case when ${reason} is not null then ${s.kept.original} end as original, case when ${reason} is not null then ${s.kept.exact} end as exact
        from ${scannedRows(s)} where (${s.pending}) ${s.removes ? '' : `and ${notSetAside(s)}`}
      ),
      found as materialized (
-       select key, values, original, case when not exists (
+       select key, values, original, exact, case when not exists (
          select from rethread_archive.failed_rows f
          where f.relation = ${literal(s.table)} and f.key = seen.key and f.migration <> ${literal(s.migration)}
        ) then reason end as reason
@@ -183,10 +185,9 @@ export async function scanPending(sql: Db, s: PendingScan, mostRows: number): Pr
      ),
      aside as (
        ${intoQuarantine}
-       select ${literal(s.track)}, ${literal(s.migration)}, ${literal(s.table)}, key, reason, original, ${s.run}
+       select ${literal(s.track)}, ${literal(s.migration)}, ${literal(s.table)}, key, reason, original, exact, ${s.run}
        from found where reason is not null
-       on conflict do nothing
-       returning 1
+       on conflict do nothing returning 1
      )
      select count(*)::int as left, coalesce(json_agg(json_build_object('key', key, 'values', values)) filter (where n <= ${mostRows}), '[]') as rows,
        (select count(*)::int from aside) as aside
@@ -219,11 +220,11 @@ async function releaseUntrue(sql: Db, s: PendingScan): Promise<number> {
 export async function copyLeaving(sql: Db, s: PendingScan, reason: string): Promise<number> {
   await sql.unsafe(
     `${intoQuarantine}
-     select $1, $2, ${literal(s.table)}, ${rowKey(s.alias, s.key)}, coalesce((${s.reason ?? 'null'})::text, $4), to_jsonb(${s.alias}.*), $3
+     select $1, $2, ${literal(s.table)}, ${rowKey(s.alias, s.key)}, coalesce((${s.reason ?? 'null'})::text, $4), ${s.kept.original}, ${s.kept.exact}, $3
      from ${scannedRows(s)}
      where (${s.pending}) and ${mayLeave(s)}
-     on conflict (relation, key, migration) do update set original = excluded.original, reason = excluded.reason, run = excluded.run
-     where quarantine.original is distinct from excluded.original`,
+     on conflict (relation, key, migration) do update set original = excluded.original, exact = excluded.exact, reason = excluded.reason, run = excluded.run
+     where (quarantine.original, quarantine.exact) is distinct from (excluded.original, excluded.exact)`,
     [s.track, s.migration, s.run, reason],
   )
   const [row] = await sql.unsafe<{ n: number }[]>(
