@@ -150,7 +150,7 @@ export async function settle(sql: Db, { info, how }: Retention, ids: string[]): 
 }
 
 /** The DELETE of rows that satisfy a predicate over `t`. */
-export const deletion = (table: string, where: string): { text: string; table: string; alias: string } => ({
+export const deletionOf = (table: string, where: string): { text: string; table: string; alias: string } => ({
   text: `delete from ${table} t where ${where}`,
   table,
   alias: 't',

@@ -129,8 +129,8 @@ export const inScope = (m: { key: string[]; only: string[] | null }): string =>
     ? 'true'
     : `${archivedKey(m.key)} in (select jsonb_array_elements_text(${literal(JSON.stringify(m.only))}))`
 
-/** True for a row that no interrupted restore has restored. If it is gone or changed since, people did that. */
-const isOpen = (m: TableMerge): string => (m.archive === null ? 'true' : `not ${isNoted(m.archive)}`)
+/** True for a row that no broken-off restore has restored. If it is gone or changed since, people did it. */
+const isNotBack = (m: TableMerge): string => (m.archive === null ? 'true' : `not ${isNoted(m.archive)}`)
 
 /** Which rows of a table: those of some pages, one row, or several. */
 export type Stretch = { from: string; to: string } | { row: string } | { rows: string[] }
@@ -171,7 +171,7 @@ export async function mergeTable(
       ? `not exists (select from ${m.table} t where ${sameKey(m.key, 't', 'a')})`
       : 'true'
   const inserted = await sql.unsafe(
-    `${insert} and ${inScope(m)} and ${isOpen(m)} and ${may} and ${isNew} ${refused ? '' : 'on conflict do nothing'}`,
+    `${insert} and ${inScope(m)} and ${isNotBack(m)} and ${may} and ${isNew} ${refused ? '' : 'on conflict do nothing'}`,
     [m.track],
   )
   if (m.key.length === 0) return { inserted: inserted.count, updated: 0 }
@@ -234,7 +234,7 @@ export async function changedMeanwhile(sql: Db, m: TableMerge): Promise<Conflict
     `select ${archivedKey(m.key)} as key,
        case when not ${madeByBatch('t')} then 'it was changed after the rollback' ${reasonsOf(m)} end as reason
      from ${m.storedAs} a join ${m.table} t on ${sameKey(m.key, 't', 'a')}
-     where ${inScope(m)} and ${isOpen(m)} and not ${leftToMigrate(m)} and not ${madeByBatch('a')}
+     where ${inScope(m)} and ${isNotBack(m)} and not ${leftToMigrate(m)} and not ${madeByBatch('a')}
        and (${presentDiffers(m, m.writable)}) and not (${madeByBatch('t')} and ${parentsThere(m)} and ${isComplete(m)})
      order by 1`,
     [m.track],
@@ -249,7 +249,7 @@ export async function notBroughtBack(sql: Db, m: TableMerge): Promise<Conflict[]
   const rows = await sql.unsafe<Conflict[]>(
     `select ${archivedKey(m.key)} as key, case ${reasonsOf(m)} when true then ${literal(taken)} end as reason
      from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
-     where ${inScope(m)} and ${isOpen(m)} and not ${leftToMigrate(m)} and t.${ident(m.key[0]!)} is null
+     where ${inScope(m)} and ${isNotBack(m)} and not ${leftToMigrate(m)} and t.${ident(m.key[0]!)} is null
      order by 1`,
     [m.track],
   )

@@ -13,7 +13,7 @@ import { keptRecordSql, readBackSql } from './kept_rows.sql.js'
  * - `put_back` inserts what a migration has set aside: identity columns get the values that they had,
  *   generated columns their own, and columns that are new their defaults. A constraint that is not validated
  *   does not hold for rows that are older than it: it is dropped and added again as it was.
- *   `rethread.sample` limits the rows, `rethread.twin` names the table of a rehearsal that takes them instead.
+ *   `rethread.sample` limits the rows, `rethread.twin` names the table of a rehearsal that takes them.
  */
 export const putBackSql = `
   create or replace function rethread_archive.alter(statement text) returns void
