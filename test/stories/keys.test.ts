@@ -124,7 +124,7 @@ test('rows without a key that are wholly equal are refused before anything is ch
 
 test('a row without a key that becomes equal to another that is set aside is not called set aside: one copy would stand for both', async () => {
   await using db = await database(newest(), 'empty')
-  await db.sql.unsafe(rooms('id uuid, twin text', 'alter table public.chats drop column twin'))
+  await db.sql.unsafe(rooms('id uuid default gen_random_uuid()', ''))
   const project = await inProcess(db.url, { track: 'workspace-sessions', config: {}, lockWaitSeconds: 5 })
   const [before] = await db.sql`select count(*)::int as n from public.chats`
   const again = () => db.sql`
