@@ -760,6 +760,29 @@ begin
 end
 $$;
 
+-- After all messages are truncated, for which the server fires no other trigger. No session counts any then.
+create function chat_private.follow_truncation() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+set row_security = off
+set lock_timeout = '300ms'
+as $$
+begin
+  begin
+    update public.chat_sessions s set message_count = 0, updated_at = now() where s.message_count <> 0;
+  exception
+    when query_canceled or assert_failure or others then
+      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
+      insert into chat_private.behind (conversation_id, operation, sqlstate)
+      select distinct s.conversation_id, 'TRUNCATE of messages', sqlstate from public.chat_sessions s where s.message_count <> 0;
+  end;
+  return null;
+end
+$$;
+
 -- After changes of quotes and proposals: the number of quotes, and missing links of sessions. A primary quote
 -- or proposal that moves to another request is replaced by one of the others.
 create function chat_private.follow_quotes() returns trigger
@@ -827,7 +850,7 @@ revoke all on function
   chat_private.first_of(jsonb, text[]), chat_private.links_of(uuid), chat_private.trip_of(jsonb), chat_private.new_session(uuid), chat_private.note_behind(uuid, uuid, text, text),
   chat_private.catch_up(uuid), chat_private.catch_up_session(uuid), chat_private.has_caught_up(uuid), chat_private.wait_for_sessions(uuid, uuid, uuid), chat_private.count_session(), chat_private.this_statement(), chat_private.note_pruned(), chat_private.open_sessions(uuid[]),
   chat_private.follow_conversations(), chat_private.follow_request_of_conversation(), chat_private.follow_requests(), chat_private.follow_messages(),
-  chat_private.follow_quotes() from public;
+  chat_private.follow_truncation(), chat_private.follow_quotes() from public;
 
 create trigger rethread_count_session before insert on public.chat_sessions
   for each row execute function chat_private.count_session();
@@ -862,6 +885,8 @@ create trigger rethread_follow_changed_messages after update on public.messages
   referencing old table as old_rows new table as new_rows for each statement execute function chat_private.follow_messages();
 create trigger rethread_follow_deleted_messages after delete on public.messages
   referencing old table as old_rows for each statement execute function chat_private.follow_messages();
+create trigger rethread_follow_truncated_messages after truncate on public.messages
+  for each statement execute function chat_private.follow_truncation();
 create trigger rethread_follow_added_quotes after insert on public.quotes
   referencing new table as new_rows for each statement execute function chat_private.follow_quotes();
 create trigger rethread_follow_changed_quotes after update on public.quotes

@@ -219,7 +219,7 @@ exception
       raise;
     end if;
     insert into chat_private.behind (message, operation, sqlstate)
-    values (coalesce(to_jsonb(new) ->> 'id', ''), tg_op, sqlstate);
+    values (coalesce(new.id::text, ''), tg_op, sqlstate);
     new.session_id := null;
     return new;
 end
@@ -242,7 +242,7 @@ as $$
 declare
   first uuid;
 begin
-  if tg_op = 'INSERT' and exists (select from chat_private.behind b where b.message = to_jsonb(new) ->> 'id') then
+  if tg_op = 'INSERT' and exists (select from chat_private.behind b where b.message = new.id::text) then
     return null;
   end if;
   begin
@@ -264,7 +264,7 @@ begin
         raise;
       end if;
       insert into chat_private.behind (message, session_id, operation, sqlstate)
-      values (coalesce(to_jsonb(new) ->> 'id', ''), new.session_id, tg_op, sqlstate);
+      values (coalesce(new.id::text, ''), new.session_id, tg_op, sqlstate);
       update public.chats c
       set session_id = null
       where c.id = new.id and c.session_id is not distinct from new.session_id
@@ -378,7 +378,7 @@ begin
       where s.id = new.session_id and s.updated_at < newest;
     elsif n = 501 then
       insert into chat_private.behind (message, session_id, operation, sqlstate)
-      values (coalesce(to_jsonb(new) ->> 'id', ''), new.session_id, 'touch', '55P03');
+      values (coalesce(new.id::text, ''), new.session_id, 'touch', '55P03');
     end if;
   end if;
   for late in
@@ -399,7 +399,7 @@ exception
       raise;
     end if;
     insert into chat_private.behind (message, session_id, operation, sqlstate)
-    values (coalesce(to_jsonb(new) ->> 'id', ''), new.session_id, 'touch', sqlstate);
+    values (coalesce(new.id::text, ''), new.session_id, 'touch', sqlstate);
     return null;
 end
 $$;

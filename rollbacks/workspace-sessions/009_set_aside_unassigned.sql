@@ -7,4 +7,4 @@ select rethread_archive.put_back('009_set_aside_unassigned', 'public.chats');
 
 delete from rethread_archive.quarantine q
 where q.migration = '009_set_aside_unassigned' and q.relation = 'public.chats'
-  and rethread_archive.is_back(q.relation, q.original);
+  and rethread_archive.is_back(q.relation, q.original, q.exact);

@@ -160,7 +160,7 @@ async function archiveRows(a: Archiving, statement: Statement, relation: Relatio
     const keyColumns = await primaryKey(tx, table)
     await noteArchive(a, table, { storedAs, keyColumns, manifest: [{ kind: 'deleted rows' }] })
   }
-  await inFile(a, statement, () => keepDeleted(tx, statement.text, alias, storedAs))
+  await inFile(a, statement, () => keepDeleted(tx, { text: statement.text, table, alias, storedAs }))
   return null
 }
 

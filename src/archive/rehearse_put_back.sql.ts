@@ -61,7 +61,7 @@ export async function leftAside(
     cross join lateral (
       select string_agg(e.key, ', ' order by e.key) as gone
       from jsonb_each(case when jsonb_typeof(q.original) = 'object' then q.original else '{}' end) e
-      where jsonb_typeof(e.value) <> 'null' and not exists (
+      where (jsonb_typeof(e.value) <> 'null' or coalesce(q.exact ? e.key, false)) and not exists (
         select from pg_catalog.pg_attribute a
         where a.attrelid = to_regclass(q.relation) and a.attname = e.key and a.attnum > 0 and not a.attisdropped)
     ) x

@@ -1,5 +1,6 @@
 import { relationExists } from '../database/catalog.sql.js'
 import { type Db, ident, literal } from '../database/types.js'
+import { keptRecordSql, readBack } from '../run/kept_rows.sql.js'
 import { inPages, restAmong, restPredicate, sleptSql } from './batch_predicate.sql.js'
 
 /** What is counted: by unit and by range of pages, the columns that the backfill does not write. */
@@ -168,6 +169,10 @@ export async function storedContentCounts(
   return rows.length === 0 ? null : { backfill: rows[0]!.backfill, units: byUnit(rows) }
 }
 
+/** Rows of the quarantine; older versions kept no exact values. */
+const keptRows = `(
+  select k.relation, k.original, nullif(to_jsonb(k) -> 'exact', 'null') as exact from rethread_archive.quarantine k)`
+
 /** The current counts of each unit, including quarantined rows. `key` is the table's primary key. */
 export async function unitCounts(
   sql: Db,
@@ -177,14 +182,17 @@ export async function unitCounts(
 ): Promise<Map<string, ContentCount>> {
   const counted = [...new Set([s.unit, ...s.columns, ...(s.dated === null ? [] : [s.dated])])]
   const list = (alias: string) => counted.map(c => `${alias}.${ident(c)}`).join(', ')
-  const typed = await columnsAs(sql, table, [...counted, ...key])
+  const { columns, read, typed } = await readBack(sql, table, [...counted, ...key])
   // rows that are in the quarantine and no longer in the table were removed, not lost
   const aside =
     key.length === 0
       ? ''
       : `union all
-         select ${list('r')} from rethread_archive.quarantine q cross join lateral jsonb_to_record(q.original) as r (${typed})
-         where q.relation = ${literal(table)} and not exists (select from ${table} o where ${key.map(k => `o.${ident(k)} = r.${ident(k)}`).join(' and ')})`
+         select ${list('r')} from (
+           select ${read} from ${keptRows} q cross join lateral jsonb_to_record${keptRecordSql} as r (${typed})
+           where q.relation = ${literal(table)}
+         ) r (${columns})
+         where not exists (select from ${table} o where ${key.map(k => `o.${ident(k)} = r.${ident(k)}`).join(' and ')})`
   const rows = await sql.unsafe<(Counted & { kind: string; name: string })[]>(
     `with counted as (
        select ${unitOf(s)} as unit, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash
@@ -196,24 +204,6 @@ export async function unitCounts(
      select 'past', coalesce(unit::text, '(none)'), rows::float8, hash::text from counted where past`,
   )
   return byUnit(rows)
-}
-
-/**
- * A column list with types, for rows that are read from JSON. A domain is replaced by its base type, because
- * a domain that is NOT NULL would refuse a row from before the column existed.
- */
-async function columnsAs(sql: Db, table: string, names: string[]): Promise<string> {
-  const rows = await sql<{ name: string; type: string }[]>`
-    with recursive made as (
-      select a.attname, a.atttypid as type, a.atttypmod as modifier from pg_catalog.pg_attribute a
-      where a.attrelid = to_regclass(${table}) and a.attname = any (${names}::text[]) and a.attnum > 0 and not a.attisdropped
-      union all
-      select m.attname, y.typbasetype, y.typtypmod
-      from made m join pg_catalog.pg_type y on y.oid = m.type and y.typtype = 'd'
-    )
-    select m.attname::text as name, format_type(m.type, m.modifier) as type
-    from made m join pg_catalog.pg_type y on y.oid = m.type and y.typtype <> 'd'`
-  return rows.map(r => `${ident(r.name)} ${r.type}`).join(', ')
 }
 
 function byUnit(rows: (Counted & { kind: string; name: string })[]): Map<string, ContentCount> {

@@ -46,16 +46,17 @@ export async function finishPending(job: Job): Promise<Finished> {
     if (run.ctx.signal.aborted) return 'stopped'
     const few = left <= failures.limit && pending.key.length > 0
     // without rows to try: these lost their reason while they were quarantined, so sweep again
+    const equal = rows.length === Math.min(left, failures.limit + 1) && rows.every(r => r.twin)
     const stuck = few
       ? rows.length > 0 && rows.every(r => tried.has(r.key))
-      : left >= before && !(await pauseBeforeRetry(job))
+      : equal || (left >= before && !(await pauseBeforeRetry(job)))
     if (stuck || scans > maxPendingScans) {
       const known = few ? rows.filter(r => tried.has(r.key)) : rows
       // each sweep found only rows that were added since the last one; none of them failed
       if (known.length === 0)
         throw new Failure('WORK_LEFT', job.migration.backfill!.table, { rows: left, sweeps: scans - 1 })
       failures.over = left > failures.limit
-      await settleFailed(run.writer.sql, pending, known, unchanged(job))
+      await settleFailed(run.writer.sql, pending, known, equal ? alike : unchanged(job))
       return 'failed'
     }
     if (left < before) trustAgain(job)
@@ -67,6 +68,9 @@ export async function finishPending(job: Job): Promise<Finished> {
     } else if (!(await walkAgain(job))) return failures.over ? 'failed' : 'stopped'
   }
 }
+
+/** The reason for rows that no backfill can set aside one by one. */
+const alike = 'another row equals it, and the table has no key: add one, or delete the copies'
 
 /** The reason for a row that the statement left pending without an error. */
 const unchanged = ({ statement, pending }: Job): string =>

@@ -39,7 +39,12 @@ export async function openJob(
   const { id, rowsPerPage } = await openRanges(run, migration, { whole, keys, options })
   const track = run.ctx.tracks().find(t => t.name === migration.track)
   const references = await referencesOf(sql, migration)
-  const every = pendingSpecOf(track, migration, { alias: whole.alias, key, run: run.id, references })
+  const every = await pendingSpecOf(sql, track, migration, {
+    alias: whole.alias,
+    key,
+    run: run.id,
+    references,
+  })
   const pending = options.unit === null ? every : withinUnit(every, spec.unit!, options.unit)
   const row = await newestRow(run, migration)
   const job: Job = {

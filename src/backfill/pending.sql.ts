@@ -1,7 +1,7 @@
 import type { ReferencingKey } from '../database/catalog.sql.js'
-import { familyOf } from '../database/family.sql.js'
 import { keyText } from '../database/row_key.sql.js'
 import { type Db, literal } from '../database/types.js'
+import type { KeptAs } from '../run/kept_rows.sql.js'
 import { restPredicate } from './batch_predicate.sql.js'
 import { isReferenced } from './take_out.sql.js'
 import type { KeyColumn } from './walk_keys.sql.js'
@@ -19,6 +19,8 @@ export interface PendingSpec {
   pending: string
   reason: string | null
   key: KeyColumn[]
+  /** The row as the quarantine keeps it. */
+  kept: KeptAs
   run: number
   /** True if the backfill removes rows: quarantined rows must then be gone from the table. */
   removes: boolean
@@ -49,7 +51,16 @@ const scannedRows = ({ table, alias, restEvery, pending, reason, references }: P
     ? `${table} ${alias}`
     : `(select * from ${table} ${alias} where ${restPredicate(alias, restEvery)} offset 0) ${alias}`
 
-const notSetAside = (s: PendingSpec): string => `not exists (${copyOf(s)})`
+const notSetAside = (s: PendingSpec): string =>
+  s.key.length > 0 ? `not exists (${copyOf(s)})` : `(not exists (${copyOf(s)}) or ${isTwin(s)})`
+
+/**
+ * Whether another pending row equals one without a key: the quarantine, which knows rows by their content,
+ * could keep only one of them.
+ */
+const isTwin = (s: PendingSpec): string =>
+  `${rowKey(s.alias, s.key)} in (
+     select ${rowKey(s.alias, s.key)} from ${s.table} ${s.alias} where (${s.pending}) group by 1 having count(*) > 1)`
 
 /** Whether a record about a row, in the table with alias `noted`, belongs to the current row. */
 const isOfRow = (noted: string, s: PendingSpec): string =>
@@ -66,14 +77,14 @@ const isOwn = (s: PendingSpec): string => `rethread_q.migration = ${literal(s.mi
  * Of a backfill that removes rows: whether there is a copy of the current row. Else it may not be deleted.
  */
 export const isSetAside = (s: PendingSpec): string =>
-  `exists (${copyOf(s)} and ${isOwn(s)} and rethread_q.original = to_jsonb(${s.alias}.*)) and ${mayLeave(s)}`
+  `exists (${copyOf(s)} and ${isOwn(s)} and rethread_q.original = ${s.kept.original} and rethread_q.exact = ${s.kept.exact}) and ${mayLeave(s)}`
 
 /**
  * Whether a row may be removed. Not if it failed in another backfill, or if other rows reference it. If an
  * earlier backfill quarantines rows of the table, only rows that it has quarantined may be removed.
  */
 const mayLeave = (s: PendingSpec): string =>
-  `${isExplained(s)} and not ${isReferenced(s.alias, s.table, s.references)}`
+  `${s.key.length > 0 ? 'true' : `not ${isTwin(s)}`} and ${isExplained(s)} and not ${isReferenced(s.alias, s.table, s.references)}`
 
 const failedElsewhere = (s: PendingSpec): string =>
   `select from rethread_archive.failed_rows rethread_f where ${isOfRow('rethread_f', s)} and rethread_f.migration <> ${literal(s.migration)}`
@@ -87,7 +98,7 @@ const isExplained = (s: PendingSpec): string =>
   ].join(' and ')
 
 const intoQuarantine =
-  'insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, run)'
+  'insert into rethread_archive.quarantine (track, migration, relation, key, reason, original, exact, run)'
 
 /**
  * How many rows are pending, without quarantined ones. It is an anti-join, not "the cursor reached the end".
@@ -96,8 +107,7 @@ const intoQuarantine =
 export async function countPending(sql: Db, s: PendingScan): Promise<number> {
   const result = await sql.unsafe<{ n: number }[]>(
     `set local enable_mergejoin = off;
-     select count(*)::int as n from ${scannedRows(s)} where (${s.pending})
-     ${s.removes ? '' : `and ${notSetAside(s)}`}`,
+     select count(*)::int as n from ${scannedRows(s)} where (${s.pending}) ${s.removes ? '' : `and ${notSetAside(s)}`}`,
   )
   return result.flat().at(-1)!.n
 }
@@ -119,29 +129,12 @@ export async function hasPending(sql: Db, s: PendingSpec): Promise<boolean> {
   return row!.found
 }
 
-/**
- * Size in bytes of the largest of these tables at the last VACUUM or ANALYZE, with TOAST and partitions. The
- * current size would wait for locks.
- */
-export async function knownBytes(sql: Db, tables: string[]): Promise<number> {
-  if (tables.length === 0) return 0
-  const [row] = await sql<{ bytes: number }[]>`
-    with recursive ${familyOf(sql, tables)}
-    select coalesce(max(x.pages), 0)::float8 * current_setting('block_size')::float8 as bytes
-    from (
-      select f.asked, sum(greatest(c.relpages, 0) + greatest(coalesce(t.relpages, 0), 0)) as pages
-      from family f
-      join pg_catalog.pg_class c on c.oid = f.relid
-      left join pg_catalog.pg_class t on t.oid = c.reltoastrelid
-      group by 1
-    ) x`
-  return row!.bytes
-}
-
 /** A pending row: its key as in the quarantine, and the values of the key as text. */
 export interface PendingRow {
   key: string
   values: string[]
+  /** True if it has a reason, but no key, and another pending row equals it. */
+  twin?: boolean
 }
 
 /** The result of a sweep: how many rows are pending, and some of them. */
@@ -168,14 +161,15 @@ export async function scanPending(sql: Db, s: PendingScan, mostRows: number): Pr
     s.key.length > 0
       ? `json_build_array(${s.key.map(c => `${s.alias}.${c.name}::text`).join(', ')})`
       : `'[]'::json`
+  const twin = s.key.length > 0 ? 'false' : 'count(*) over (partition by key) > 1'
   const result = await sql.unsafe<(PendingLeft & { aside: number })[]>(
     `set local enable_mergejoin = off;
      with seen as materialized (
-       select ${rowKey(s.alias, s.key)} as key, ${values} as values, ${reason} as reason, case when ${reason} is not null then to_jsonb(${s.alias}.*) end as original
+       select ${rowKey(s.alias, s.key)} as key, ${values} as values, ${reason} as reason, case when ${reason} is not null then ${s.kept.original} end as original, case when ${reason} is not null then ${s.kept.exact} end as exact
        from ${scannedRows(s)} where (${s.pending}) ${s.removes ? '' : `and ${notSetAside(s)}`}
      ),
      found as materialized (
-       select key, values, original, case when not exists (
+       select key, values, original, exact, ${twin} and reason is not null as twin, case when not ${twin} and not exists (
          select from rethread_archive.failed_rows f
          where f.relation = ${literal(s.table)} and f.key = seen.key and f.migration <> ${literal(s.migration)}
        ) then reason end as reason
@@ -183,14 +177,13 @@ export async function scanPending(sql: Db, s: PendingScan, mostRows: number): Pr
      ),
      aside as (
        ${intoQuarantine}
-       select ${literal(s.track)}, ${literal(s.migration)}, ${literal(s.table)}, key, reason, original, ${s.run}
+       select ${literal(s.track)}, ${literal(s.migration)}, ${literal(s.table)}, key, reason, original, exact, ${s.run}
        from found where reason is not null
-       on conflict do nothing
-       returning 1
+       on conflict do nothing returning 1
      )
-     select count(*)::int as left, coalesce(json_agg(json_build_object('key', key, 'values', values)) filter (where n <= ${mostRows}), '[]') as rows,
+     select count(*)::int as left, coalesce(json_agg(json_build_object('key', key, 'values', values, 'twin', twin)) filter (where n <= ${mostRows}), '[]') as rows,
        (select count(*)::int from aside) as aside
-     from (select key, values, row_number() over () as n from found where reason is null) x`,
+     from (select key, values, twin, row_number() over () as n from found where reason is null) x`,
   )
   const { left, rows, aside } = result.flat().at(-1)!
   if (aside === 0) return { left, rows }
@@ -219,11 +212,11 @@ async function releaseUntrue(sql: Db, s: PendingScan): Promise<number> {
 export async function copyLeaving(sql: Db, s: PendingScan, reason: string): Promise<number> {
   await sql.unsafe(
     `${intoQuarantine}
-     select $1, $2, ${literal(s.table)}, ${rowKey(s.alias, s.key)}, coalesce((${s.reason ?? 'null'})::text, $4), to_jsonb(${s.alias}.*), $3
+     select $1, $2, ${literal(s.table)}, ${rowKey(s.alias, s.key)}, coalesce((${s.reason ?? 'null'})::text, $4), ${s.kept.original}, ${s.kept.exact}, $3
      from ${scannedRows(s)}
      where (${s.pending}) and ${mayLeave(s)}
-     on conflict (relation, key, migration) do update set original = excluded.original, reason = excluded.reason, run = excluded.run
-     where quarantine.original is distinct from excluded.original`,
+     on conflict (relation, key, migration) do update set original = excluded.original, exact = excluded.exact, reason = excluded.reason, run = excluded.run
+     where (quarantine.original, quarantine.exact) is distinct from (excluded.original, excluded.exact)`,
     [s.track, s.migration, s.run, reason],
   )
   const [row] = await sql.unsafe<{ n: number }[]>(

@@ -3,6 +3,7 @@ import { primaryKey } from '../database/row_key.sql.js'
 import type { Db } from '../database/types.js'
 import { aliasOf } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
+import { keptAs } from '../run/kept_rows.sql.js'
 import { unitPredicate } from './batch_predicate.sql.js'
 import { betweenRests } from './batch_size.js'
 import { restsFor } from './health_monitor.js'
@@ -22,22 +23,27 @@ export async function rowKeyOf(
 export const takesOut = (m: Migration): boolean =>
   m.backfill !== null && m.hazards.includes('QUARANTINES_ROWS')
 
-/** Which rows of a backfill are pending. `alias` is the alias of the table in its statement. */
-export const pendingSpecOf = (
+/** What a spec needs besides the file. `alias` is the alias of the table in its statement. */
+interface SpecParts {
+  alias: string
+  key: KeyColumn[]
+  run: number
+  references: ReferencingKey[]
+}
+
+/** Which rows of a backfill are pending. */
+export const pendingSpecOf = async (
+  sql: Db,
   track: Track | undefined,
   m: Migration,
-  {
-    alias,
-    key,
-    run,
-    references,
-  }: { alias: string; key: KeyColumn[]; run: number; references: ReferencingKey[] },
-): PendingSpec => ({
+  { alias, key, run, references }: SpecParts,
+): Promise<PendingSpec> => ({
   ...m.backfill!,
   track: m.track,
   migration: m.name,
   alias,
   key,
+  kept: await keptAs(sql, m.backfill!.table, alias),
   run,
   removes: takesOut(m),
   within: null,
@@ -56,7 +62,7 @@ export function withinUnit(spec: PendingSpec, column: string, value: string): Pe
 export async function readPendingSpec(sql: Db, track: Track, m: Migration): Promise<PendingSpec> {
   const alias = await aliasOf(m.file.text, m.file.path, m.backfill!)
   const key = await rowKeyOf(sql, m.backfill!)
-  return pendingSpecOf(track, m, { alias, key, run: 0, references: await referencesOf(sql, m) })
+  return pendingSpecOf(sql, track, m, { alias, key, run: 0, references: await referencesOf(sql, m) })
 }
 
 /** Foreign keys that reference a table whose rows a backfill removes. Empty for other backfills. */

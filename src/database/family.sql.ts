@@ -9,3 +9,22 @@ export const familyOf = (sql: Db, tables: string[]) => sql`family (asked, relid)
   union
   select f.asked, i.inhrelid from family f join pg_catalog.pg_inherits i on i.inhparent = f.relid
 )`
+
+/**
+ * Size in bytes of the largest of these tables at the last VACUUM or ANALYZE, with TOAST and partitions. The
+ * current size would wait for locks.
+ */
+export async function knownBytes(sql: Db, tables: string[]): Promise<number> {
+  if (tables.length === 0) return 0
+  const [row] = await sql<{ bytes: number }[]>`
+    with recursive ${familyOf(sql, tables)}
+    select coalesce(max(x.pages), 0)::float8 * current_setting('block_size')::float8 as bytes
+    from (
+      select f.asked, sum(greatest(c.relpages, 0) + greatest(coalesce(t.relpages, 0), 0)) as pages
+      from family f
+      join pg_catalog.pg_class c on c.oid = f.relid
+      left join pg_catalog.pg_class t on t.oid = c.reltoastrelid
+      group by 1
+    ) x`
+  return row!.bytes
+}

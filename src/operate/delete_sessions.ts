@@ -1,6 +1,6 @@
 import { storedName } from '../archive/archive.js'
 import { addArchive, listArchives, pruneStep } from '../archive/archive.sql.js'
-import { makeStore } from '../archive/deleted_rows.sql.js'
+import { keepDeleted, makeStore } from '../archive/deleted_rows.sql.js'
 import { columnNames, type ReferencingKey, referencingKeys } from '../database/catalog.sql.js'
 import { setParameter } from '../database/connection.sql.js'
 import { primaryKey } from '../database/row_key.sql.js'
@@ -11,7 +11,7 @@ import type { Track, TrackInfo } from '../model/project.js'
 import { namesIn, tableText } from '../model/table_name.js'
 import { type Holding, holdings } from '../run/refuse_destruction.sql.js'
 import type { Run } from '../run/run.js'
-import { copyValuesInto, countOfSessions, deleteInto, makeValueStore, ofSessions } from './prune.sql.js'
+import { copyValuesInto, countOfSessions, deletionOf, makeValueStore, ofSessions } from './prune.sql.js'
 
 /** A table whose rows are deleted with their sessions, or in which columns are set to another value. */
 interface Follow {
@@ -100,7 +100,7 @@ export async function deleteSessions(
       column: null,
       keyColumns: await primaryKey(tx, f.table),
     })
-    sessions = await deleteInto(tx, { table: f.table, where: f.where, storedAs }, ids)
+    sessions = await keepDeleted(tx, { ...deletionOf(f.table, f.where), storedAs }, [JSON.stringify(ids)])
     archived.set(f.table, (archived.get(f.table) ?? 0) + sessions)
     // a foreign key does not check whether its cascade was prevented
     const left = await countOfSessions(tx, f.table, f.where, ids)

@@ -149,19 +149,12 @@ export async function settle(sql: Db, { info, how }: Retention, ids: string[]): 
   return result.count
 }
 
-/** Deletes rows and stores them in a table of the archive, in one statement. Returns their number. */
-export async function deleteInto(
-  sql: Db,
-  { table, where, storedAs }: { table: string; where: string; storedAs: string },
-  ids: string[],
-): Promise<number> {
-  const result = await sql.unsafe(
-    `with gone as (delete from ${table} t where ${where} returning t.*)
-     insert into ${storedAs} select * from gone`,
-    [JSON.stringify(ids)],
-  )
-  return result.count
-}
+/** The DELETE of rows that satisfy a predicate over `t`. */
+export const deletionOf = (table: string, where: string): { text: string; table: string; alias: string } => ({
+  text: `delete from ${table} t where ${where}`,
+  table,
+  alias: 't',
+})
 
 /** How many rows of a table satisfy a predicate over `t`, for sessions with these ids. */
 export async function countOfSessions(sql: Db, table: string, where: string, ids: string[]): Promise<number> {

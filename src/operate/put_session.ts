@@ -9,6 +9,7 @@ import { Failure } from '../model/failure.js'
 import { plural } from '../model/plural.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { readHistory } from '../plan/history.js'
+import { catchUpRows } from '../rollback/after_merge.sql.js'
 import {
   advanceSequences,
   holdOff,
@@ -16,7 +17,7 @@ import {
   noConflictClause,
   release,
 } from '../rollback/merged_table.sql.js'
-import { catchUpRows, hasParent, mergeTable, notBroughtBack } from '../rollback/restore.sql.js'
+import { hasParent, mergeTable, notBroughtBack } from '../rollback/restore.sql.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import type { Run } from '../run/run.js'
 import { countOfSessions } from './prune.sql.js'

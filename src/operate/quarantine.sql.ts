@@ -70,7 +70,7 @@ export async function rowNow(
   key: string,
 ): Promise<{ row: string; pending: boolean; reason: string | null } | null> {
   const [now] = await sql.unsafe<{ row: string; pending: boolean; reason: string | null }[]>(
-    `select to_jsonb(${s.alias}.*)::text as row, coalesce((${s.pending}), false) as pending, (${s.reason ?? 'null'})::text as reason
+    `select ${s.kept.original}::text as row, coalesce((${s.pending}), false) as pending, (${s.reason ?? 'null'})::text as reason
      from ${s.table} ${s.alias} where ${rowKey(s.alias, s.key)} = $1`,
     [key],
   )

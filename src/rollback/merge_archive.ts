@@ -12,12 +12,12 @@ import { readHistory } from '../plan/history.js'
 import { withLockRetries } from '../run/lock_retry.js'
 import type { Run } from '../run/run.js'
 import { contentHash } from '../run/schema_snapshot.sql.js'
+import { catchUpRows } from './after_merge.sql.js'
+import { forgetNotes, misplacedRows } from './brought_back.sql.js'
 import { columnMerge, tableMerge, type Unfit } from './fit_archive.js'
-import { misplacedRows } from './keyless_rows.sql.js'
 import { advanceSequences, columnAgain, holdOff, release, valuesIn } from './merged_table.sql.js'
 import {
   type Conflict,
-  catchUpRows,
   changedMeanwhile,
   keyAt,
   leftRows,
@@ -63,7 +63,9 @@ export async function mergeRows(run: Run, track: Track, a: ArchiveRow): Promise<
   const { merge, wanted, gone, unfit, noKey } = await tableMerge(sql, track, a)
   if (noKey !== null) return unmerged(a, `${noKey}: ${plural(a.rows, 'row', 'are')} still in ${a.storedAs}`)
   const misplaced = await misplacedRows(sql, a.id)
-  if (misplaced > 0)
+  // a row with a key is looked for by it: what was deleted since the interruption comes back then
+  if (misplaced > 0 && merge.key.length > 0) await forgetNotes(sql, a.id)
+  else if (misplaced > 0)
     return unmerged(
       a,
       `${a.storedAs} was written again (VACUUM FULL, a dump) after a restore was broken off: nothing shows which ${misplaced} of its ${plural(a.rows, 'row', 'are')} back`,

@@ -2,7 +2,7 @@ import type { ParentKey } from '../archive/archive.sql.js'
 import { batchXids } from '../backfill/batch.sql.js'
 import { keyText } from '../database/row_key.sql.js'
 import { type Db, ident, literal, writeTextArray } from '../database/types.js'
-import { isNoted, isNotedNow, noteRows, refuseLeftOut } from './keyless_rows.sql.js'
+import { isNoted, isNotedNow, noteRows, refuseLeftOut } from './brought_back.sql.js'
 
 /** Rows that were left unchanged, with the reason. */
 export interface Conflict {
@@ -129,6 +129,9 @@ export const inScope = (m: { key: string[]; only: string[] | null }): string =>
     ? 'true'
     : `${archivedKey(m.key)} in (select jsonb_array_elements_text(${literal(JSON.stringify(m.only))}))`
 
+/** True for a row that no broken-off restore has restored. If it is gone or changed since, people did it. */
+const isNotBack = (m: TableMerge): string => (m.archive === null ? 'true' : `not ${isNoted(m.archive)}`)
+
 /** Which rows of a table: those of some pages, one row, or several. */
 export type Stretch = { from: string; to: string } | { row: string } | { rows: string[] }
 /** A predicate for the rows of a stretch. */
@@ -168,10 +171,23 @@ export async function mergeTable(
       ? `not exists (select from ${m.table} t where ${sameKey(m.key, 't', 'a')})`
       : 'true'
   const inserted = await sql.unsafe(
-    `${insert} and ${inScope(m)} and ${may} and ${isNew} ${refused ? '' : 'on conflict do nothing'}`,
+    `${insert} and ${inScope(m)} and ${isNotBack(m)} and ${may} and ${isNew} ${refused ? '' : 'on conflict do nothing'}`,
     [m.track],
   )
-  if (m.writable.length === 0 || m.key.length === 0) return { inserted: inserted.count, updated: 0 }
+  if (m.key.length === 0) return { inserted: inserted.count, updated: 0 }
+  const updated = await setBack(sql, m, source, stretch)
+  if (m.archive !== null) {
+    const where = `${inStretch(stretch)} and exists (
+      select from ${m.table} t where ${sameKey(m.key, 't', 'a')}
+        and (t.xmin = pg_current_xact_id()::xid or not (${presentDiffers(m, m.writable)})))`
+    await noteRows(sql, { archive: m.archive, source, where }, [])
+  }
+  return { inserted: inserted.count, updated }
+}
+
+/** Gives unchanged rows of a backfill the values that users had given them before the rollback. */
+async function setBack(sql: Db, m: TableMerge, source: string, stretch: Stretch): Promise<number> {
+  if (m.writable.length === 0) return 0
   const updated = await sql.unsafe(
     `update ${m.table} t set ${m.writable.map(c => `${ident(c)} = ${archivedValue(m, c)}`).join(', ')}
      from only ${source} a
@@ -180,7 +196,7 @@ export async function mergeTable(
        and not ${madeByBatch('a')} and ${madeByBatch('t')}`,
     [m.track],
   )
-  return { inserted: inserted.count, updated: updated.count }
+  return updated.count
 }
 
 /** The ctids of the rows in a stretch, to merge them one by one. */
@@ -218,7 +234,7 @@ export async function changedMeanwhile(sql: Db, m: TableMerge): Promise<Conflict
     `select ${archivedKey(m.key)} as key,
        case when not ${madeByBatch('t')} then 'it was changed after the rollback' ${reasonsOf(m)} end as reason
      from ${m.storedAs} a join ${m.table} t on ${sameKey(m.key, 't', 'a')}
-     where ${inScope(m)} and not ${leftToMigrate(m)} and not ${madeByBatch('a')}
+     where ${inScope(m)} and ${isNotBack(m)} and not ${leftToMigrate(m)} and not ${madeByBatch('a')}
        and (${presentDiffers(m, m.writable)}) and not (${madeByBatch('t')} and ${parentsThere(m)} and ${isComplete(m)})
      order by 1`,
     [m.track],
@@ -233,7 +249,7 @@ export async function notBroughtBack(sql: Db, m: TableMerge): Promise<Conflict[]
   const rows = await sql.unsafe<Conflict[]>(
     `select ${archivedKey(m.key)} as key, case ${reasonsOf(m)} when true then ${literal(taken)} end as reason
      from ${m.storedAs} a left join ${m.table} t on ${sameKey(m.key, 't', 'a')}
-     where ${inScope(m)} and not ${leftToMigrate(m)} and t.${ident(m.key[0]!)} is null
+     where ${inScope(m)} and ${isNotBack(m)} and not ${leftToMigrate(m)} and t.${ident(m.key[0]!)} is null
      order by 1`,
     [m.track],
   )
@@ -264,34 +280,3 @@ const reasonsOf = (m: TableMerge): string =>
 /** Why a row without a value for a column cannot be restored. */
 export const mustNotBeNull = (column: string): string =>
   `${column} must not be null, and has no value here: give it a default, then restore again`
-
-/**
- * Deletes unchanged rows that a migrate before this restore made because the archived ones were missing. The
- * track's predicate identifies them after the archive is restored.
- */
-export async function removeSuperseded(sql: Db, m: TableMerge, superseded: string): Promise<number> {
-  const result = await sql.unsafe(
-    `delete from ${m.table}
-     where (${m.ours ?? 'false'}) and (${superseded})
-       and not exists (select from ${m.storedAs} a where ${sameKey(m.key, m.table, 'a')} and not ${leftToMigrate(m)})
-       and ${m.table}.xmin::text::bigint in ${batchXids}`,
-    [m.track],
-  )
-  return result.count
-}
-
-/**
- * Evaluates an expression of the track for each row of a stretch. The rows are locked, so what it reads
- * cannot change.
- */
-export async function catchUpRows(
-  sql: Db,
-  relation: string,
-  expression: string,
-  stretch: Stretch,
-): Promise<void> {
-  const rows = `from only ${relation} a where ${inStretch(stretch)}`
-  // a separate statement: FOR UPDATE would skip rows that the expression has written for another row
-  await sql.unsafe(`select count(*) from (select ${rows} for no key update) locked`)
-  await sql.unsafe(`select count((${expression})::text) from (select a.* ${rows}) own`)
-}

@@ -1,3 +1,5 @@
+import { keptRecordSql, readBackSql } from './kept_rows.sql.js'
+
 /**
  * Functions of the archive's schema that put rows back as they were. Rollback files call `put_back`, also in
  * psql; `restore` uses the same `hold_off` and `release`. They all run in one transaction.
@@ -9,11 +11,9 @@
  * - `hold_off` switches off triggers and rules that fire on INSERT and UPDATE, where this role owns the
  *   table, and returns the statements that switch them on again as they were. Foreign keys are still checked.
  * - `put_back` inserts what a migration has set aside: identity columns get the values that they had,
- *   generated columns their own, columns that are new their defaults, and JSON columns that are not null
- *   the null of JSON. A constraint that is not validated does not hold for rows that are older than it: it
- *   is dropped and added again as it was. `rethread.sample` limits the rows, `rethread.twin` names the table
- *   of a rehearsal that takes them instead.
- * - `is_back` is true where the row is in its table again with all its values.
+ *   generated columns their own, and columns that are new their defaults. A constraint that is not validated
+ *   does not hold for rows that are older than it: it is dropped and added again as it was.
+ *   `rethread.sample` limits the rows, `rethread.twin` names the table of a rehearsal that takes them.
  */
 export const putBackSql = `
   create or replace function rethread_archive.alter(statement text) returns void
@@ -158,25 +158,17 @@ export const putBackSql = `
       from rethread_archive.quarantine q
       where q.migration = put_back.migration and q.relation = put_back.relation and jsonb_typeof(q.original) = 'object'
     loop
-      -- a row as JSON has one null for that of SQL and that of JSON
-      select string_agg(format('%I', a.attname), ', ' order by a.attnum),
-        string_agg(format(case when a.attnotnull and coalesce(nullif(t.typbasetype, 0), t.oid) in ('json'::regtype, 'jsonb'::regtype) then 'coalesce(r.%I, ''null'')' else 'r.%I' end, a.attname),
-          ', ' order by a.attnum),
-        string_agg(format('%I %s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ' order by a.attnum)
-      into columns, read, typed
-      from pg_catalog.pg_attribute a
-      join pg_catalog.pg_type t on t.oid = a.atttypid
-      where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and a.attname = any (shape);
+      ${readBackSql('target', 'shape')} into columns, read, typed;
       statement := format(
         'insert into %s (%s) overriding system value
          select %s from (
-           select q.original from rethread_archive.quarantine q
+           select q.original, q.exact from rethread_archive.quarantine q
            where q.migration = $1 and q.relation = $2 and jsonb_typeof(q.original) = ''object''
              and array(select k from pg_catalog.jsonb_object_keys(q.original) k order by 1) = $3
-             and ($5 or not rethread_archive.is_back(q.relation, q.original)) and ($6 is null or q.id = $6)
+             and ($5 or not rethread_archive.is_back(q.relation, q.original, q.exact)) and ($6 is null or q.id = $6)
            order by q.id limit $4
-         ) q cross join lateral pg_catalog.jsonb_to_record(q.original) as r (%s)',
-        target, columns, read, typed);
+         ) q cross join lateral pg_catalog.jsonb_to_record(%s) as r (%s)',
+        target, columns, read, $kept$${keptRecordSql}$kept$, typed);
       if late is null and not is_ruled then
         execute statement || ' on conflict do nothing'
         using put_back.migration, put_back.relation, shape, most, has_key, null::bigint;
@@ -202,56 +194,7 @@ export const putBackSql = `
     perform rethread_archive.release(undo);
     return total;
   end
-  $put$;
-
-  create or replace function rethread_archive.is_back(relation text, original jsonb) returns boolean
-  language plpgsql stable
-  set search_path = pg_catalog, pg_temp
-  as $back$
-  declare
-    target constant regclass := pg_catalog.to_regclass(relation);
-    known text[];
-    keys text;
-    typed text;
-    found boolean;
-  begin
-    if target is null or jsonb_typeof(original) <> 'object' then
-      return false;
-    end if;
-    -- what the server computes is not the row's own
-    known := array(
-      select a.attname from pg_catalog.pg_attribute a
-      where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and original ? a.attname::text);
-    if exists (
-      select from pg_catalog.jsonb_each(original) e
-      where jsonb_typeof(e.value) <> 'null' and not exists (
-        select from pg_catalog.pg_attribute a where a.attrelid = target and a.attname = e.key and a.attnum > 0 and not a.attisdropped)
-    ) then
-      return false;
-    end if;
-    select string_agg(format('t.%1$I = r.%1$I', a.attname), ' and '),
-      string_agg(format('%I %s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ')
-    into keys, typed
-    from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey::int2[])
-    where i.indrelid = target and i.indisprimary;
-    -- without a primary key, a row is known by all that it holds
-    if keys is null then
-      execute format(
-        'select exists (
-           select from %s t where not exists (
-             select from unnest($2) k where pg_catalog.to_jsonb(t.*) -> k is distinct from $1 -> k))', target)
-      into found using original, known;
-      return found;
-    end if;
-    execute format(
-      'select exists (
-         select from pg_catalog.jsonb_to_record($1) as r (%s) join %s t on %s
-         where not exists (
-           select from unnest($2) k where pg_catalog.to_jsonb(t.*) -> k is distinct from $1 -> k))', typed, target, keys)
-    into found using original, known;
-    return found;
-  end
-  $back$;`
+  $put$;`
 
 /** The functions with their argument types, for the REVOKE that closes them to all but their owner. */
 export const putBackFunctions = [
@@ -260,5 +203,7 @@ export const putBackFunctions = [
   'rethread_archive.hold_off(regclass, boolean, boolean)',
   'rethread_archive.release(text[])',
   'rethread_archive.put_back(text, text)',
+  'rethread_archive.plain(json)',
+  'rethread_archive.is_back(text, jsonb, jsonb)',
   'rethread_archive.is_back(text, jsonb)',
 ].join(', ')

@@ -4,6 +4,7 @@ import { scopeOf } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { Failure } from '../model/failure.js'
 import { archiveSchemaSql } from './archive_schema.sql.js'
+import { keptRowsSql } from './kept_rows.sql.js'
 import { putBackFunctions, putBackSql } from './put_back.sql.js'
 
 /**
@@ -184,6 +185,8 @@ export const upgrades: readonly string[] = [
   );`,
   // the table is created with the others of its schema
   `comment on table rethread_archive.brought_back is 'Rows of archived tables without a key that a restore has brought back';`,
+  // the values of a row that JSON does not hold exactly, as text
+  'alter table rethread_archive.quarantine add column if not exists exact jsonb;',
 ]
 
 /**
@@ -249,6 +252,7 @@ export async function upgrade(sql: Db, tool: string, to: number = upgrades.lengt
         at timestamptz not null default clock_timestamp()
       );
       ${archiveSchemaSql}
+      ${keptRowsSql}
       ${putBackSql}
       revoke all on function ${putBackFunctions} from public;`)
     const from = (await schemaVersion(tx)) ?? 0

@@ -86,7 +86,7 @@ describe.each(some('newest'))('what a rollback takes away on PostgreSQL $major',
   })
 
   describe('is archived', () => {
-    test.each<[string, string, string[]]>([
+    test.each<[string, string, string[], up?: string]>([
       [
         'several tables in one DROP',
         'drop table public.c, public."A", public.bare;',
@@ -146,6 +146,15 @@ describe.each(some('newest'))('what a rollback takes away on PostgreSQL $major',
       ],
       ['rows of a partitioned table', 'delete from public.events e where e.id < 3;', ['public.events']],
       [
+        'rows of tables with rules, which the server takes into no WITH',
+        'delete from public.c as "x y" where "x y".id > 1; delete from public.events using public.c where kind = c.id;',
+        ['public.c', 'public.events'],
+        `drop view public.seen; create table public.noted (c_id int references public.c deferrable initially deferred, said text);
+         create rule also as on delete to public.c do also insert into public.noted values (null, old.body);
+         create rule kept as on delete to public.c where old.id = 2 do instead nothing;
+         create rule also as on delete to public.events do also notify events;`,
+      ],
+      [
         'rows of two DELETEs, then the table',
         'delete from public.c where id = 1; delete from public.c where id = 2; drop table public.c cascade;',
         ['public.c', 'public.c'],
@@ -165,9 +174,9 @@ describe.each(some('newest'))('what a rollback takes away on PostgreSQL $major',
         'create table public.copy as select * from public.bare; drop table public.bare;',
         ['public.bare'],
       ],
-    ])('%s', async (_, down, archived) => {
+    ])('%s', async (_, down, archived, up = 'drop view public.seen;') => {
       // the view would be a dependant of its own
-      const { report, before, after } = await rolledBack(db, down, 'drop view public.seen;')
+      const { report, before, after } = await rolledBack(db, down, up)
       expect([report.verdict, errors(report)]).toEqual(['clean', []])
       const list = await db.sql<{ name: string; state: string }[]>`
         select concat_ws('.', relation, nullif(quote_ident(column_name), '')) as name, state from rethread_archive.archives order by 1`

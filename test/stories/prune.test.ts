@@ -37,6 +37,8 @@ describe.each(servers())('prune on PostgreSQL $major', server => {
   test('a session of last year with a message of today is in use; what is deleted can be restored, to the last byte', async () => {
     await using db = await database(server, 'workspace-sessions', 300)
     await withSessions(db, 4)
+    // the server takes no DELETE of a table with such a rule into a WITH
+    await db.sql`create rule also as on delete to public.chats do also notify chats`
     // all that the fixture has is in use
     await db.sql`update public.chat_sessions set updated_at = now() where title is null or title not like 'Old %'`
     const [used] = await db.sql`select id from public.chat_sessions where title = 'Old 1'`

@@ -441,6 +441,53 @@ describe.each(some('newest'))('restore of any table on PostgreSQL $major', serve
     }
   })
 
+  test('what people delete or change while a restore is broken off stays so, and is no conflict', async () => {
+    await using db = await database(server, 'empty')
+    // pages for two transactions
+    const dir = folder({
+      '001_make': [
+        `--! title: Make t\n--! phase: expand\ncreate table public.t (n int primary key, said text, size int);
+         alter table public.t alter column said set storage plain;`,
+        'drop table public.t;',
+      ],
+    })
+    const consent = { allow: ['DELETES_DATA', 'IGNORES_RECENT_WRITES'] as HazardCode[], confirm: db.name }
+    const project = await inProcess(db.url, { dir, track: 'mine' })
+    await project.migrate()
+    await db.sql`insert into public.t select n, repeat('x', 5000), n from generate_series(1, 70) n`
+    expect((await project.rollback({ all: true, consent })).verdict).toBe('clean')
+    await project.migrate()
+    await db.sql`insert into public.t values (2, 'mine', 0)`
+    const broken = async (nth: number) => {
+      await using between = await proxy(db.url)
+      between.cutAt(nth, () => void between[Symbol.asyncDispose]())
+      const stop = new AbortController()
+      const onEvent = (e: { type: string }) => {
+        if (e.type === 'reconnect') stop.abort()
+      }
+      const other = await inProcess(between.url, { dir, track: 'mine', signal: stop.signal, onEvent })
+      await saidOf(other.restore({ archive: 'latest' }))
+      await other.close()
+    }
+    const rows = async () => (await db.sql<{ n: number }[]>`select n from public.t`).length
+    for (let nth = 20; (await rows()) === 1; nth += 5) await broken(nth)
+    expect(await rows()).toBeGreaterThan(60)
+    expect(await rows()).toBeLessThan(70)
+    await db.sql`delete from public.t where n = 5`
+    await db.sql`update public.t set size = 0 where n = 6`
+    const again = await saidOf(project.restore({ archive: 'latest' }))
+    const named = again.findings.flatMap(f => (f.code === 'RESTORE_CONFLICT' ? f.facts.first : []))
+    // what was there before the restore is a conflict as ever
+    expect([again.verdict, named]).toEqual(['attention', ['2: it was changed after the rollback']])
+    expect(await rows()).toBe(69)
+    expect(await db.sql`select n from public.t where size = 0 or n = 5 order by n`).toEqual([
+      { n: 2 },
+      { n: 6 },
+    ])
+    const once = await saidOf(project.restore({ archive: 'latest' }))
+    expect([once.verdict, await rows()]).toEqual(['attention', 69])
+  })
+
   test('what the track counts by itself is no conflict, when people went on writing after the rollback', async () => {
     await using db = await database(server, 'trip-sessions', 40)
     await up(db)

@@ -47,6 +47,34 @@ const message = (d: Dice, n: number): string =>
     `'"a text"'::jsonb`,
   ])
 
+/** Rows of a table, always the same ones. */
+const several = (d: Dice): string => `md5(id::text) < '${d.one(['1', '3', '8'])}'`
+
+/** A row that may be there already, as other libraries write it. */
+const upsert = (
+  d: Dice,
+  insert: Insert,
+  table: string,
+  columns: Record<string, string>,
+  set: string[],
+): string =>
+  d.one([
+    insert(
+      table,
+      columns,
+      `on conflict (id) do update set ${set.map(c => `${c} = excluded.${c}`).join(', ')}`,
+    ),
+    insert(table, columns, 'on conflict do nothing'),
+    `merge into public.${table} o using (select ${Object.entries(columns)
+      .map(([c, value]) => `${value} as ${c}`)
+      .join(', ')}) n on n.id = o.id when matched then update set ${set.map(c => `${c} = n.${c}`).join(', ')}
+      when not matched then ${insert(table, Object.fromEntries(Object.keys(columns).map(c => [c, `n.${c}`]))).replace(/into \S+/, '')}`,
+    `with gone as (delete from public.${table} where id = ${columns.id} returning id) ${insert(table, { ...columns, id: `coalesce((select max(id::text)::uuid from gone), ${columns.id})` })}`,
+  ])
+/** A row by COPY, whose columns need no expression. */
+const copied = (table: string, columns: Record<string, string>): string =>
+  `copy public.${table} (${Object.keys(columns).join(', ')}) from program $$echo "${Object.values(columns).join(',')}"$$ with (format csv, quote '''')`
+
 const chats: Statement[] = [
   // without the triggers of the way there, a message needs a session
   (d, n, insert, when) =>
@@ -68,6 +96,44 @@ const chats: Statement[] = [
   d => `update public.chats set user_id = ${some('auth.users', d)} where id = ${some('public.chats', d)}`,
   (d, n) => `update public.chats set created_at = ${time(d, n)} where id = ${some('public.chats', d)}`,
   d => `delete from public.chats where id = ${some('public.chats', d)}`,
+  (d, n, insert, when) =>
+    when === 'contracted'
+      ? null
+      : upsert(
+          d,
+          insert,
+          'chats',
+          {
+            id: d.one([id('chat', n), some('public.chats', d)]),
+            workspace_id: workspace(d),
+            user_id: some('auth.users', d),
+            role: `'user'`,
+            message: text(d, n),
+            created_at: time(d, n),
+          },
+          d.one([['message'], ['message', 'workspace_id'], ['created_at', 'user_id']]),
+        ),
+  (d, n, _i, when) =>
+    when === 'contracted'
+      ? null
+      : copied('chats', {
+          id: `'${'0'.repeat(8)}-0000-4000-8000-${String(n).padStart(12, '0')}'`,
+          workspace_id: some('public.workspaces', d, 'owner_id is not null'),
+          user_id: some('auth.users', d),
+          role: 'user',
+          message: `copied ${n}`,
+          created_at: `2025-03-02 00:00+00`,
+        }),
+  (d, n, _i, when) =>
+    d.one([
+      `update public.chats set message = 'all ${n}' where ${several(d)}`,
+      `update public.chats set created_at = created_at + interval '1 second' where ${several(d)}`,
+      `delete from public.chats where ${several(d)}`,
+      ...(when === 'contracted'
+        ? []
+        : [`update public.chats set workspace_id = ${workspace(d)} where ${several(d)}`]),
+      ...(d.chance(0.1) ? ['truncate public.chats'] : []),
+    ]),
   (d, n, insert) =>
     insert('workspaces', {
       id: id('workspace', n),
@@ -111,6 +177,40 @@ const arrays: Statement[] = [
   d =>
     `update public.chat_sessions set metadata = '{"k": ${d.upTo(9)}}' where id = ${some('public.chat_sessions', d)}`,
   d => `delete from public.chat_sessions where id = ${some('public.chat_sessions', d)}`,
+  (d, n, insert) =>
+    upsert(
+      d,
+      insert,
+      'chat_sessions',
+      {
+        id: d.one([id('session', n), some('public.chat_sessions', d)]),
+        tenant_id: some('public.tenants', d),
+        user_id: some('auth.users', d),
+        title: text(d, n),
+        messages: d.one([`jsonb_build_array(${message(d, n)}, ${message(d, n)})`, `'[]'::jsonb`]),
+        created_at: time(d, n),
+        updated_at: time(d, n),
+      },
+      d.one([['messages'], ['title', 'updated_at'], ['messages', 'title', 'tenant_id']]),
+    ),
+  (d, n) =>
+    copied('chat_sessions', {
+      id: `'${'0'.repeat(8)}-0000-4000-8000-${String(n).padStart(12, '0')}'`,
+      tenant_id: some('public.tenants', d),
+      user_id: some('auth.users', d),
+      title: `copied ${n}`,
+      messages: '[]',
+      created_at: `2025-03-02 00:00+00`,
+      updated_at: `2025-03-02 00:00+00`,
+    }),
+  (d, n) =>
+    d.one([
+      `update public.chat_sessions set title = 'all ${n}' where ${several(d)}`,
+      `update public.chat_sessions set messages = messages || jsonb_build_array(${message(d, n)}) where jsonb_typeof(messages) = 'array' and ${several(d)}`,
+      `update public.chat_sessions set messages = '[]' where ${several(d)}`,
+      `delete from public.chat_sessions where ${several(d)}`,
+      ...(d.chance(0.1) ? ['truncate public.chat_sessions'] : []),
+    ]),
   (d, n) => `update public.tenants set name = ${text(d, n)} where id = ${some('public.tenants', d)}`,
   (d, n, insert) => insert('tenants', { id: id('tenant', n), name: text(d, n) }),
 ]
@@ -144,6 +244,38 @@ const trips: Statement[] = [
   (d, n) => `update public.messages set content = ${text(d, n)} where id = ${some('public.messages', d)}`,
   (d, n) => `update public.messages set created_at = ${time(d, n)} where id = ${some('public.messages', d)}`,
   d => `delete from public.messages where id = ${some('public.messages', d)}`,
+  (d, n, insert) =>
+    upsert(
+      d,
+      insert,
+      'messages',
+      {
+        id: d.one([id('message', n), some('public.messages', d)]),
+        conversation_id: some('public.conversations', d),
+        sender_type: `'agent'`,
+        content: text(d, n),
+        created_at: time(d, n),
+      },
+      d.one([['content'], ['conversation_id', 'created_at'], ['conversation_id', 'content']]),
+    ),
+  (d, n) =>
+    copied('messages', {
+      id: `'${'0'.repeat(8)}-0000-4000-8000-${String(n).padStart(12, '0')}'`,
+      conversation_id: some('public.conversations', d),
+      sender_type: 'agent',
+      content: `copied ${n}`,
+      created_at: `2025-03-02 00:00+00`,
+    }),
+  (d, n) =>
+    d.one([
+      `update public.messages set content = 'all ${n}' where ${several(d)}`,
+      `update public.messages set conversation_id = ${some('public.conversations', d)} where ${several(d)}`,
+      `update public.conversations set request_id = ${some('public.requests', d)} where ${several(d)}`,
+      `update public.requests set iso_agent_id = ${some('public.iso_agents', d)} where ${several(d)}`,
+      `delete from public.messages where ${several(d)}`,
+      // no foreign key of the track points at it: the server would refuse that
+      ...(d.chance(0.2) ? ['truncate public.messages'] : []),
+    ]),
   d => `delete from public.conversations where id = ${some('public.conversations', d)}`,
   d =>
     `update public.conversations set request_id = ${some('public.requests', d)} where id = ${some('public.conversations', d)}`,
@@ -198,12 +330,27 @@ const applications: Record<string, Statement[]> = {
   'codebase-sessions': repositories,
 }
 
+/** What applications put around a statement: it must come to the same. */
+function within(d: Dice, sql: string, n: number): string {
+  if (d.chance(0.7)) return sql
+  return d.one([
+    `savepoint before; ${sql}; rollback to before; ${sql}`,
+    `savepoint one; ${sql}; release one; savepoint two; select 1; rollback to two`,
+    `do $do$ begin begin ${sql}; raise exception 'not yet'; exception when raise_exception then null; end; ${sql}; end $do$`,
+    `set transaction isolation level ${d.one(['serializable', 'repeatable read'])}; ${sql}`,
+    `set local role service_role; ${sql}`,
+    `set constraints all immediate; ${sql}`,
+    `set local search_path = ''; set local datestyle = 'German'; set local timezone = 'Asia/Kathmandu'; ${sql}`,
+    `${sql}; prepare transaction 'vary_${n}_${d.upTo(1e9)}'`,
+  ])
+}
+
 /** One statement of the old application of a track. */
 export function oldStatement(track: string, d: Dice, n: number, when: When, insert: Insert): string {
   if (track === 'conversation-history' && when === 'contracted') return arrays.at(-1)!(d, n, insert, when)!
   for (;;) {
     const made = d.one(applications[track]!)(d, n, insert, when)
-    if (made) return made
+    if (made) return made.startsWith('copy ') ? made : within(d, made, n)
   }
 }
 

@@ -28,6 +28,7 @@ const settings = {
   full_page_writes: 'off',
   max_connections: '200',
   wal_level: 'logical',
+  max_prepared_transactions: '10',
   max_wal_size: '1GB',
   // it would visit each of a hundred templates every minute, which a test has no use for
   autovacuum_naptime: '1h',

@@ -21,6 +21,8 @@ export async function vary(db: Database, all: Variation[]): Promise<Variation[]>
 export async function errorOf(sql: Database['sql'], text: string): Promise<string | null> {
   try {
     await sql.begin(tx => tx.unsafe(text))
+    const prepared = /; prepare transaction '(\w+)'$/.exec(text)
+    if (prepared) await sql.unsafe(`commit prepared '${prepared[1]}'`)
     return null
   } catch (error) {
     if (!isRefused(error)) throw error
@@ -39,19 +41,24 @@ export async function withIds(db: Database, statement: string): Promise<string> 
   return text
 }
 
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
 /** All rows of the application, without what sequences and these triggers write. */
 export async function rowsOf(db: Database, moved: string[]): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {}
-  const tables = await db.sql<{ name: string; whole: string; counted: string[] }[]>`
+  const tables = await db.sql<{ name: string; whole: string; columns: string[] }[]>`
     select c.relname::text as name, coalesce((select r.relname from pg_class r where r.oid = pg_partition_root(c.oid)), c.relname)::text as whole, array(
       select a.attname::text from pg_attribute a left join pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
-      where a.attrelid = c.oid and a.attnum > 0 and (a.attidentity <> '' or pg_get_expr(f.adbin, f.adrelid) like 'nextval(%')) as counted
+      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        and a.attidentity = '' and coalesce(pg_get_expr(f.adbin, f.adrelid), '') not like 'nextval(%'
+      order by a.attname) as columns
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r' and n.nspname = 'public' order by 1`
-  for (const { name, whole, counted } of tables) {
+  for (const { name, whole, columns } of tables) {
     if (moved.includes(name)) continue
-    const without = [...counted, ...moved.filter(m => m.startsWith(`${whole}.`)).map(m => m.split('.')[1]!)]
+    const own = columns.filter(c => !moved.includes(`${whole}.${c}`)).map(c => `t.${quoted(c)}`)
+    // to the letter: JSON would have one null for its own and that of SQL
     const rows = await db.sql.unsafe<{ row: string }[]>(
-      `select (to_jsonb(t) - array[${without.map(w => `'${w.replaceAll("'", "''")}'`).join(', ')}]::text[])::text as row from only public."${name.replaceAll('"', '""')}" t order by 1`,
+      `select row(${own.join(', ')})::text as row from only public.${quoted(name)} t order by 1`,
     )
     found[name] = rows.map(r => r.row)
   }

@@ -14,7 +14,9 @@ const types: [type: string, ...values: string[]][] = [
   ['int', '1', '-7'],
   ['text', "'a'", "'it''s \\ %'"],
   ['jsonb', `'{"a": [1, null]}'`, `'null'`],
-  ['json', `'{"a": 1,  "a": 2}'`],
+  ['json', `'{"a": 1,  "a": 2}'`, `'null'`, `'["\\u0000"]'`],
+  ['jsonb[]', `array[null, 'null'::jsonb]`],
+  ['int[]', "'[0:1]={1,2}'", "'{}'"],
   ['point', "'(1,2)'"],
   ['uuid[]', "array[md5('x')::uuid]", "'{}'"],
   ['int4range', "'[1,5)'", "'empty'"],
@@ -25,7 +27,9 @@ const types: [type: string, ...values: string[]][] = [
   ['numeric(8,2)', '1.50', "'NaN'"],
   ['"char"', "'x'"],
   ['bit(3)', "b'101'"],
-  ['float8', "'-Infinity'", '0.1'],
+  ['float8', "'-Infinity'", '0.1', "'-0'"],
+  ['xml', "'<a/>'"],
+  ['public.sly', "'a'"],
   ['timestamptz', "'infinity'", "'2024-02-29 12:00+14'"],
   ['timetz', "'12:00+02'"],
   ['public.mood', "'calm'", "'très ''loud'''"],
@@ -51,6 +55,9 @@ export const common = `
   create function public.fails() returns text language plpgsql as $$ begin raise exception 'no default here'; end $$;
   create type public.mood as enum ('calm', 'très ''loud''');
   create type public.place as (x int, y text);
+  create type public.sly as enum ('a', 'b');
+  create function public.sly_json(public.sly) returns json language sql immutable as $$ select '{"sly": true}'::json $$;
+  create cast (public.sly as json) with function public.sly_json(public.sly);
   create domain public.short as text check (length(value) < 400);
   create domain public.some_id as uuid check (value <> '00000000-0000-0000-0000-000000000001');`
 
@@ -69,6 +76,26 @@ const names = [
   'q',
 ]
 
+/** Names that files of the tracks and the tool use for something else; those that are taken do not fit. */
+const ourNames = [
+  'c',
+  's',
+  't',
+  'm',
+  'q',
+  'k',
+  'new',
+  'old',
+  'key',
+  'original',
+  'exact',
+  'reason',
+  'session',
+  'ctid_',
+  'n',
+  'x',
+]
+
 /** One way to vary a table; `n` makes its names its own. */
 type Vary = (t: Varied, d: Dice, n: number, at: Where) => string | Omit<Variation, 'kind'>
 
@@ -85,7 +112,7 @@ const known = (t: Varied): string =>
 /** A text of SQL with the columns known now written into it, where it says KNOWN. */
 const withKnown = (t: Varied, sql: string): string =>
   `do $do$ begin execute replace($sql$${sql}$sql$, 'KNOWN', quote_literal(${known(t)}::text) || '::text[]'); end $do$`
-const nameOf = (d: Dice, n: number): string => q(`${d.one(names)}${n}`)
+const nameOf = (d: Dice, n: number): string => q(d.chance(0.3) ? d.one(ourNames) : `${d.one(names)}${n}`)
 
 export const ways: Record<string, Vary> = {
   column: (t, d, n) => {
@@ -209,6 +236,28 @@ export const ways: Record<string, Vary> = {
     `create function public.refuse${n}() returns trigger language plpgsql as $$ begin
        if new.${t.text} like '%7%' and new.${t.text} is not distinct from old.${t.text} then ${d.one(["raise exception 'no change of sevens'", 'return null', "raise sqlstate 'P0001'"])}; end if; return new; end $$;
      create trigger refuse before update on public.${t.table} for each row execute function public.refuse${n}()`,
+  // a second time it changes nothing
+  changing: (t, d, n) => {
+    const said = `rtrim(${t.text}, '! ')`
+    return `update public.${t.table} set ${t.text} = ${said} where ${t.text} <> ${said};
+      create function public.change${n}() returns trigger language plpgsql as $$ begin new.${t.text} = rtrim(new.${t.text}, '! '); return new; end $$;
+      create trigger ${d.one(['a_change', 'zzzz_change'])} before insert or update on public.${t.table} for each row execute function public.change${n}()`
+  },
+  refusing_rows: (t, d, n) => {
+    const event = d.one(['insert', 'delete'])
+    const row = event === 'insert' ? 'new' : 'old'
+    return `create function public.refuse_rows${n}() returns trigger language plpgsql as $$ begin
+         if ${row}.${t.text} like '%3%' then ${d.one(["raise exception 'no threes'", 'return null'])}; end if; return ${row}; end $$;
+       create trigger refuse_rows before ${event} on public.${t.table} for each row execute function public.refuse_rows${n}()`
+  },
+  key: (t, d) =>
+    `alter table public.${t.table} drop constraint ${t.table}_pkey cascade;
+     ${d.one([
+       '',
+       `alter table public.${t.table} add primary key (${t.key}) deferrable initially ${d.one(['deferred', 'immediate'])}`,
+       `create unique index on public.${t.table} (${t.key})`,
+       `alter table public.${t.table} alter column ${t.text} set not null, add primary key (${t.text}, ${t.key})`,
+     ])}`,
   index: (t, d, n) =>
     d.one([
       `create index on public.${t.table} (lower(${t.text})) where ${t.key} is not null`,
@@ -247,6 +296,8 @@ export const ways: Record<string, Vary> = {
   rule: (t, d, n) => {
     const event = d.one(['insert', 'update', 'delete'])
     const where = event === 'update' ? `where old.${t.text} is distinct from new.${t.text}` : ''
+    if (d.chance(0.2))
+      return `create rule also${n} as on ${event} to public.${t.table} do also notify ruled${n}`
     return {
       moved: `ruled${n}`,
       sql: `create table public.ruled${n} (n int); create rule also${n} as on ${event} to public.${t.table} ${where} do also insert into public.ruled${n} values (1)`,

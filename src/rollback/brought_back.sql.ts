@@ -1,9 +1,9 @@
 import type { Db } from '../database/types.js'
 
 /**
- * Rows of archived tables without a key: nothing in the table shows whether one has been restored. Each is
- * noted by its ctid in the archive, in the transaction that restores it, so that a repeated restore only
- * restores the others.
+ * Which rows of an archived table an interrupted restore has restored. Each is noted by its ctid in the
+ * archive, in the transaction that restores it, so that a repeated restore only restores the others: without
+ * a key nothing in the table shows which these are, and with one a missing row may have been deleted since.
  */
 
 /** True for an archived row `a` that is noted. */
@@ -30,6 +30,11 @@ export async function noteRows(
     args,
   )
   return result.count
+}
+
+/** Forgets which rows of an archive have been restored. */
+export async function forgetNotes(sql: Db, archive: number): Promise<void> {
+  await sql`delete from rethread_archive.brought_back where archive = ${archive}`
 }
 
 /** How many notes refer to rows that have moved, because the archive's table was rewritten. */
