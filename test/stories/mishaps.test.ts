@@ -98,6 +98,14 @@ function* inTurns(kinds: string[]): Generator<string> {
 /** Of a rollback, also where a run before it was killed before it could look at the schema. */
 const away = undoAll('postgres', 'IGNORES_DRIFT')
 
+const isSetting = (kind: string): boolean => ['read-only', 'time-outs'].includes(kind)
+
+/** Another kind that happens at once with the first; null where they can't meet. */
+function companionOf(kind: string, kinds: Generator<string>): string | null {
+  const other = kinds.next().value!
+  return other === kind || [kind, other].includes('pooler restarted') ? null : other
+}
+
 /** What is gone through, again and again; each until it has ended well. */
 const verbs: [name: string, args: string[]][] = [
   ['migrate', ['migrate', '--workers', '2']],
@@ -135,6 +143,7 @@ test(`${most} mishaps (seed ${seed}) under an application that writes: every mes
   const tally = new Map<string, number>()
   const ends = new Map<string, number>()
   const waits = new Map<string, number>()
+  const pairs = new Map<string, number>()
   const finished = new Set<string>()
   const add = (counts: Map<string, number>, key: string) => counts.set(key, (counts.get(key) ?? 0) + 1)
   let done = 0
@@ -152,13 +161,22 @@ test(`${most} mishaps (seed ${seed}) under an application that writes: every mes
       const struck = child.exitCode === null
       if (struck) {
         const { dead, begin } = mishaps[kind]!
+        const second = soaks && done + 1 < most && next() < 0.25 ? companionOf(kind, kinds) : null
         const waiting = dead ? secondsUntilUnlocked(url) : null
-        const end = await begin(child, victim, next)
+        const begun = [{ kind, end: await begin(child, victim, next) }]
         done++
         add(tally, kind)
+        if (second) {
+          begun.push({ kind: second, end: await mishaps[second]!.begin(child, victim, next) })
+          done++
+          add(tally, second)
+          add(pairs, `${kind} and ${second}`)
+        }
         // what lasts, lasts until the run has ended or up to half a minute has passed
         await Promise.race([run, sleep(dead ? 0 : next() * 30_000)])
-        await end()
+        // a setting is taken back last, by a server that can be written to again
+        for (const { end } of begun.sort((a, b) => Number(isSetting(a.kind)) - Number(isSetting(b.kind))))
+          await end()
         if (waiting) waits.set(kind, Math.max(waits.get(kind) ?? 0, await waiting))
       }
       const { code, report } = await Promise.race([
@@ -223,6 +241,7 @@ test(`${most} mishaps (seed ${seed}) under an application that writes: every mes
       process.stdout.write(
         `seed ${seed}: ${JSON.stringify({
           mishaps: Object.fromEntries(tally),
+          'two at once': [...pairs.values()].reduce((sum, n) => sum + n, 0),
           ended: Object.fromEntries(ends),
           'longest lock after a client is gone, in seconds': Object.fromEntries(waits),
         })}\n`,
