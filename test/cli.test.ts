@@ -175,13 +175,26 @@ describe('help and usage', () => {
     expect(report.findings[0]!.fix).toContain(fix)
   })
 
+  test.each([
+    [['--rollback', '--rehearse-url', 'postgres://localhost/copy'], '--rehearse-url', 'not for --rollback'],
+    [['--rollback', '--out', 'plan.json'], '--out', 'not for --rollback'],
+    [['--rollback', '--phase', 'contract'], '--phase', 'not for --rollback'],
+    [['--rollback', '--no-backfill'], '--no-backfill', 'not for --rollback'],
+    [['--all'], '--all', 'needs --rollback'],
+    [['--steps', '2'], '--steps', 'needs --rollback'],
+  ])('plan %j: an option that would do nothing is refused', async (args, subject, reason) => {
+    const { code, report } = await rethread('postgres://localhost:1/none', ['plan', ...args])
+    expect([code, report.findings.map(f => [f.code, f.subject])]).toEqual([2, [['USAGE', subject]]])
+    expect(report.findings[0]!.message).toContain(reason)
+  })
+
   test('every option that is wrong is named, not only the first', async () => {
     const { code, report } = await rethread('', ['plan', '--phase', 'x', '--steps', '0', '--lock-wait', '-1'])
     expect(code).toBe(2)
     expect(report.findings.map(f => f.message)).toEqual([
       '`--phase x`: it is not one of its values (expand, backfill, contract).',
-      '`--steps 0`: it wants a whole number from 1.',
-      '`--lock-wait -1`: it wants seconds.',
+      '`--steps 0`: it takes a whole number from 1.',
+      '`--lock-wait -1`: it takes seconds.',
     ])
   })
 

@@ -227,7 +227,7 @@ describe.each(some('oldest'))('what is expected on PostgreSQL $major', server =>
       "columns: codebase_chat_sessions.context_cache: is jsonb not null default '{}'::jsonb, should be jsonb default '{}'::jsonb",
       'indexes: idx_codebase_chat_sessions_repo: is CREATE UNIQUE INDEX idx_codebase_chat_sessions_repo ON public.codebase_chat_sessions USING btree (repo), should be btree (repo) WHERE (repo IS NOT NULL)',
       'policies: codebase_chat_sessions_select: differs: for select to public using (user_id = ( SELECT auth.uid() AS uid))',
-      'policies: x: is not one of them: every permissive policy lets somebody in',
+      'policies: x: is not expected: every permissive policy gives somebody access',
       'grants: anon on codebase_chat_sessions: has select',
       'functions: chat_private.touch_codebase_chat_session: security definer',
     ])

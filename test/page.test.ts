@@ -162,7 +162,7 @@ test('GitHub: an annotation for each thing found, and the page of the job as Mar
   })
   expect(ran.code).toBe(1)
   expect(ran.stdout).toMatch(
-    /^rethread verify: Something was found\n {2}Checks: 0 pass, 1 found something, [^\n]+\n::error title=indexes%3A [^\n]+::idx_chat_sessions_created_at: missing%0A[^\n]+\n/,
+    /^rethread verify: Something was found\n {2}Checks: 0 pass, 1 found something, [^\n]+\n {2}From you: fix what `indexes` found; [^\n]+\n {4}rethread verify --only indexes\n::error title=indexes%3A [^\n]+::idx_chat_sessions_created_at: missing%0A[^\n]+\n/,
   )
   expect(ran.stdout.trimEnd().split('\n').at(-1)).toMatch(
     /^rethread verify: attention; 0 pass, 1 found something, /,

@@ -18,6 +18,18 @@ test('the two commands of the README are what CI runs', () => {
   for (const part of ['npm ci', 'npm run -s demo', 'npm test']) expect(ci).toContain(part)
 })
 
+/** A line of a report without what differs between two runs: numbers, times, names and blanks. */
+const masked = (line: string): string =>
+  line
+    .replace('npx rethread', 'rethread')
+    .replace(/ {2}\S+ on \S+ {2}/, ' DATABASE ')
+    .replace(/, of which `[^`]+`/, ', of which `STEP`')
+    .replace(/\d[\d,.]*/g, '#')
+    .replace(/# (ms|s)\b/g, '# s')
+    .replace(/\brows?\b/g, 'rows')
+    .replace(/\s+/g, ' ')
+    .trim()
+
 test('every other command block of the README runs, in order, on one database', async () => {
   await using db = await database(newest())
   const folder = mkdtempSync('/tmp/rethread-readme-')
@@ -27,6 +39,7 @@ test('every other command block of the README runs, in order, on one database', 
     `#!/bin/sh\nshift\nexec "${process.execPath}" "${join(root, 'dist/cli/main.js')}" "$@"\n`,
   )
   chmodSync(npx, 0o755)
+  const printed = new Map<string, string>()
   for (const block of blocks.slice(2)) {
     const script = block
       .replace('postgres://user:password@host:5432/database', db.url)
@@ -34,6 +47,7 @@ test('every other command block of the README runs, in order, on one database', 
     for (const line of script.split('\n')) {
       const env = { ...process.env, DATABASE_URL: db.url, PATH: `${folder}:${process.env.PATH}` }
       const ran = await run('sh', ['-c', line], { cwd: folder, env }).catch(error => error)
+      printed.set(line, ran.stdout)
       // status and verify say with exit 1 that something is pending or waits; nothing in the
       // README fails or is refused
       expect([line, [0, 1].includes(ran.code ?? 0), ran.stdout]).toEqual([
@@ -44,5 +58,13 @@ test('every other command block of the README runs, in order, on one database', 
     }
   }
   expect(existsSync(join(folder, 'plan.md'))).toBe(true)
+  // the report that is shown is that of the command above it; lines may be left out
+  const shown = /The report of such a run:\n\n```text\n([\s\S]*?)```/.exec(readme)![1]!
+  const real = printed.get('npx rethread migrate --plan plan.json')!.split('\n').map(masked)
+  let from = 0
+  for (const line of shown.split('\n').map(masked).filter(Boolean)) {
+    expect(real.slice(from)).toContain(line)
+    from = real.indexOf(line, from) + 1
+  }
   expect((await rethread(db.url, ['verify'])).code).toBe(0)
 })

@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest'
-import { emptyReport, finding, type Report, type StepResult } from '../src/model/report.js'
+import {
+  type CheckResult,
+  emptyReport,
+  type Finding,
+  finding,
+  type Report,
+  type StepResult,
+} from '../src/model/report.js'
 import { summaryOf } from '../src/render/summary.js'
 
 const step = (change: Partial<StepResult> = {}): StepResult => ({
@@ -74,6 +81,39 @@ test('the verdict in words: what to decide is not what to repair', () => {
     text: 'your consent by name: DELETES_DATA, the name of the database',
     command: next,
   })
+})
+
+test('a run with a step that did not end is not done, and says how to continue', () => {
+  const summary = (steps: StepResult[], findings: Finding[] = []) =>
+    summaryOf(report('migrate', { verdict: 'attention', steps, findings }))
+  const done = step({ outcome: 'done' })
+  const rows = finding('ROWS_FAILED', 'public.chats', {
+    ...{ migration: '002_fill', rows: 3, keys: ['1'], stoppedEarly: false },
+    ...{ reason: 'read only', sqlstate: 'P0001' },
+  })
+  expect(summary([done]).verdict).toBe('Done, with something to look at')
+  for (const outcome of ['interrupted', 'failed', 'not-run'] as const)
+    expect(summary([done, step({ outcome })]).verdict).toBe('Not finished')
+  expect(summary([step({ outcome: 'interrupted' })], [rows]).need).toEqual({
+    text: 'remove the cause of the failed rows, then run the same command; this shows them',
+    command: 'rethread quarantine list',
+  })
+})
+
+test('a verify that found something names the checks, and the command that runs them again', () => {
+  const check = (name: string, change: Partial<CheckResult> = {}): CheckResult => ({
+    ...{ track: 'own', check: name, level: 'error', outcome: 'found', applies: 'now', title: name },
+    ...{ reason: null, more: false, fix: null, durationMs: 1 },
+    ...{ found: [{ object: 'a', detail: 'b', accepted: null, preExisting: false, key: 'own/x/a' }] },
+    ...change,
+  })
+  const need = (...checks: CheckResult[]) =>
+    summaryOf(report('verify', { verdict: 'attention', checks })).need
+  expect(need(check('grants'), check('quarantined', { level: 'warn' }), check('triggers'))).toEqual({
+    text: 'fix what `grants`, `triggers` found; this checks it again',
+    command: 'rethread verify --only grants,triggers',
+  })
+  expect(need(check('quarantined', { level: 'warn' }))).toBeNull()
 })
 
 test('who waits, and at most how long; what nobody could tell is not nobody', () => {

@@ -65,7 +65,7 @@ test('a run that is ended at once says what is in place', () => {
   run.note(start('002_b', 2))
   run.note(batch({ migration: '002_b', rows: 4000 }))
   expect(run.text()).toBe(
-    'Stopped at once. In place: 1 of 3 steps. Of `002_b`, 4,000 rows are committed; the batch that was under way is taken back. The same command goes on from there; rethread status shows it.',
+    'Stopped at once. In place: 1 of 3 steps. Of `002_b`, 4,000 rows are committed; the batch that was under way is taken back. The same command continues from there; rethread status shows it.',
   )
 })
 

@@ -71,7 +71,7 @@ const others: Finding[] = [
   finding('UNEXPECTED', 'PostgresError', { reason: 'permission denied', by: 'server', code: '42501' }),
   finding('UNEXPECTED', 'Error', { reason: 'ENOSPC: no space left', by: 'system', code: 'ENOSPC' }),
   finding('USAGE', '--only x', { reason: 'there is no such check', known: [], meant: null, command: null }),
-  finding('USAGE', '--workers x', { reason: 'it wants a number', known: [], meant: null, command: 'plan' }),
+  finding('USAGE', '--workers x', { reason: 'it takes a number', known: [], meant: null, command: 'plan' }),
 ]
 
 test('the facts are held to the codes, and to what JSON can carry', () => {

@@ -1,4 +1,4 @@
---! title: Create conversations and messages, closed to everybody whose they are not
+--! title: Create conversations and messages, closed to everybody but their owners
 --! phase: expand
 --! requires: table public.tenants, table public.tenant_users, column public.tenant_users.role text|varchar, table public.chat_sessions,
 --!   column public.chat_sessions.messages jsonb|json, column public.chat_sessions.tenant_id uuid, column public.chat_sessions.user_id uuid,

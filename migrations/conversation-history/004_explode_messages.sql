@@ -1,4 +1,4 @@
---! title: Make every element of the messages arrays a message
+--! title: Create a message from every element of the messages arrays
 --! phase: backfill
 --! undone-by: 001_create_conversations
 --! table: public.chat_sessions

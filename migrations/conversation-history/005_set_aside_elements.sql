@@ -1,4 +1,4 @@
---! title: Copy what can't be a message to the quarantine, with the reason
+--! title: Copy what cannot become a message to the quarantine, with the reason
 --! phase: backfill
 --! undone-by: 001_create_conversations
 --! table: public.chat_sessions

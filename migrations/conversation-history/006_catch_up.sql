@@ -1,4 +1,4 @@
---! title: Bring sessions up to date whose other side could not be written with the application's statement
+--! title: Bring up to date the sessions whose other side could not be written with the application's statement
 --! phase: backfill
 --! undone-by: 002_keep_both_in_step
 --! table: chat_private.behind

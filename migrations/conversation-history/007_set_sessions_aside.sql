@@ -1,4 +1,4 @@
---! title: Take chat_sessions out of the application, untouched, into the archive
+--! title: Move chat_sessions from the application into the archive, unchanged
 --! phase: contract
 --! ends-old-app: chat_sessions is gone from the application's sight
 

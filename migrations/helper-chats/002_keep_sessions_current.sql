@@ -1,4 +1,4 @@
---! title: Let every message bring its session up to date
+--! title: Bring a session up to date with every message
 --! phase: expand
 
 -- Sessions whose time, preview or title could not be changed together with the application's statement, and

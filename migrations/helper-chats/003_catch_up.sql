@@ -1,4 +1,4 @@
---! title: Bring sessions up to date that could not be written together with a message
+--! title: Bring up to date the sessions that could not be written together with a message
 --! phase: backfill
 --! undone-by: 002_keep_sessions_current
 --! table: chat_private.behind

@@ -1,4 +1,4 @@
---! title: Take chatkit_sessions out of the application, with its functions, into the archive
+--! title: Move chatkit_sessions and its functions from the application into the archive
 --! phase: contract
 --! ends-old-app: chatkit_sessions is gone from the application's sight
 

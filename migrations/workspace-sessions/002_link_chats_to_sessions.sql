@@ -1,4 +1,4 @@
---! title: Give messages a session_id, and every message that the old application writes its session
+--! title: Give messages a session_id, and fill it in every message that the old application writes
 --! phase: expand
 
 -- The quarantine for messages without a session. rethread creates it before its first step; a file that is

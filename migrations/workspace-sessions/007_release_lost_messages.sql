@@ -1,4 +1,4 @@
---! title: Release messages whose session went with its workspace before the foreign key stood
+--! title: Release messages whose session was deleted with its workspace before the foreign key existed
 --! phase: contract
 --! undone-by: 006_index_and_constrain
 --! table: public.chats

@@ -1,4 +1,4 @@
---! title: Take messages that fit no session out of the table, into the quarantine
+--! title: Move messages that fit no session from the table into the quarantine
 --! phase: contract
 --! hazard: QUARANTINES_ROWS
 --! ends-old-app: from here on a message needs a session

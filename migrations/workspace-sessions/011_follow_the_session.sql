@@ -1,4 +1,4 @@
---! title: Let messages be seen by who may see their session, and end the dual write
+--! title: Show messages to those who may see their session, and end the dual write
 --! phase: contract
 --! ends-old-app: the database no longer fills in session_id, and messages follow the policies of their session
 

@@ -1,4 +1,4 @@
---! title: Take codebase_chat_sessions away
+--! title: Drop codebase_chat_sessions
 
 drop table if exists public.codebase_chat_sessions;
 drop function if exists chat_private.touch_codebase_chat_session();

@@ -1,4 +1,4 @@
---! title: Take messages and conversations away; chat_sessions has it all
+--! title: Drop messages and conversations; chat_sessions has all of them
 --! ours: public.conversations: true; public.messages: true
 --! mirrored: public.conversations: id not in (select b.session_id from rethread_archive.sessions_behind b);
 --!   public.messages: conversation_id not in (select b.session_id from rethread_archive.sessions_behind b)

@@ -1,4 +1,4 @@
---! title: Let go of the triggers that keep both in step
+--! title: Drop the triggers that keep both in step
 --! catch-up: public.conversations: chat_private.touch_conversation(id)
 
 -- Writes what the new application wrote and chat_sessions could not take at the time. A session that still

@@ -1,4 +1,4 @@
---! title: Take chat_messages and chat_sessions away
+--! title: Drop chat_messages and chat_sessions
 
 drop trigger if exists rethread_keep_chats_of_others on public.projects;
 drop function if exists chat_private.keep_chats_of_others();

@@ -1,4 +1,4 @@
---! title: Take chat_sessions and its functions away
+--! title: Drop chat_sessions and its functions
 --! ours: public.chat_sessions: id = md5('rethread:legacy:' || conversation_id)::uuid
 --! superseded: exists (select from public.chat_sessions o where o.conversation_id = chat_sessions.conversation_id and o.id <> chat_sessions.id)
 --! catch-up: public.chat_sessions: chat_private.catch_up_session(id)

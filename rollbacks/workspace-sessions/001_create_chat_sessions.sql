@@ -1,4 +1,4 @@
---! title: Take chat_sessions away
+--! title: Drop chat_sessions
 --! ours: public.chat_sessions: chat_private.is_legacy_session(id, workspace_id, user_id)
 --!   and (chat_private.legacy_pause() is null or coalesce(current_setting('rethread.restoring', true), '') <> 'on')
 --! superseded: not exists (select from public.chats c where c.session_id = chat_sessions.id)

@@ -1,4 +1,4 @@
---! title: Take session_id away from messages
+--! title: Drop session_id of messages
 --! ours: public.chats.session_id: (chat_private.legacy_pause() is null or coalesce(current_setting('rethread.restoring', true), '') = 'on')
 --!   and session_id not in (select s.id from public.chat_sessions s where not chat_private.is_made_again(s.id, s.workspace_id, s.user_id))
 --! catch-up: public.chat_sessions: chat_private.settle_session(id)

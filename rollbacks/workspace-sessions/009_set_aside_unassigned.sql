@@ -1,4 +1,4 @@
---! title: Put the messages that fit no session back
+--! title: Put back the messages that fit no session
 
 -- Puts messages back as they were, with their ids, and without firing triggers of the application. Those that
 -- cannot be put back completely stay in the quarantine.

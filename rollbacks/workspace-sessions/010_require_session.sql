@@ -1,4 +1,4 @@
---! title: Let messages be without a session
+--! title: Allow messages without a session
 --! transaction: none
 
 alter table public.chats drop constraint if exists chats_session_id_present;

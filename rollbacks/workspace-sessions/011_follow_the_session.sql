@@ -1,4 +1,4 @@
---! title: Begin the dual write again, and let go of the policies on messages
+--! title: Begin the dual write again, and drop the policies on messages
 
 create trigger zzz_rethread_fill_session_on_insert
   before insert on public.chats

@@ -29,7 +29,7 @@ export interface Reopened {
 }
 
 /** Shortest time limit, in milliseconds. With an index the query takes about one. */
-const inPassingMs = 1000
+const inPassingMs = 3000
 /** Bytes that a query without an index reads per millisecond, on slow hardware. */
 const bytesPerMs = 32 * 1024
 /** Longest time limit, in milliseconds, because a command with nothing to do waits for each query. */

@@ -35,7 +35,7 @@ export function readFleet(
   }
   const lonely = Object.values(fleetOptions).filter(o => typed[attributeOf(o.flags)] !== undefined)
   if (lonely.length === 0) return null
-  throw new Failures(lonely.map(({ flags }) => new UsageError(flagOf(flags), 'it wants `--targets`').finding))
+  throw new Failures(lonely.map(({ flags }) => new UsageError(flagOf(flags), 'it needs `--targets`').finding))
 }
 
 /** A command line, and how it runs on one database. */

@@ -25,7 +25,7 @@ export async function readOutputFiles(typed: Typed, format: string): Promise<Out
     // a path may contain `=`; a format contains neither a dot nor a slash
     const named = at > 0 && !/[./\\]/.test(word)
     const path = named ? text.slice(0, at) : text
-    if (path === '') throw new UsageError('--output', 'it wants the name of a file')
+    if (path === '') throw new UsageError('--output', 'it needs the name of a file')
     if (named && !known.includes(word)) {
       const meant = nearest(word, known)
       const right = { known, meant: meant && `--output ${path}=${meant}` }

@@ -119,7 +119,7 @@ const completion = 'completion'
 const addCompletion = (program: Program, process: Process): Program =>
   program
     .command(`${completion} <shell>`)
-    .description(`print a script that completes command lines in ${shells.join(', ')}`)
+    .description(`print a script that completes command lines, for ${shells.join(', ')}`)
     .helpGroup(commandGroup(completion))
     .addHelpText('after', completionHelp)
     .showHelpAfterError(`rethread help ${completion} shows how to install one.`)

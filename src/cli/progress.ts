@@ -57,7 +57,7 @@ function eventLine(event: Event, verbose: boolean): string | null {
     case 'step-done':
       return `  done in ${duration(event.durationMs)}${event.rows === null ? '' : `, ${plural(event.rows, 'row')}`}${event.skipped ? `, ${plural(event.skipped, 'statement')} already there` : ''}`
     case 'rollback-cost':
-      return `  way back (${event.atRisk === null ? 'unknown' : number(event.atRisk)} rows at risk): ${event.command}`
+      return `  rollback (${event.atRisk === null ? 'unknown' : number(event.atRisk)} rows at risk): ${event.command}`
     case 'statement':
       return verbose || event.skipped
         ? `  [${event.index}/${event.of}] ${event.text}${event.skipped ? ` (${event.skipped})` : ''}`
@@ -120,7 +120,7 @@ export class InPlace {
   /** What is in place, and how to continue. */
   text(): string {
     if (this.many)
-      return 'Stopped at once. Each database keeps what was committed there; the same command goes on.'
+      return 'Stopped at once. Each database keeps what was committed there; the same command continues.'
     if (!this.runs) return 'Stopped at once. Nothing was changed.'
     const parts = [`Stopped at once. In place: ${this.done} of ${plural(this.of, 'step')}.`]
     if (this.open !== null)
@@ -129,7 +129,7 @@ export class InPlace {
           ? `\`${this.open}\` was under way: the server takes back what was not committed.`
           : `Of \`${this.open}\`, ${plural(this.rows, 'row')} are committed; the batch that was under way is taken back.`,
       )
-    parts.push('The same command goes on from there; rethread status shows it.')
+    parts.push('The same command continues from there; rethread status shows it.')
     return parts.join(' ')
   }
 }

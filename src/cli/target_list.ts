@@ -34,7 +34,7 @@ export async function readTargetList(
     if (program === '' || /['"`$|&;<>*?\\(){}]/.test(list))
       throw new UsageError(
         '--targets',
-        'it wants a program and its arguments: no shell reads them, so put more into a script',
+        'it takes a program and its arguments, without a shell: put anything else into a script',
       )
     return { targets: parseTargets(await outputOf(program, args, process, signal), name), name, findings: [] }
   }

@@ -9,12 +9,12 @@ export default defineCommand({
   fleet: ({ status, pause }) => !status && !pause,
   options: {
     workspace: text('--workspace <id>', 'canary: only rows of this workspace; the backfill stays open'),
-    maxRows: count('--max-rows <n>', 'stop after about so many rows'),
+    maxRows: count('--max-rows <n>', 'stop after about this many rows'),
     workers: count('--workers <n>', 'connections that share the work (default 1)', 1),
     ...throttleOptions,
     pause: flag('--pause', 'let running backfills stop after their batch'),
     resume: flag('--resume', 'end the pause and continue'),
-    status: flag('--status', 'only show how far they are'),
+    status: flag('--status', 'only show how far the backfills are'),
   },
   run: async ({ ctx, track, options, consent, leaseWaitMs }) => {
     const chosen = await track()

@@ -21,13 +21,13 @@ export default defineCommand({
     backfill: flag('--no-backfill', 'stop before the first backfill'),
     baseline: text(
       '--baseline <migration>',
-      'adopt an existing database: record as applied what the catalog shows to be there',
+      'adopt an existing database: record as applied what the catalog shows, up to this migration',
     ),
     adopt: flag(
       '--adopt',
-      'take over a half-done database: record what is as the files make it, show what is not',
+      'take over a partly migrated database: record what agrees with the files, show what does not',
     ),
-    fixUp: text('--fix-up <file>', 'with --adopt: write SQL that makes what differs as the files make it'),
+    fixUp: text('--fix-up <file>', 'with --adopt: write the SQL that removes the differences from the files'),
     plan: text(
       '--plan <file>',
       'apply a plan that was pinned by plan --out; refused when anything has changed since',
@@ -53,7 +53,7 @@ export default defineCommand({
       const { baseline } = await import('../migrate/baseline.js')
       return baseline(ctx, chosen, options.baseline, leaseWaitMs)
     }
-    if (options.fixUp && !options.adopt) throw new UsageError('--fix-up', 'it wants --adopt')
+    if (options.fixUp && !options.adopt) throw new UsageError('--fix-up', 'it needs --adopt')
     if (options.adopt) {
       const { adopt } = await import('../migrate/adopt.js')
       return adopt(ctx, chosen, { to: options.to, leaseWaitMs })

@@ -9,6 +9,41 @@ import { choice, choices, count, flag, text } from '../model/options.js'
 import { phases } from '../model/project.js'
 import { pinnedCommand } from '../plan/next_command.js'
 
+/** Refuses options that mean nothing beside the others, so that nobody relies on them. */
+function refuseUnused(options: {
+  rollback: boolean
+  steps: number | null
+  all: boolean
+  phase: string | null
+  backfill: boolean
+  sample: boolean
+  rehearse: boolean
+  rehearseUrl: string | null
+  visibility: boolean
+  oldApp: string | null
+  newApp: string | null
+  out: string | null
+}): void {
+  const forward: [flag: string, given: boolean][] = [
+    ['--phase', options.phase !== null],
+    ['--no-backfill', !options.backfill],
+    ['--sample', options.sample],
+    ['--rehearse', options.rehearse],
+    ['--rehearse-url', options.rehearseUrl !== null],
+    ['--visibility', options.visibility],
+    ['--old-app', options.oldApp !== null],
+    ['--new-app', options.newApp !== null],
+    ['--out', options.out !== null],
+  ]
+  const back: [flag: string, given: boolean][] = [
+    ['--steps', options.steps !== null],
+    ['--all', options.all],
+  ]
+  for (const [flag, given] of options.rollback ? forward : back)
+    if (given)
+      throw new UsageError(flag, options.rollback ? 'it is not for --rollback' : 'it needs --rollback')
+}
+
 export default defineCommand({
   summary: 'show what `migrate` (or `rollback`) would do, in a read-only transaction',
   example: 'rethread plan --out plan.json --output plan.md=markdown',
@@ -22,10 +57,7 @@ export default defineCommand({
       '--sample',
       'also run some batches of each backfill and roll them back, to measure time and WAL',
     ),
-    rehearse: flag(
-      '--rehearse',
-      'also execute it where nothing lasts: here, in one transaction that is rolled back',
-    ),
+    rehearse: flag('--rehearse', 'also execute it here, in one transaction that is rolled back'),
     rehearseUrl: text('--rehearse-url <url>', 'rehearse on this copy instead: a branch, a restored backup'),
     visibility: flag(
       '--visibility',
@@ -33,17 +65,17 @@ export default defineCommand({
     ),
     oldApp: text(
       '--old-app <file>',
-      'with a rehearsal: statements of the application of today, tried after each phase',
+      'with a rehearsal: statements of the present application, tried after each phase',
     ),
     newApp: text(
       '--new-app <file>',
-      'with a rehearsal: statements of the application to be deployed, tried when all steps have run',
+      'with a rehearsal: statements of the next application, tried after all steps',
     ),
     out: text('--out <file>', 'pin the plan: migrate --plan <file> refuses when anything has changed since'),
     rollback: flag('--rollback', 'plan a rollback: what would be removed, and whose rows they are'),
     failOn: choices(
       '--fail-on <levels>',
-      'also exit 1 where there is a warn(ing), a hazard that --allow does not name, or a pending step',
+      'also exit 1 if there is a warn(ing), a hazard that --allow does not name, or a pending step',
       failLevels,
     ),
     steps: count('--steps <n>', 'with --rollback: undo the last n migrations'),
@@ -51,6 +83,7 @@ export default defineCommand({
   },
   run: async ({ ctx, track, options, consent, leaseWaitMs, cwd, config }) => {
     const { to, steps } = options
+    refuseUnused(options)
     if (!options.rollback) {
       const asked = {
         to,
@@ -65,7 +98,7 @@ export default defineCommand({
         ['--old-app', options.oldApp],
         ['--new-app', options.newApp],
       ] as const)
-        if (path && !rehearses) throw new UsageError(flag, 'it wants --rehearse or --rehearse-url')
+        if (path && !rehearses) throw new UsageError(flag, 'it needs --rehearse or --rehearse-url')
       const read = (path: string | null) => (path ? readText(resolve(cwd, path)) : null)
       const apps = { old: read(options.oldApp), new: read(options.newApp) }
       const report = rehearses

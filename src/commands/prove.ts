@@ -9,7 +9,7 @@ export default defineCommand({
   summary: 'write the page to sign off after a run: what came in, what it became, who sees what',
   example: 'rethread prove --out proof.json',
   options: {
-    sample: count('--sample <n>', 'real persons that are compared with what they should see (default 5)', 5),
+    sample: count('--sample <n>', 'real users who are compared with what they should see (default 5)', 5),
     out: text('--out <file>', 'keep the proof: counts, content hashes, schema, files, versions, verdict'),
     against: text('--against <file>', 'show what has changed since an earlier proof'),
   },

@@ -29,12 +29,12 @@ export default defineCommand({
     if (action === 'list') return quarantineList(ctx, chosen)
     if (action === 'show') {
       if (!id)
-        throw new UsageError('quarantine show', 'it wants the number of a row, as `quarantine list` gives it')
+        throw new UsageError('quarantine show', 'it needs the number of a row, as `quarantine list` shows it')
       return quarantineShow(ctx, chosen, id)
     }
     const wish = { reason: options.reason, consent, leaseWaitMs }
     if (action === 'retry') return quarantineRetry(ctx, chosen, wish)
-    if (options.workspace === null) throw new UsageError('quarantine assign', 'it wants --workspace <id>')
+    if (options.workspace === null) throw new UsageError('quarantine assign', 'it needs --workspace <id>')
     return quarantineAssign(ctx, chosen, options.workspace, wish)
   },
 })

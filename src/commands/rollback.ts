@@ -13,7 +13,7 @@ export default defineCommand({
     all: flag('--all', 'undo everything'),
     test: flag(
       '--test',
-      'on a scratch database: up, down and up again for each migration, and whether that is exact',
+      'on a scratch database: apply, undo and apply again each migration, and show what differs',
     ),
   },
   run: async ({ ctx, track, options, consent, leaseWaitMs, config }) => {

@@ -109,7 +109,7 @@ export default defineCommand({
       return sessionsList(ctx, await track(), { ...wanted, limit: options.limit ?? 50, allFields })
     }
     const [, id] = args
-    if (!id) throw new UsageError(`sessions ${action}`, `it wants ${actions[action]}`)
+    if (!id) throw new UsageError(`sessions ${action}`, `it needs ${actions[action]}`)
     if (action === 'show')
       return sessionsShow(ctx, await track(), id, { limit: options.limit ?? 20, whole: false })
     if (action === 'export') return sessionsShow(ctx, await track(), id, { limit: null, whole: true })

@@ -5,7 +5,7 @@ import { listChecks, verify } from '../verify/verify.js'
 
 export default defineCommand({
   summary:
-    'run the checks (read-only, over every row) and the probes (as persons, rolled back); exit 1 when one finds something',
+    'run the checks (read-only, over every row) and the probes (as users, rolled back); exit 1 when one finds something',
   example: 'rethread verify --only columns,triggers --fail-on warn',
   consents: true,
   fleet: () => false,
@@ -18,9 +18,9 @@ export default defineCommand({
       ['warn', 'error'],
       'error',
     ),
-    sample: count('--sample <n>', 'also compare what n real persons see with what they should', 0),
-    deep: flag('--deep', 'also count and hash again what the backfills have left'),
-    asUser: text('--as-user <id>', 'also show what this person sees'),
+    sample: count('--sample <n>', 'also compare what n real users see with what they should see', 0),
+    deep: flag('--deep', 'also count and hash again the rows that the backfills have written'),
+    asUser: text('--as-user <id>', 'also show what this user sees'),
     mutants: flag(
       '--mutants',
       'on a scratch database: break one thing at a time and show which check notices (needs --confirm)',

@@ -26,12 +26,12 @@ export async function dryRunTables(
   tables.push(...(await foretellTables(ctx, connection, track.checks, applied)))
   const sessions = await connected(connection.sql)
   if (sessions.length > 0)
-    tables.push(tableOfCells('Connected now: their open transactions would be waited for', sessions))
+    tables.push(tableOfCells('Connected now: a run would wait for their open transactions', sessions))
   return tables
 }
 
 /** Who would wait for what: the first lock of each kind that makes an application wait, by step and table. */
-function waitsTable(steps: StepResult[]): Table {
+export function waitsTable(steps: StepResult[]): Table {
   const rows: Table['rows'] = []
   for (const s of steps) {
     const waits = s.locks.filter(l => l.blocks !== 'nothing' || l.table === null)

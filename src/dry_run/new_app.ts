@@ -1,4 +1,4 @@
-import { firstLine } from '../files/lint.js'
+import { shortSql } from '../files/lint.js'
 import { lineOf, parseStatements, type Statement } from '../files/statements.js'
 import { plural } from '../model/plural.js'
 import { type Finding, finding, type Table } from '../model/report.js'
@@ -39,11 +39,11 @@ export function judgeNewApp(
   for (const [i, s] of statements.entries()) {
     const came = moment.get(i)!
     const { line } = lineOf(text, s.offset)
-    rows.push([line, firstLine(s.text), 'fault' in came ? came.fault : plural(came.rows, 'row')])
+    rows.push([line, shortSql(s.text), 'fault' in came ? came.fault : plural(came.rows, 'row')])
     if (!('fault' in came)) continue
     const [sqlstate, ...reason] = came.fault.split(': ')
     findings.push(
-      finding('NEW_APP_FAILS', firstLine(s.text), {
+      finding('NEW_APP_FAILS', shortSql(s.text), {
         line,
         sqlstate: sqlstate!,
         reason: reason.join(': '),
@@ -52,6 +52,6 @@ export function judgeNewApp(
     )
   }
   if (unreached.length > 0) findings.push(finding('NEW_APP_EARLY', after, { steps: unreached }))
-  const title = `What the new application’s statements come to ${after}`
+  const title = `What the new application’s statements return ${after}`
   return { table: { title, columns: ['line', 'statement', 'outcome'], rows }, findings }
 }

@@ -2,7 +2,7 @@ import { setLocal } from '../database/connection.sql.js'
 import { faultText, isRefused } from '../database/faults.js'
 import { type Scope, savepoint, takenBack } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
-import { firstLine } from '../files/lint.js'
+import { shortSql } from '../files/lint.js'
 import type { Statement } from '../files/statements.js'
 import { plural } from '../model/plural.js'
 import { type Finding, finding, type Table } from '../model/report.js'
@@ -50,7 +50,7 @@ export function compareMoments(
     const other = later.find(m => outcomeOf(m.moment, i) !== before)
     if (other)
       findings.push(
-        finding('OLD_APP_CHANGES', firstLine(s.text), {
+        finding('OLD_APP_CHANGES', shortSql(s.text), {
           after: other.after,
           before,
           now: outcomeOf(other.moment, i),
@@ -59,9 +59,9 @@ export function compareMoments(
   }
   return {
     table: {
-      title: 'What the old application’s statements come to',
+      title: 'What the old application’s statements return',
       columns: ['statement', ...moments.map(m => m.after)],
-      rows: statements.map((s, i) => [firstLine(s.text), ...moments.map(m => outcomeOf(m.moment, i))]),
+      rows: statements.map((s, i) => [shortSql(s.text), ...moments.map(m => outcomeOf(m.moment, i))]),
     },
     findings,
   }

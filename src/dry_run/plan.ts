@@ -15,7 +15,7 @@ import { schemaPicture } from '../plan/schema_picture.js'
 import { planRollback, type RollbackOptions, rollbackConsent } from '../rollback/plan_rollback.js'
 import { stepResult } from '../run/step_result.js'
 import { findingsOfFiles, findingsOfRun } from './dry_run_findings.js'
-import { dryRunTables } from './dry_run_tables.js'
+import { dryRunTables, waitsTable } from './dry_run_tables.js'
 import { estimateBackfills, sampleBackfills } from './estimate.js'
 import { type DryRunOptions, type ForeseenRun, foresee } from './foreseen_run.js'
 
@@ -117,6 +117,8 @@ export function dryRunRollback(ctx: Context, track: Track, options: RollbackOpti
   return inReadOnly(ctx, async connection => {
     const target = await inspect(ctx, connection)
     const { plan, report } = await planRollback(connection, target, track, options)
+    report.steps = foreseenSteps(plan)
+    if (report.steps.length > 0) report.tables.push(waitsTable(report.steps))
     report.findings.push(...rollbackConsent(plan, options, target.info.database))
     if (plan.steps.length > 0)
       report.next = undoCommand(track.name, options, report.findings, options.consent)

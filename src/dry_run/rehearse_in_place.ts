@@ -136,7 +136,7 @@ async function rehearseStep(
     if (error instanceof Failure && error.finding.code === 'DESTROYS_UNARCHIVED')
       return {
         outcome: 'failed',
-        result: { reason: 'it would take away what nobody has named' },
+        result: { reason: 'it would remove what was not allowed by name' },
         // it did no harm in a rehearsal, so it is a warning
         findings: [{ ...error.finding, level: 'warn' }],
         ends: true,

@@ -44,7 +44,7 @@ export async function watchVisibility(copy: Context, track: Track, plan: Plan): 
   const findings: Finding[] = []
   const unknown = (subject: string, migration: string | null, reason: string) =>
     findings.push(finding('VISIBILITY_UNKNOWN', subject, { migration, reason }))
-  for (const name of held.migrations) unknown(held.tables.join(', '), name, 'this plan does not run it')
+  for (const name of held.migrations) unknown(held.tables.join(', '), name, 'this plan stops before it')
   const { seers, unasked } =
     tables.length > 0
       ? await seersOf(sql, track, { tables, also, persons: mostPersons })

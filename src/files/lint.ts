@@ -100,7 +100,7 @@ async function dropsApart({ file, transaction }: Rollback): Promise<Finding[]> {
     .filter(s => droppedObjects(s).some(o => o.kind === 'column'))
     .map(s =>
       finding('UNPROVABLE_STATEMENT', `${file.path}:${lineOf(file.text, s.offset).line}`, {
-        sql: firstLine(s.text),
+        sql: shortSql(s.text),
         drops: true,
       }),
     )
@@ -207,7 +207,7 @@ const nonAscii = /[^\0-\x7f]/
 const savepoints = new Set(['TRANS_STMT_SAVEPOINT', 'TRANS_STMT_RELEASE', 'TRANS_STMT_ROLLBACK_TO'])
 
 function lintStatement(s: Statement, kind: Kind['kind'], foreign: boolean, at: string): Finding[] {
-  const sql = firstLine(s.text)
+  const sql = shortSql(s.text)
   if (s.kind === 'TransactionStmt' && foreign)
     return savepoints.has(s.node.kind) ? [] : [finding('OWN_TRANSACTIONS', at, { sql })]
   if (s.kind === 'TransactionStmt') return [finding('TRANSACTION_CONTROL', at, { sql })]
@@ -222,8 +222,8 @@ function lintStatement(s: Statement, kind: Kind['kind'], foreign: boolean, at: s
   return []
 }
 
-/** The first line of a statement, for messages. */
-export const firstLine = (sql: string): string => {
-  const line = sql.split('\n')[0]!.trim()
-  return line.length > 100 || sql.includes('\n') ? `${line.slice(0, 100)} ...` : line
+/** The beginning of a statement on one line, for messages. */
+export const shortSql = (sql: string): string => {
+  const line = sql.trim().replace(/\s+/g, ' ')
+  return line.length > 100 ? `${line.slice(0, 100)} ...` : line
 }

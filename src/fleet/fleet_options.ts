@@ -10,22 +10,22 @@ type Canary = number | string[]
 export const fleetOptions = {
   targets: text(
     '--targets <list>',
-    'run over many databases: a file with one URL a line, or `command:` and a program that prints them',
+    'run over many databases: a file with one URL per line, or `command:` and a program that prints them',
   ),
   select: list('--select <names>', 'only these databases of the list, by name'),
   canary: optionOfText(
     '--canary <n or names>',
-    'databases that go first; where one of them fails, nothing else runs (default 1, 0 where nothing is changed)',
+    'databases that go first: if one of them fails, nothing else runs (default 1, 0 where nothing is changed)',
     (typed): Canary => (/^\d+$/.test(typed) ? Number(typed) : splitAtCommas(typed)),
   ),
   wave: count(
     '--wave <n>',
-    'then so many at a time: a wave begins when the one before it has ended (default all in one)',
+    'then this many at a time: a wave begins when the one before it has ended (default all at once)',
   ),
   jobs: count('--jobs <n>', 'databases at work at the same time (default 4)', 4),
   stopAfter: count(
     '--stop-after <failures>',
-    'start no more databases after so many have failed (default 1, none where nothing is changed)',
+    'start no more databases after this many have failed (default 1, no limit where nothing is changed)',
   ),
   deadline: count('--deadline <seconds>', 'stop a database that takes longer, as Ctrl-C does (default none)'),
 }

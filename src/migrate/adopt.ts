@@ -2,7 +2,7 @@ import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { missingObjects } from '../database/requirements.sql.js'
 import { inspect } from '../database/server.js'
-import { firstLine } from '../files/lint.js'
+import { shortSql } from '../files/lint.js'
 import { pairsIn } from '../files/moved_names.js'
 import { type Node, parseStatements, type Statement } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
@@ -220,7 +220,7 @@ function brief(o: MadeObject | null): string {
 
 /** A table of the actual and the expected definitions. */
 const differencesTable = (migration: string, differences: Difference[]): Table => ({
-  title: `What is not as the files up to ${migration} make it`,
+  title: `Differences from what the files up to ${migration} create`,
   columns: ['object', 'is', 'should be'],
   rows: differences.map(({ what, want, has }) => {
     const o = (want ?? has)!
@@ -242,7 +242,7 @@ function noteBeside(report: Report, track: string, { notPlayed, states }: TrackS
       finding('ADOPT_BESIDE', track, { objects: c.beside.slice(0, mostBeside).map(nameOfObject) }),
     )
   const within = new Set(states.slice(0, c.at).map(s => s.migration))
-  const statements = notPlayed.filter(s => within.has(s.migration)).map(s => firstLine(s.statement.text))
+  const statements = notPlayed.filter(s => within.has(s.migration)).map(s => shortSql(s.statement.text))
   if (statements.length > 0)
     report.findings.push(
       finding('ADOPT_NOT_COMPARED', track, { statements: statements.slice(0, mostBeside) }),

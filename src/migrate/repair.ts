@@ -36,7 +36,7 @@ const mostEvidence = 20
 export async function repair(ctx: Context, track: Track, options: RepairOptions): Promise<Report> {
   const { as } = options
   const why = ctx.reason?.trim() ?? ''
-  if (why === '') throw new UsageError('repair', "it wants --reason '...': why the ledger is wrong")
+  if (why === '') throw new UsageError('repair', "it needs --reason '...': why the ledger is wrong")
   const m = findMigration(track, options.migration)
   const report = emptyReport('repair')
   const evidence = await judgeRepair(ctx, track, m, options, report)

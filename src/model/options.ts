@@ -47,7 +47,7 @@ const valued = <T, D>(
 })
 
 const wrong = (flags: string, text: string, wants: string): UsageError =>
-  new UsageError(`${flagOf(flags)} ${text}`, `it wants ${wants}`)
+  new UsageError(`${flagOf(flags)} ${text}`, `it takes ${wants}`)
 
 /** Reads a number within bounds. Throws UsageError with `wants` if the text is none. */
 function numberOf(flags: string, text: string, wants: string, fits: (n: number) => boolean): number {

@@ -177,5 +177,5 @@ function because({ track, fits, has, lacks, others, shapes }: Fit): string {
     .map(s => `; ${s.matching} of ${s.rows} rows of ${s.table.replace(/^public\./, '')} ${s.what}`)
   return fits
     ? `has ${names(has.filter(r => r.startsWith('table')))}${alike.join('')}`
-    : 'it needs no table of yours: ask for it with --track'
+    : 'it needs no table of yours: choose it with --track'
 }

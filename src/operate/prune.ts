@@ -46,9 +46,9 @@ export function retentionDays(text: string | null): number {
     throw new UsageError('--older-than', 'it is needed: the track has no setting `retention`')
   const parts = /^(\d+)([dw]?)$/.exec(text)
   if (!parts || Number(parts[1]) < 1)
-    throw new UsageError(`--older-than ${text}`, 'it wants days or weeks, such as 90d or 12w')
+    throw new UsageError(`--older-than ${text}`, 'it takes days or weeks, such as 90d or 12w')
   const days = Number(parts[1]) * (parts[2] === 'w' ? 7 : 1)
-  if (days > mostDays) throw new UsageError(`--older-than ${text}`, 'it wants a hundred years at most')
+  if (days > mostDays) throw new UsageError(`--older-than ${text}`, 'it takes at most a hundred years')
   return days
 }
 

@@ -80,7 +80,7 @@ function readFilters(track: Track, info: TrackInfo, options: SessionsOptions): S
   }
   const { search, withDeleted } = options
   if (search !== null && (search.trim() === '' || search.includes('\0')))
-    throw new UsageError('--search', 'it wants the text to look for')
+    throw new UsageError('--search', 'it takes the text to look for')
   const since = options.since === null ? null : readSince(options.since)
   return { where, since, search, withDeleted }
 }

@@ -1,5 +1,5 @@
 import type { Db } from '../database/types.js'
-import { firstLine } from '../files/lint.js'
+import { shortSql } from '../files/lint.js'
 import {
   type Node,
   pathName,
@@ -25,7 +25,7 @@ export async function countedColumns(sql: Db, widened: Map<string, Migration>): 
     if (!table) continue
     const facts = {
       table: table.name,
-      sql: firstLine(table.sql),
+      sql: shortSql(table.sql),
       migration: widened.get(table.name)!.file.path,
     }
     found.push(finding('COUNTS_COLUMNS', `function ${f.name}`, facts))

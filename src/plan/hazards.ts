@@ -59,7 +59,7 @@ export function judgeStatements(
 function locksOfStatement(statement: number, taken: StatementLock[] | null, known: Known): Lock[] {
   if (taken === null) return [{ statement, table: null, mode: 'UNKNOWN', blocks: 'nothing', heldMs: null }]
   return taken
-    .filter(l => !known.made.has(l.table) && !aside.test(l.table))
+    .filter(l => !known.made.has(l.table) && !aside.test(l.table) && !kept.test(l.table))
     .map(({ table, mode, blocks }) => ({ statement, table, mode, blocks, heldMs: null }))
 }
 

@@ -3,7 +3,7 @@ import type { Context } from '../database/context.js'
 import { type Known, knownOf } from '../database/known.js'
 import type { Db } from '../database/types.js'
 import { rowChanges } from '../files/body_writes.js'
-import { firstLine } from '../files/lint.js'
+import { shortSql } from '../files/lint.js'
 import { proofOf } from '../files/statement_proof.js'
 import {
   addsColumn,
@@ -120,7 +120,7 @@ async function changedBy(
     for (const [table, names] of columns)
       for (const column of names) written.push({ table, column, migration: migration.file.path })
     for (const sql of unread)
-      findings.push(finding('CHANGES_UNKNOWN_ROWS', migration.file.path, { sql: firstLine(sql) }))
+      findings.push(finding('CHANGES_UNKNOWN_ROWS', migration.file.path, { sql: shortSql(sql) }))
   }
   return { tables: found, columns: written, findings }
 }
@@ -221,7 +221,7 @@ function ofPartitions({ migration, statements }: FileOfStatements, known: Known,
     const divided = migration.transaction === 'none' && proofOf(s) !== null
     if (!divided && known.isPartitioned(table)) {
       const reason = whyNotPartitioned(kind, node, major)
-      const facts = { migration: migration.file.path, sql: firstLine(s.text) }
+      const facts = { migration: migration.file.path, sql: shortSql(s.text) }
       if (reason) found.push(finding('PARTITIONED_TABLE', table, { ...facts, reason }))
     }
     learnStatement(known, s)

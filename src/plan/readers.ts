@@ -155,7 +155,7 @@ function readersTable(now: TableReaders, after: RowSecurity): Table {
           : 'no row'
   return {
     title: `Who reads ${now.table} before and after its row security changes`,
-    columns: ['role', 'may', 'row security passed by as', 'reads now', 'reads afterwards'],
+    columns: ['role', 'may', 'bypasses row security as', 'reads now', 'reads afterwards'],
     rows: now.readers.map(r => [r.role, r.commands.join(', '), r.exempt, sees(r, now), sees(r, after)]),
   }
 }

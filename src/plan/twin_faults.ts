@@ -1,4 +1,4 @@
-import { firstLine } from '../files/lint.js'
+import { shortSql } from '../files/lint.js'
 import { nameKeyOf, pairsIn } from '../files/moved_names.js'
 import { lineOf, type Statement } from '../files/statements.js'
 import type { Track } from '../model/project.js'
@@ -47,7 +47,7 @@ export async function judgeTwinFault(
   const failed = script.lines[at]
   const raising = raisedBy(fault.where, eventTriggers)
   if (raising) {
-    const sql = failed ? firstLine(failed.statement.text) : 'create table'
+    const sql = failed ? shortSql(failed.statement.text) : 'create table'
     return finding('EVENT_TRIGGER_RAISES', raising, { sql, sqlstate: fault.code, reason: fault.message })
   }
   if (!failed) return finding('NOT_REHEARSED', track.name, { reason: saidOf(fault) })
@@ -55,7 +55,7 @@ export async function judgeTwinFault(
   if (script.leftOut.length === 0 || !mayFollow.test(fault.code))
     return finding('WOULD_FAIL', whereIn(failed), whatOf(failed, fault))
   const leftOut = script.gaps.filter(gap => gap.before <= at).at(-1)?.text ?? script.leftOut[0]!
-  return finding('NOT_TRIED', whereIn(failed), { ...whatOf(failed, fault), leftOut: firstLine(leftOut) })
+  return finding('NOT_TRIED', whereIn(failed), { ...whatOf(failed, fault), leftOut: shortSql(leftOut) })
 }
 
 /** A fault in a line. */
@@ -81,7 +81,7 @@ const whereIn = ({ migration: { file }, statement }: ScriptLine): string =>
 
 /** A statement and what the server said of it. */
 const whatOf = ({ statement }: ScriptLine, { code, message }: TwinFault) => ({
-  sql: firstLine(statement.text),
+  sql: shortSql(statement.text),
   sqlstate: code,
   reason: withoutTwins(message),
 })

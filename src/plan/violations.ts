@@ -3,7 +3,7 @@ import { scopeOf } from '../database/scopes.js'
 import type { Db } from '../database/types.js'
 import { readBackfillStatement } from '../files/backfill_statement.js'
 import { rowChanges } from '../files/body_writes.js'
-import { firstLine } from '../files/lint.js'
+import { shortSql } from '../files/lint.js'
 import {
   type Node,
   pathName,
@@ -85,7 +85,7 @@ async function hiddenChanges(
             : []
       if (bodies.length === 0) continue
       for (const table of (await rowChanges(bodies)).tables)
-        found.set(table, [...(found.get(table) ?? []), { path: migration.file.path, sql: firstLine(s.text) }])
+        found.set(table, [...(found.get(table) ?? []), { path: migration.file.path, sql: shortSql(s.text) }])
     }
   return found
 }

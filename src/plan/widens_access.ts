@@ -93,7 +93,7 @@ function wideningsOfAlterTable(node: Node, cmd: Node, known: Known): Widening[] 
         : to(table, `${nameOfRole({ RoleSpec: cmd.newowner })} becomes its owner, with every right`)
     case 'AT_SetRelOptions':
       return invoker && /^(false|off|no|0)$/i.test(invoker.arg?.String?.sval ?? 'true')
-        ? to(table, 'security_invoker is switched off: it reads with the rights of its owner')
+        ? to(table, 'security_invoker is disabled: it reads with the rights of its owner')
         : []
     case 'AT_ResetRelOptions':
       return invoker ? to(table, 'security_invoker is reset: it reads with the rights of its owner') : []

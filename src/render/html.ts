@@ -24,6 +24,7 @@ import {
   checkLine,
   checkMarks,
   checkOutcome,
+  earlierWords,
   rangesText,
   signOf,
   transactionWords,
@@ -100,8 +101,8 @@ const contents = (parts: PagePart[]): string =>
 
 /** The summary: the verdict in words, and an answer to each question. */
 function header(report: Report): string {
-  const { command, target, verdict, startedAt, run } = report
-  const { verdict: words, lines, need } = summaryOf(report)
+  const { command, target, startedAt, run } = report
+  const { state, verdict: words, lines, need } = summaryOf(report)
   const sees = target?.seesAllRows ? 'sees' : 'may not see'
   const of = target
     ? [
@@ -124,7 +125,7 @@ function header(report: Report): string {
     answers.push(`<div class="need"><dt>From you</dt><dd>${richText(need.text)}${command}</dd></div>`)
   }
   return `<p class="command">rethread ${plain(command)}</p>
-<h1 class="${verdict}">${plain(words)}</h1>
+<h1 class="${state}">${plain(words)}</h1>
 ${of.length > 0 ? `<p class="target">${of.join(' · ')}</p>` : ''}
 ${answers.length > 0 ? `<dl class="summary">\n${answers.join('\n')}\n</dl>` : ''}`
 }
@@ -186,7 +187,7 @@ function htmlChecks(checks: CheckResult[]): string {
     sign => `<li><span class="mark">${checkMarks[sign]}</span> ${signWords[sign]}</li>`,
   )
   return `<ul class="legend">${legend.join('')}</ul>
-${htmlGrid('Checks', ['outcome', 'check', 'what it looks at, or found'], rows)}`
+${htmlGrid('Checks', ['outcome', 'check', 'what it checks, or has found'], rows)}`
 }
 
 const signWords: Record<CheckSign, string> = {
@@ -204,7 +205,9 @@ function foundList(c: CheckResult): string {
       f =>
         `<li>${plain(f.object)}: ${plain(f.detail)}${f.accepted ? ` (accepted: ${plain(f.accepted)})` : ''}</li>`,
     )
-  return `${plain(c.title)}<ul>${items.join('')}${c.more ? '<li>and more</li>' : ''}</ul>${richText(c.fix ?? '')}`
+  if (earlierWords(c)) items.push(`<li>${earlierWords(c)}</li>`)
+  const tone = isFault(c) ? '' : ' class="warn"'
+  return `${plain(c.title)}<ul${tone}>${items.join('')}${c.more ? '<li>and more</li>' : ''}</ul>${richText(c.fix ?? '')}`
 }
 
 /** The style of cells of the access matrix that are as expected. */

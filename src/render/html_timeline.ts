@@ -3,7 +3,7 @@ import type { Lock, Report, StepResult } from '../model/report.js'
 import { foldedSteps } from './folded_steps.js'
 import { codeHtml, dimmed, plain, richText } from './html_text.js'
 import { duration, span } from './words/numbers.js'
-import { stepMarks, transactionWords } from './words/verdicts.js'
+import { stepMarks, stepOutcome, transactionWords } from './words/verdicts.js'
 
 /** Width of a step, in milliseconds, if nothing was measured or estimated. */
 const unknownMs = 100
@@ -152,7 +152,7 @@ function item({ step: s, begins, ms, known, locks }: Segment, whole: number, rep
   ]
   const hazards = [...new Set(s.hazards.map(h => h.code))].map(code => `<code>${code}</code>`)
   const held = locks.filter(l => l.blocks !== 'nothing')
-  const facts = [outcomeText(s), timeText(s), transactionWords(s, report.limits?.batchMs), ...hazards]
+  const facts = [outcomeText(report, s), timeText(s), transactionWords(s, report.limits?.batchMs), ...hazards]
   const name = `<span class="mark">${stepMarks[s.outcome]}</span> ${codeHtml(s.migration)}`
   const phase = `<span class="phase">${s.direction === 'down' ? 'rollback' : s.phase}</span>`
   const list = held.length > 0 ? `<ul>${held.map(lockItem).join('')}</ul>` : ''
@@ -163,9 +163,9 @@ function item({ step: s, begins, ms, known, locks }: Segment, whole: number, rep
 </li>`
 }
 
-const outcomeText = (s: StepResult): string =>
+const outcomeText = (report: Report, s: StepResult): string =>
   [
-    s.outcome === 'planned' ? '' : s.outcome,
+    s.outcome === 'planned' ? '' : stepOutcome(report, s),
     s.attempts > 1 ? plural(s.attempts, 'attempt') : '',
     richText(s.reason ?? ''),
   ]

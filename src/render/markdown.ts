@@ -6,7 +6,15 @@ import { defineRenderer } from './renderer.js'
 import { summaryOf } from './summary.js'
 import { worded } from './words/index.js'
 import { cell, duration, moment } from './words/numbers.js'
-import { type CheckSign, checkLine, rangesText, signOf, transactionWords } from './words/verdicts.js'
+import {
+  type CheckSign,
+  checkLine,
+  earlierWords,
+  rangesText,
+  signOf,
+  stepOutcome,
+  transactionWords,
+} from './words/verdicts.js'
 
 const markdownMarks: Record<string, string> = {
   done: '✅',
@@ -115,8 +123,8 @@ function findingItem(f: Finding & { message: string; fix: string | null }): stri
   return `- **${f.level}** \`${f.code}\` ${markdownText(first!)}${below}${fix}`
 }
 
-function stepsGrid({ steps }: Report): string {
-  const rows = steps.map(s => [
+function stepsGrid(report: Report): string {
+  const rows = report.steps.map(s => [
     markdownMarks[s.outcome] ?? '',
     markdownCode(s.migration),
     s.direction === 'down' ? 'rollback' : s.phase,
@@ -126,7 +134,7 @@ function stepsGrid({ steps }: Report): string {
         ? `planned in ${plural(s.targets.length, 'database')}`
         : ''
       : [
-          s.outcome,
+          stepOutcome(report, s),
           s.targets ? plural(s.targets.length, 'database') : '',
           s.rows === null ? '' : plural(s.rows, 'row'),
           duration(s.durationMs),
@@ -158,6 +166,7 @@ function checksGrid(checks: Report['checks']): string {
     r.outcome === 'found'
       ? [
           ...r.found.filter(f => !f.preExisting).map(f => markdownText(`${f.object}: ${f.detail}`)),
+          ...[earlierWords(r)].filter(Boolean),
           ...(r.more ? ['and more'] : []),
           ...(r.fix === null ? [] : [markdownText(r.fix)]),
         ].join('\n')

@@ -35,8 +35,8 @@ pre code { font-size: 1em; }
 .command { margin: 0; color: var(--faint); letter-spacing: .02em; }
 .target { margin: 0 0 1rem; color: var(--faint); }
 .dim { color: var(--faint); font-weight: 400; }
-h1.clean { color: var(--good); }
-h1.attention, h1.interrupted { color: var(--warn); }
+h1.ready, h1.nothing-to-do, h1.done, h1.passed { color: var(--good); }
+h1.decide, h1.attention, h1.stopped { color: var(--warn); }
 h1.failed, h1.refused { color: var(--bad); }
 .summary { margin: 0; border: 1px solid var(--line); border-radius: 10px; overflow: hidden; }
 .summary > div {
@@ -69,6 +69,7 @@ td.shut, .swatch.shut { color: var(--faint); background: var(--soft); }
 td.bad, td.good, td.shut { padding-left: .5rem; border-right: 2px solid var(--paper); }
 .swatch { padding: 0 .5rem; border-radius: 3px; }
 td ul { margin: .2rem 0 0; padding-left: 1.1rem; color: var(--bad); }
+td ul.warn { color: var(--warn); }
 .findings { list-style: none; padding: 0; }
 .findings > li { border-left: 4px solid var(--line); padding: .25rem 0 .25rem .9rem; margin: .7rem 0; }
 .findings ul { margin: .2rem 0; padding-left: 1.2rem; }

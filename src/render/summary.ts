@@ -1,5 +1,6 @@
 import { type Code, codes } from '../model/codes.js'
-import { type Finding, leavesUnseen, type Report, type Summary } from '../model/report.js'
+import { fewNames } from '../model/few_names.js'
+import { type Finding, isFault, leavesUnseen, type Report, type Summary } from '../model/report.js'
 import { worded } from './words/index.js'
 import { dataLine, stepsLine, timeLine, unseenLine, waitsLine } from './words/summary.js'
 import { changedWithoutSteps, finishedSteps, signOf, verdictWords, verifiedWords } from './words/verdicts.js'
@@ -76,11 +77,13 @@ const verdicts: Record<SummaryState, (report: Report) => string> = {
       : `Refused${whatChanged(report)}`,
   failed: () => 'Failed',
   stopped: () => 'Stopped',
-  attention: ({ command, findings }) =>
+  attention: ({ command, steps, findings }) =>
     command === 'plan'
-      ? 'Look at this before a run'
+      ? 'Read this before a run'
       : !looking.has(command)
-        ? 'Done, with something to look at'
+        ? finishedSteps(steps).length < steps.length
+          ? 'Not finished'
+          : 'Done, with something to look at'
         : leavesUnseen(findings)
           ? 'Not everything could be looked at'
           : 'Something was found',
@@ -103,7 +106,7 @@ function needOf(report: Report, state: SummaryState, inTheWay: Finding[]): Summa
   if (state === 'decide') {
     const fix = fixOf(inTheWay[0]) ?? fixOf(findings.find(f => f.code === 'NEAREST_TRACK'))
     const consent = inTheWay.find(f => f.code === 'CONSENT_NEEDED')?.facts
-    if (!consent) return { text: 'your decision, explained below', command: fix }
+    if (!consent) return { text: 'a decision, explained below', command: fix }
     const names = [...consent.missing, ...(consent.confirm === null ? [] : ['the name of the database'])]
     return { text: `your consent by name: ${names.join(', ')}`, command: next ?? fix }
   }
@@ -113,10 +116,21 @@ function needOf(report: Report, state: SummaryState, inTheWay: Finding[]): Summa
     if (!first || report.steps.length === 0) return null
     const command = oneLine(fixOf(first))
     return {
-      text: first.code === 'IRREVERSIBLE' ? 'another target' : 'a repair first, as described below',
+      text: first.code === 'IRREVERSIBLE' ? 'another target' : 'a fix first, described below',
       command,
     }
   }
+  const faulty = report.checks.filter(isFault).map(c => c.check)
+  if (state === 'attention' && looking.has(report.command) && faulty.length > 0)
+    return {
+      text: `fix what ${fewNames(faulty.map(name => `\`${name}\``))} found; this checks it again`,
+      command: `rethread verify --only ${faulty.join(',')}`,
+    }
+  if (state === 'attention' && findings.some(f => f.code === 'ROWS_FAILED'))
+    return {
+      text: 'remove the cause of the failed rows, then run the same command; this shows them',
+      command: 'rethread quarantine list',
+    }
   if (state === 'ready') return { text: 'nothing; this executes it', command: next }
   const step = findings.find(f => f.code === 'NEXT_STEP')
   if (step) return { text: 'the next step', command: fixOf(step) }
@@ -127,7 +141,7 @@ function needOf(report: Report, state: SummaryState, inTheWay: Finding[]): Summa
       command: fixOf(held),
     }
   return state === 'attention' && report.command === 'plan' && next !== null
-    ? { text: 'a look at what is below; this executes it', command: next }
+    ? { text: 'read the findings below; this executes it', command: next }
     : null
 }
 

@@ -20,6 +20,7 @@ import {
   rangesText,
   signOf,
   stepMarks,
+  stepOutcome,
   verdictWords,
 } from './words/verdicts.js'
 import { wrapped } from './wrap.js'
@@ -94,7 +95,7 @@ function summaryBlock(report: Report, { state, verdict, lines, need }: Summary, 
       : body.map((line, i) => (i === 0 ? `  ${c.dim(name.padEnd(nameWidth))}${line}` : pad + line))
   })
   if (need?.command) rows.push(`    ${c.green(need.command)}`)
-  return [c.bold(paintVerdict(report, verdict, c)), ...rows].join('\n')
+  return [c.bold(paintState(state, verdict, c)), ...rows].join('\n')
 }
 
 /** The tables with rows, each with its title, for a terminal. */
@@ -115,7 +116,7 @@ function stepsBlock(report: Report, pen: Pen): string {
     paintOutcome(s.outcome, stepMarks[s.outcome], c),
     s.migration,
     s.direction === 'down' ? 'rollback' : s.phase,
-    planned ? [...new Set(s.hazards.map(h => h.code))].join(' ') || 'no hazard' : s.outcome,
+    planned ? [...new Set(s.hazards.map(h => h.code))].join(' ') || 'no hazard' : stepOutcome(report, s),
     [
       s.targets ? plural(s.targets.length, 'database') : '',
       s.rows === null ? '' : plural(s.rows, 'row'),
@@ -134,7 +135,7 @@ function stepsBlock(report: Report, pen: Pen): string {
             '',
             `${number(part.length)} more`,
             '',
-            part[0]!.outcome,
+            stepOutcome(report, part[0]!),
             duration(part.reduce((sum, s) => sum + (s.durationMs ?? 0), 0)),
           ],
         ],
@@ -226,6 +227,11 @@ function findingLines(findings: Finding[], pen: Pen): string {
       return [...lines, ...fix].join('\n')
     })
     .join('\n')
+}
+
+function paintState(state: Summary['state'], text: string, c: Colors): string {
+  if (state === 'failed' || state === 'refused') return c.red(text)
+  return state === 'decide' || state === 'attention' || state === 'stopped' ? c.yellow(text) : c.green(text)
 }
 
 function paintVerdict(report: Report, text: string, c: Colors): string {

@@ -241,7 +241,7 @@ const rollbackAsMigration = (m: Migration): Migration => ({
 })
 
 /** Title of the table of what a rollback would delete. */
-export const lossTitle = 'What would go'
+export const lossTitle = 'What would be removed'
 
 function lossTable(lost: Loss[]): Table {
   return {
@@ -249,9 +249,9 @@ function lossTable(lost: Loss[]): Table {
     columns: [
       'object',
       'rows',
-      'made by us, untouched',
-      'made by us, written since',
-      'made by users',
+      'backfilled, unchanged',
+      'backfilled, changed since',
+      'created by users',
       'at risk without the archive',
     ],
     rows: lost.map(l => {

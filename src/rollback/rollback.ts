@@ -127,7 +127,7 @@ async function executeRollback(
       if (left.length > 0 && report.verdict === 'clean') report.verdict = 'attention'
     }
     undone = ran.done.length === plan.steps.length
-    if (undone) for (const t of report.tables) if (t.title === lossTitle) t.title = 'What went'
+    if (undone) for (const t of report.tables) if (t.title === lossTitle) t.title = 'What was removed'
   } catch (error) {
     report.steps = plan.steps.map(s => stepResult(s, 'not-run', 'what it would drop could not be archived'))
     report.findings.push(...findingsOf(error))

@@ -40,7 +40,7 @@ export async function testRollbacks(ctx: Context, track: Track, consent: Consent
             database: target.info.database,
             because: [
               ...foreign.hazards.map(h => `${h.code}: ${h.detail}`),
-              'every migration is applied, undone and applied again: meant for a scratch database',
+              'every migration is applied, undone and applied again: use a scratch database',
             ],
           })
     report.findings.push(...refused)
@@ -59,8 +59,8 @@ export async function testRollbacks(ctx: Context, track: Track, consent: Consent
     if (result === 'failed' || result === 'interrupted') break
   }
   report.tables.push({
-    title: 'Up, down and up again',
-    columns: ['migration', 'way back', 'what differs'],
+    title: 'Applied, undone and applied again',
+    columns: ['migration', 'rollback', 'what differs'],
     rows,
   })
   if (report.findings.some(f => f.code === 'UNTESTED_ROLLBACK')) report.verdict = 'attention'

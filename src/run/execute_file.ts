@@ -1,7 +1,7 @@
 import { setLockTimeout } from '../database/connection.sql.js'
 import { sqlFailure } from '../database/faults.js'
 import type { Db } from '../database/types.js'
-import { firstLine } from '../files/lint.js'
+import { shortSql } from '../files/lint.js'
 import { proofOf } from '../files/statement_proof.js'
 import { parseStatements, type Statement, tokenChecksum, withoutByteOrderMark } from '../files/statements.js'
 import { Failure, findingsOf } from '../model/failure.js'
@@ -91,7 +91,7 @@ async function runUnlessDone(
   { index, of }: { index: number; of: number },
 ): Promise<number | null> {
   const { ctx, writer } = run
-  const text = firstLine(statement.text)
+  const text = shortSql(statement.text)
   const proof = proofOf(statement)
   if (!proof) throw new Failure('UNPROVABLE_STATEMENT', step.file.path, { sql: text, drops: false })
   // an invalid index is from this tool if an earlier run of the file reached this statement
@@ -147,7 +147,7 @@ export async function runAlone(
     await withProgress(run, () => sendStatement(writer.sql, statement, path, source))
     return 1
   }
-  const { attempts } = await withLockRetries(run, firstLine(statement.text), async timeout => {
+  const { attempts } = await withLockRetries(run, shortSql(statement.text), async timeout => {
     await setLockTimeout(writer.sql, timeout)
     try {
       await sendStatement(writer.sql, statement, path, source)

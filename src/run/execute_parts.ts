@@ -1,7 +1,7 @@
 import { setupSql } from '../database/connection.sql.js'
 import type { Db } from '../database/types.js'
 import { setUsual } from '../database/usual_settings.sql.js'
-import { firstLine } from '../files/lint.js'
+import { shortSql } from '../files/lint.js'
 import { type Proof, proofOf } from '../files/statement_proof.js'
 import { type Statement, withoutByteOrderMark } from '../files/statements.js'
 import { calledProcedures, type FilePart, filePartsOf } from '../files/transactions.js'
@@ -52,7 +52,7 @@ export async function runParts(run: Run, step: FileStep, transaction: Transactio
       const outcome = behind === all.length ? 'done' : 'started'
       const beside = outcome === 'done' ? (step.alongside ?? null) : null
       const index = behind - part.statements.length + 1
-      const text = firstLine(part.statements[0]!.text)
+      const text = shortSql(part.statements[0]!.text)
       const { migration } = step
       ctx.emit({ type: 'statement', migration, index, of: all.length, text, skipped: null })
       const to = behind
@@ -84,7 +84,7 @@ export async function runParts(run: Run, step: FileStep, transaction: Transactio
 
 /** A fault after which the first statements stay. */
 function partlyApplied({ file }: FileStep, all: Statement[], reached: number, error: unknown): Failures {
-  const done = all.slice(0, reached).map(s => firstLine(s.text))
+  const done = all.slice(0, reached).map(s => shortSql(s.text))
   return new Failures([
     ...findingsOf(error),
     finding('PARTLY_APPLIED', file.path, { done: done.length, of: all.length, statements: done }),
@@ -97,7 +97,7 @@ async function resumedAt({ writer }: Run, step: FileStep, all: Statement[]): Pro
   const done = await finishedStatements(writer.sql, step.track, step.migration)
   for (const [i, text] of done.entries())
     if (all[i]?.text !== text)
-      throw new Failure('PART_CHANGED', step.file.path, { statement: i + 1, sql: firstLine(text) })
+      throw new Failure('PART_CHANGED', step.file.path, { statement: i + 1, sql: shortSql(text) })
   return done.length
 }
 
@@ -169,7 +169,7 @@ async function oneAlone(
     throw error
   }
   if (proof && (await proofState(writer, proof, true)) !== 'done')
-    throw new Failure('FOREIGN_INVALID_INDEX', firstLine(statement.text), { builder: null })
+    throw new Failure('FOREIGN_INVALID_INDEX', shortSql(statement.text), { builder: null })
   return { again, done: false }
 }
 

@@ -2,7 +2,7 @@ import { columnFacts } from '../database/catalog.sql.js'
 import { primaryKey } from '../database/row_key.sql.js'
 import type { Db } from '../database/types.js'
 import { type DroppedObject, objectText, returnsRows } from '../files/dropped_objects.js'
-import { firstLine } from '../files/lint.js'
+import { shortSql } from '../files/lint.js'
 import { lineOf, type Statement } from '../files/statements.js'
 import type { Level } from '../model/codes.js'
 import type { SqlFile } from '../model/project.js'
@@ -30,7 +30,7 @@ export function refusal(
 ): Finding {
   const facts = {
     at: `${file.path}:${lineOf(file.text, statement.offset).line}`,
-    sql: firstLine(statement.text),
+    sql: shortSql(statement.text),
     takes: taken.map(t => `${t.what}: ${t.reason}`),
     wanted,
     instead: taken[0]!.instead,

@@ -79,7 +79,7 @@ export async function sampleMatrix(ctx: Context, track: Track, check: Check, n: 
     if (probed.found.length === 0) probed.skipped = reason
   }
   probed.tables.push({
-    title: 'What real persons see',
+    title: 'What real users see',
     columns: ['person', 'table', 'should see', 'sees', 'the same rows'],
     rows,
   })

@@ -181,8 +181,11 @@ async function runRequestedExtras(
     add(report, checkedResult(base, await work(), Math.round(ctx.clock.now() - start)))
   }
   if (options.sample > 0)
-    await asked('real_persons', 'Real persons see what they should, no more and no less', 'error', () =>
-      sampleMatrix(ctx, track, access!, options.sample),
+    await asked(
+      'real_persons',
+      'Real users see the rows that they should, no more and no less',
+      'error',
+      () => sampleMatrix(ctx, track, access!, options.sample),
     )
   if (options.asUser !== null) report.tables.push(await rowsSeenBy(ctx, track, access!, options.asUser))
   if (options.deep)

@@ -135,7 +135,7 @@ export async function compareVisibility(
   }
   if (stored.some(s => s.rows === null)) findings.push(finding('SAW_EVERYTHING', track.name))
   const columns = ['person', 'table', 'saw', 'sees', 'more', 'less']
-  return { tables: [{ title: 'What persons saw before and see now', columns, rows }], findings }
+  return { tables: [{ title: 'What people saw before and see now', columns, rows }], findings }
 }
 
 /** What is looked at again: the table that has now what the persons saw then. */

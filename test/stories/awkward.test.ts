@@ -82,7 +82,7 @@ describe.each(some('oldest'))('awkward values on PostgreSQL $major', server => {
     expect(
       plan.report.findings.filter(f => f.code === 'OUTLOOK').map(f => [f.subject, f.facts.detail]),
     ).toEqual([
-      ['sessions of users who are not in their tenant', '1; users who would lose sight of them: 1'],
+      ['sessions of users who are not in their tenant', '1; users who would no longer see them: 1'],
       ['sessions without a tenant or a user', expect.stringMatching(/^2:/)],
     ])
     const up = await rethread(db.url, ['migrate'])

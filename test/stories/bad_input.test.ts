@@ -351,7 +351,7 @@ describe('the files', () => {
       await rethread(db.url, ['migrate', '--no-backfill'], { cwd: folder }),
       'ROLE_CHANGED',
       2,
-      /ends as role `anon`/,
+      /and ended as `anon`/,
     )
     const [left] = await db.sql`select to_regclass('half') as half`
     expect(left!.half).toBeNull()

@@ -133,7 +133,7 @@ update public.notes n set colour = 'red' where n.colour is null;`,
     const planned = await said(project.plan({ to: '002' }))
     expect([planned.verdict, sentenceOf(planned, 'DRIFT_UNKNOWN')]).toEqual([
       'attention',
-      'Nobody could look whether the schema has changed since the last step of rethread: no run has stored how the schema looked.',
+      'Whether the schema has changed since the last step of rethread could not be found out: no run has stored how the schema looked.',
     ])
     expect((await said(project.migrate({ to: '002' }))).verdict).toBe('attention')
     expect((await said(project.migrate({ to: '003' }))).verdict).toBe('clean')

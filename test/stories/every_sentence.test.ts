@@ -261,7 +261,7 @@ select 'notes' as object, 20 as came_in, 17 as migrated, 1 as quarantined, 0 as 
       REHEARSAL_STUCK: new RegExp(copy.name),
       OLD_APP_CHANGES: /select size from public\.notes.*42703/,
       NEW_APP_FAILS: /select shade from public\.notes.*line 2.*after 2_rename.*42703/,
-      NOT_ACCOUNTED: /2 of .*notes/,
+      NOT_ACCOUNTED: /2 rows of .*notes/,
       ACCEPTANCE_UNUSED: /mine\/nothing\/row 7/,
     })
   })
@@ -315,7 +315,7 @@ select 'notes' as object, 20 as came_in, 17 as migrated, 1 as quarantined, 0 as 
     const [old, next] = [await from('130012'), await from('990001')]
     expect([old.verdict, mutated.verdict]).toEqual(['attention', 'attention'])
     expectSaid([old, next, mutated], {
-      SERVER_TOO_OLD: /too old; 14 is the oldest/,
+      SERVER_TOO_OLD: /too old. The oldest supported version is 14/,
       SERVER_UNTESTED: /not among the tested versions/,
       MUTANT_SURVIVED: /notes_size/,
     })

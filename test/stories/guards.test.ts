@@ -26,6 +26,9 @@ describe.each(some('newest'))('guards of a rollback on PostgreSQL $major', serve
     expect(await picture(db.sql)).toEqual(before)
     const plan = await rethread(db.url, ['plan', '--rollback', '--all'])
     expect(plan.report.findings.find(f => f.code === 'CONSENT_NEEDED')!.facts).toEqual(consent.facts)
+    const lines = new Map(plan.report.summary!.lines.map(l => [l.name, l.text]))
+    expect(lines.get('Who waits')).toMatch(/^reads and writes of public.chats, public.chat_sessions/)
+    expect(lines.get('Not tried')).not.toContain('--rehearse-url')
     await db.sql.unsafe('drop index public.somebodys')
     const down = await rethread(db.url, ['rollback', ...consent.fix!.split(' '), '--all'])
     expect([down.code, down.report.findings.map(f => f.code)]).toEqual([

@@ -285,7 +285,7 @@ test('init --check shows what has changed in the database since the track was wr
     [['MAPPING_DIFFERS', 'chats.message']],
   ])
   const [message] = report.findings.map(f => f.message)
-  expect(message).toContain('was written as body; the database of today needs content')
+  expect(message).toContain('was written as body; the database now needs content')
   expect(message).toContain('migrations/workspace-sessions/001_create_chat_sessions.sql')
 })
 

@@ -71,7 +71,7 @@ test('a clean database verifies clean, and the probes leave nothing behind', asy
   const ran = await rethread(db.url, ['verify', '--sample', '4', '--deep'])
   expect([ran.code, ran.report.verdict]).toEqual([0, 'clean'])
   expect(await picture(db.sql)).toEqual(before)
-  const real = ran.report.tables.find(t => t.title === 'What real persons see')!
+  const real = ran.report.tables.find(t => t.title === 'What real users see')!
   expect(real.rows.length).toBe(8)
   // it would prove nothing if nobody saw anything
   expect(real.rows.reduce((n, r) => n + Number(r[3]), 0)).toBeGreaterThan(0)
@@ -232,7 +232,7 @@ test('prove: what came in is accounted for, persons see what they saw; a lost me
   expect((await rethread(db.url, ['migrate', '--allow', 'SHOWS_ROWS'])).code).toBe(0)
   const good = await rethread(db.url, ['prove'])
   expect(good.report.tables.find(t => t.title === 'What came in')!.rows[0]!.at(-1)).toBe(0)
-  const sights = good.report.tables.find(t => t.title === 'What persons saw before and see now')!
+  const sights = good.report.tables.find(t => t.title === 'What people saw before and see now')!
   expect(sights.rows.map(r => [r[4], r[5]])).toEqual(sights.rows.map(() => [0, 0]))
   expect(sights.rows.some(r => Number(r[2]) > 0)).toBe(true)
   await db.sql.unsafe(`

@@ -208,7 +208,7 @@ describe.each(some('oldest'))('the life cycle on PostgreSQL $major', server => {
     ])
     const refused = await rethread(db.url, ['rollback', '--all'])
     expect(refused.code).toBe(3)
-    const loss = refused.report.tables.find(t => t.title === 'What would go')!
+    const loss = refused.report.tables.find(t => t.title === 'What would be removed')!
     expect(loss.rows.map(r => [r[0], r[3], r[4], r[5]])).toEqual([
       ['public.chats.session_id', 0, 15, 15],
       ['public.chat_sessions', 1, 3, 4],

@@ -67,7 +67,7 @@ describe.skipIf(!hasPooler)('poolers', () => {
     }
     const usedUp = (after: number) => [
       2,
-      [expect.stringMatching(`POOL_USED_UP .* is a pooler that has no session left after ${after}`)],
+      [expect.stringMatching(`POOL_USED_UP .* has no session left after ${after}`)],
     ]
     expect(await Promise.all([through(8, 'status'), through(1, 'status'), through(2, 'migrate')])).toEqual([
       // what is not done yet is no error

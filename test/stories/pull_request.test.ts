@@ -76,7 +76,7 @@ describe('the life of a pull request', () => {
     const stale = await deploy('first')
     expect([stale.code, stale.outputs.verdict, stale.outputs.pending]).toEqual([3, 'refused', '2'])
     expect(stale.summary).toMatch(
-      /^## rethread migrate: Refused: nothing was changed\n\nTarget: [^\n]+\n\n- \*\*What happened\*\*: 0 of 2 steps done\n[^`]+\n- \*\*From you\*\*: a repair first, as described below\n\n- \*\*refused\*\* `PLAN_CHANGED` The plan of `mine` no longer holds:\n[^`]*001_size[^\n]*\n {2}```\n {2}rethread plan /,
+      /^## rethread migrate: Refused: nothing was changed\n\nTarget: [^\n]+\n\n- \*\*What happened\*\*: 0 of 2 steps done\n[^`]+\n- \*\*From you\*\*: a fix first, described below\n\n- \*\*refused\*\* `PLAN_CHANGED` The plan of `mine` no longer holds:\n[^`]*001_size[^\n]*\n {2}```\n {2}rethread plan /,
     )
     expect(stale.summary).not.toContain('alter table')
 

@@ -179,7 +179,7 @@ test('prove compares persons by groups of rows and by a sample as it does row by
       expect(stored.some(s => s.rows > 0)).toBe(true)
       for (const s of stored) expect([s.ids, s.of !== null]).toEqual([s.rows, sampled])
       const proved = await said(project.prove({ sample: 5 }))
-      const sights = proved.tables.find(t => t.title === 'What persons saw before and see now')!
+      const sights = proved.tables.find(t => t.title === 'What people saw before and see now')!
       expect(sights.rows.map(r => r[3])).toEqual(stored.map(() => expect.any(Number)))
       expect(proved.checks.find(c => c.check === 'real_persons')!.outcome).toBe('pass')
       expect(proved.findings.some(f => f.code === 'SIGHTS_SAMPLED')).toBe(sampled)

@@ -291,7 +291,7 @@ test('what does not fit is refused with its place, and changes nothing', async (
   for (const [change, reason] of [
     [
       (f: any) => (f.tables[0].rows[0].user_id = nobody),
-      `public.chat_sessions\` does not take the rows: 1 row has user_id = ${nobody}, and auth.users has no such id`,
+      `The rows could not be put into \`public.chat_sessions\`: 1 row has user_id = ${nobody}, and auth.users has no such id`,
     ],
     [(f: any) => (f.tables[0].rows[0].workspace_id = nobody), `workspace_id = ${nobody}`],
     [(f: any) => (f.tables[1].rows[0].session_id = nobody), 'violates'],

@@ -84,7 +84,7 @@ test('a night: at work, killed, gone on, rolled back, an archive that waits', {
   const shown = await rethread(db.url, ['status'], { json: false })
   // the answer first: before any table, and its command again as the last thing to read
   expect(shown.stdout.split('\n\n')[1]).toMatch(
-    /^! Nobody is at work: .* was killed[\s\S]* applied[\s\S]*The next step/,
+    /^! No run is at work: .* was killed[\s\S]* applied[\s\S]*The next step/,
   )
   expect(lastCommand(shown.stdout)).toBe(next(killed))
 

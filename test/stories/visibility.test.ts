@@ -226,7 +226,7 @@ describe.each(some('newest'))('the preview of a plan, on PostgreSQL $major', ser
       }
     // `verify` finds the same of those whom it samples too
     const verified = await rethread(db.url, ['verify', ...workspace, '--sample', '10'])
-    const sampled = verified.report.tables.find(t => t.title === 'What real persons see')!
+    const sampled = verified.report.tables.find(t => t.title === 'What real users see')!
     const both = sampled.rows.filter(r => r[1] === 'public.chats' && late.table.rows.some(l => l[0] === r[0]))
     expect(both.length).toBeGreaterThan(0)
     for (const [who, , , sees] of both)

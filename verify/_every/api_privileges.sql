@@ -1,4 +1,4 @@
---! title: Nothing opens the tables beside their policies: TRUNCATE, foreign keys, default privileges, publications
+--! title: Nothing gives access to the tables past their policies: TRUNCATE, foreign keys, default privileges, publications
 --! level: warn
 --! fix: revoke truncate, references, trigger on ... from anon, authenticated; alter default privileges ... revoke;
 --!   alter publication ... set table, with the tables that are meant.

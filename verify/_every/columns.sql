@@ -1,5 +1,5 @@
---! title: The columns have the types, the nullability and the defaults that they should
---! fix: Put the column back as `rethread verify` says it should be: alter table ... add column, or alter
+--! title: The columns have the expected types, nullability and defaults
+--! fix: Change the column to what `rethread verify` expects: alter table ... add column, or alter
 --!   column ... type, set default, set not null.
 --! expects: columns
 

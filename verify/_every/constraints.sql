@@ -1,5 +1,5 @@
---! title: Keys, checks and foreign keys are there, valid, and as defined
---! fix: Add the constraint again as it should be, not valid first; then alter table ... validate constraint.
+--! title: Keys, checks and foreign keys exist, are valid, and have the expected definition
+--! fix: Add the constraint again as expected, NOT VALID first; then alter table ... validate constraint.
 --! expects: constraints
 
 select w.name as object,

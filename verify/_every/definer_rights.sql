@@ -1,5 +1,5 @@
---! title: Functions that act with their owner's rights see every row, also where row level security is forced
---! fix: Run what the line says as an administrator.
+--! title: SECURITY DEFINER functions see every row, also where row level security is forced
+--! fix: Run the SQL in the line as an administrator.
 --! mutant: create schema if not exists chat_private; create function chat_private.mutant() returns int language sql security definer set search_path = pg_catalog, pg_temp set row_security = off as 'select 1'; alter function chat_private.mutant() owner to authenticated
 
 -- Such a function fails if row level security applies to its owner, and with it the policy or trigger that

@@ -1,5 +1,5 @@
 --! title: No row failed in a backfill
---! fix: Fix what the reason says, then run rethread backfill: it takes these rows up again.
+--! fix: Remove the cause that the reason gives, then run rethread backfill: it tries these rows again.
 --! mutant: insert into rethread_archive.failed_rows (track, migration, relation, key, sqlstate, reason)
 --!   select distinct b.track, b.migration, 'public.mutant', 'mutant', 'P0001', 'a mutant' from rethread.ledger b
 

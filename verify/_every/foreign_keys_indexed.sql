@@ -1,4 +1,4 @@
---! title: Every foreign key of the track has an index that its deletions can use
+--! title: Every foreign key of the track has an index that deletions can use
 --! fix: create index concurrently ... on the columns that are named.
 --! level: warn
 

@@ -1,4 +1,4 @@
---! title: The functions are there, as their migrations make them, pinned, and not open to everybody
+--! title: The functions exist as their migrations create them, have a fixed search_path, and are not open to everybody
 --! fix: Run the statements of the function again from its migration: create or replace function, then
 --!   revoke all ... from public.
 --! expects: functions

@@ -1,4 +1,4 @@
---! title: No function lets the API past the policies of the tables that the track names
+--! title: No function gives the API access past the policies of the tables that the track names
 --! fix: revoke execute on function ... from public, anon, authenticated; or let it compare the rows with
 --!   (select auth.uid()), or make it security invoker.
 
@@ -50,7 +50,7 @@ asks (oid) as (
   where k.caller in (select r.oid from reads r)
 )
 select f.oid::regprocedure::text as object,
-  format('reaches %s with the rights of %I and asks nobody who they are; %s may call it',
+  format('reads or writes %s with the rights of %I without checking who calls it; %s may call it',
     string_agg(distinct n.oid::regclass::text, ', '), o.rolname, string_agg(distinct a.rolname, ' and ')) as detail,
   array[format('function %I.%I(%s)', s.nspname, f.proname, oidvectortypes((select p.proargtypes from pg_catalog.pg_proc p where p.oid = f.oid)))] as about
 from body f

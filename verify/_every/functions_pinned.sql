@@ -1,4 +1,4 @@
---! title: Functions that act with their owner's rights have a search_path of their own, and anon may not call them
+--! title: SECURITY DEFINER functions set their search_path, and anon may not call them
 --! fix: alter function ... set search_path = pg_catalog, pg_temp; revoke execute on function ... from anon, public.
 --! mutant: create function chat_private.mutant() returns int language sql security definer as 'select 1'
 

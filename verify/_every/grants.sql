@@ -1,5 +1,5 @@
---! title: Each role may use the tables as far as it should, and no further
---! fix: revoke what the role has beside its list, grant what it lacks.
+--! title: Each role has the expected rights on the tables, and no others
+--! fix: revoke the rights that are not expected, grant those that are missing.
 --! expects: grants
 
 select distinct w.role || ' on ' || regexp_replace(t.name, '^public\.', '') as object,

@@ -1,4 +1,4 @@
---! title: The indexes exist, are valid and are what they should be
+--! title: The indexes exist, are valid and have the expected definition
 --! fix: drop index concurrently the invalid or different one, then run its create index concurrently again
 --!   from the migration.
 --! expects: indexes

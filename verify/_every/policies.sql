@@ -1,4 +1,4 @@
---! title: Row security is on, with the policies that are expected and no other
+--! title: Row security is enabled, with the expected policies and no others
 --! fix: alter table ... enable row level security; drop policy the one that is named, and create it again
 --!   from its migration.
 --! expects: policies
@@ -39,7 +39,7 @@ where a.polname is null
   or a.sees not like coalesce(w.spec ->> 'using', '')
   or a.checks not like coalesce(w.spec ->> 'check', '')
 union
-select a.polname::text, 'is not one of them: every permissive policy lets somebody in'
+select a.polname::text, 'is not expected: every permissive policy gives somebody access'
 from actual a
 where a.permissive
   and not exists (

@@ -1,4 +1,4 @@
---! title: Every column that a policy finds rows by leads an index
+--! title: Every column by which a policy finds rows is the first of an index
 --! fix: create index concurrently ... on the column that is named.
 --! level: warn
 

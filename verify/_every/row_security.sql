@@ -1,4 +1,4 @@
---! title: Row security is on for every table that the track names and the API reaches, partitions and children included
+--! title: Row security is enabled for every table that the track names and the API can reach, including partitions and children
 --! fix: alter table ... enable row level security, with policies; or revoke all on it from anon,
 --!   authenticated.
 

@@ -1,4 +1,4 @@
---! title: No view or foreign table shows the API rows that the policies of its tables would hide
+--! title: No view or foreign table shows the API rows that the policies of its tables hide
 --! fix: alter view ... set (security_invoker = on), or revoke all on it from anon, authenticated.
 
 -- Also through other views: each view without security_invoker reads the relations below it as its owner.

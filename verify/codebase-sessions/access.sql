@@ -1,6 +1,6 @@
---! title: Each person sees and changes their own sessions; a session without an owner is nobody's
---! fix: The matrix below names who got through, and by which door: fix the policy of that operation, or
---!   what bypasses it.
+--! title: Each person sees and changes only their own sessions; nobody sees a session without an owner
+--! fix: The matrix in the report shows who has access by mistake, and by which operation: correct its policy,
+--!   or what bypasses it.
 --! kind: access
 --! after: 001_create_codebase_chat_sessions
 

@@ -1,4 +1,4 @@
---! title: Saving by session id, reloading and clearing a history do what they should
+--! title: Saving by session id, reloading and clearing a history work as expected
 --! fix: Each line names what the application would see: compare the triggers and policies with their
 --!   migration (rethread verify --only triggers,policies).
 --! kind: probe

@@ -1,6 +1,6 @@
---! title: Each person sees and changes their own conversations, an admin reads their tenant's, nobody lets themselves in
---! fix: The matrix below names who got through, and by which door: fix the policy of that operation, or
---!   what bypasses it.
+--! title: Each person sees and changes only their own conversations, an admin reads those of their tenant, and nobody can add themselves
+--! fix: The matrix in the report shows who has access by mistake, and by which operation: correct its policy,
+--!   or what bypasses it.
 --! kind: access
 --! after: 001_create_conversations
 --! with: tenants
@@ -55,22 +55,22 @@ select $access${
   ],
   "calls": [
     {
-      "name": "add oneself to the owner's tenant",
+      "name": "add themselves to the owner's tenant",
       "sql": "insert into public.tenant_users (tenant_id, user_id, role) values ('b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000003', 'admin')",
       "may": ["service"]
     },
     {
-      "name": "make oneself an admin of one's tenant",
+      "name": "make themselves an admin of their tenant",
       "sql": "update public.tenant_users set role = 'admin' where tenant_id = 'b0000000-7e57-4000-8000-000000000001' and user_id = 'a0000000-7e57-4000-8000-000000000002'",
       "may": ["service"]
     },
     {
-      "name": "put a message into the owner's conversation",
+      "name": "write a message into the owner's conversation",
       "sql": "insert into public.messages (conversation_id, role, content) values ('c0000000-7e57-4000-8000-000000000001', 'user', 'probe')",
       "may": ["owner", "service"]
     },
     {
-      "name": "open a conversation of one's own in the owner's tenant",
+      "name": "open their own conversation in the owner's tenant",
       "sql": "insert into public.conversations (tenant_id, user_id) values ('b0000000-7e57-4000-8000-000000000001', (select auth.uid()))",
       "may": ["owner", "member", "admin"],
       "personas": ["owner", "member", "admin", "outsider", "anon"]

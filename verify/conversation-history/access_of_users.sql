@@ -1,6 +1,6 @@
---! title: Each person sees and changes their own conversations, and nobody else's
---! fix: The matrix below names who got through, and by which door: fix the policy of that operation, or
---!   what bypasses it.
+--! title: Each person sees and changes only their own conversations
+--! fix: The matrix in the report shows who has access by mistake, and by which operation: correct its policy,
+--!   or what bypasses it.
 --! kind: access
 --! after: 001_create_conversations
 --! without: tenants
@@ -47,18 +47,18 @@ select $access${
   ],
   "calls": [
     {
-      "name": "put a message into the owner's conversation",
+      "name": "write a message into the owner's conversation",
       "sql": "insert into public.messages (conversation_id, role, content) values ('c0000000-7e57-4000-8000-000000000001', 'user', 'probe')",
       "may": ["owner", "service"]
     },
     {
-      "name": "open a conversation of one's own",
+      "name": "open their own conversation",
       "sql": "insert into public.conversations (user_id) values ((select auth.uid()))",
       "may": ["owner", "member", "outsider"],
       "personas": ["owner", "member", "outsider", "anon"]
     },
     {
-      "name": "open a conversation in somebody else's name",
+      "name": "open a conversation in the name of somebody else",
       "sql": "insert into public.conversations (user_id) values ('a0000000-7e57-4000-8000-000000000001')",
       "may": ["owner", "service"]
     }

@@ -1,5 +1,5 @@
 --! title: Every session and every element is a conversation and a message, or is in the quarantine
---! fix: rethread backfill takes up what is pending; rethread quarantine shows what was set aside.
+--! fix: rethread backfill migrates what is pending; rethread quarantine shows what was set aside.
 --! after: 005_set_aside_elements
 --! until: 007_set_sessions_aside
 --! gate: 007_set_sessions_aside

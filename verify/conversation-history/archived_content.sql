@@ -1,5 +1,5 @@
---! title: What the archived sessions said is in the conversations, in the same order
---! fix: Compare with rethread_archive.chat_sessions; what was lost can be put back from there.
+--! title: The text of the archived sessions is in the conversations, in the same order
+--! fix: Compare with rethread_archive.chat_sessions, from which lost messages can be copied back.
 --! level: warn
 --! deep: yes
 --! after: 007_set_sessions_aside

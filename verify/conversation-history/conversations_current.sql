@@ -1,4 +1,4 @@
---! title: No conversation looks older than its newest message
+--! title: No conversation has a time before that of its newest message
 --! fix: Compare the triggers with their migration (rethread verify --only triggers); the next message of
 --!   the conversation sets its time.
 --! after: 002_keep_both_in_step

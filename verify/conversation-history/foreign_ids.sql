@@ -1,5 +1,5 @@
---! title: Elements carry no id that the database has not given them in their session
---! fix: Nothing: such ids count for nothing.
+--! title: Elements have no ids except those that the database gave them in their session
+--! fix: Nothing: such ids are ignored.
 --! level: info
 --! after: 002_keep_both_in_step
 --! until: 007_set_sessions_aside

@@ -1,5 +1,5 @@
---! title: No message without a conversation, no conversation whose owner is gone
---! fix: Put the row that is missing back (rethread restore, or a backup), or delete what leads to it.
+--! title: Every message has a conversation, and every conversation has an owner
+--! fix: Restore the missing row (rethread restore, or a backup), or delete what refers to it.
 --! after: 001_create_conversations
 
 -- A valid foreign key is no proof: replication, or a validation under row security, can skip rows.

@@ -1,4 +1,4 @@
---! title: Opening a conversation, writing, reloading and deleting do what they should, for two users
+--! title: Opening a conversation, writing, reloading and deleting work as expected for two users
 --! fix: Each line names what the application would see: compare the triggers and policies with their
 --!   migration (rethread verify --only triggers,policies).
 --! kind: probe

@@ -1,4 +1,4 @@
---! title: Conversations say what the sessions say, in the same order
+--! title: Conversations have the messages of their sessions, in the same order
 --! fix: rethread backfill brings the session up to date; what still differs, compare by hand in
 --!   chat_sessions and messages.
 --! after: 005_set_aside_elements

@@ -1,4 +1,4 @@
---! title: Messages have the text that their elements hold, by a reader that knows nothing of the migration's
+--! title: Messages have the text of their elements, read by a second reader that shares no code with the migration
 --! fix: Set the content of these messages to the text of their elements; please report the shape of the element.
 --! after: 005_set_aside_elements
 --! until: 007_set_sessions_aside

@@ -1,4 +1,4 @@
---! title: Nobody can add themselves to a tenant, and no policy of tenant_users asks tenant_users
+--! title: Nobody can add themselves to a tenant, and no policy of tenant_users reads tenant_users
 --! fix: Drop or change the policy that is named: let only an administrator of the tenant, or the service
 --!   role, add members.
 --! mutant: create policy mutant on public.tenant_users for insert to authenticated with check (user_id = auth.uid())

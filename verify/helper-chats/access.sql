@@ -1,6 +1,6 @@
---! title: Each person sees and changes their own chats with helpers, and nothing else
---! fix: The matrix below names who got through, and by which door: fix the policy of that operation, or
---!   what bypasses it.
+--! title: Each person sees and changes only their own chats with helpers
+--! fix: The matrix in the report shows who has access by mistake, and by which operation: correct its policy,
+--!   or what bypasses it.
 --! kind: access
 --! after: 001_create_chat_tables
 
@@ -52,12 +52,12 @@ select $access${
   ],
   "calls": [
     {
-      "name": "put a message into the owner's chat",
+      "name": "write a message into the owner's chat",
       "sql": "insert into public.chat_messages (session_id, role, content) values ('c0000000-7e57-4000-8000-000000000001', 'user', 'probe')",
       "may": ["owner", "service"]
     },
     {
-      "name": "open a chat of one's own in the owner's project",
+      "name": "open their own chat in the owner's project",
       "sql": "insert into public.chat_sessions (user_id, project_id, helper) select s.user_id, 'b0000000-7e57-4000-8000-000000000001', s.helper from public.chat_sessions s where s.user_id = (select auth.uid())",
       "may": ["owner"],
       "personas": ["owner", "outsider"]

@@ -1,5 +1,5 @@
---! title: No message without a session, no session of a user or project that is gone, no thread in two sessions
---! fix: Put the row that is missing back (rethread restore, or a backup), or delete what leads to it.
+--! title: Every message has a session, every session has its user and project, and no thread is in two sessions
+--! fix: Restore the missing row (rethread restore, or a backup), or delete what refers to it.
 --! after: 001_create_chat_tables
 --! mutant: set local session_replication_role = replica;
 --!   insert into public.chat_messages (session_id, role, content) values (gen_random_uuid(), 'user', 'a mutant');

@@ -1,4 +1,4 @@
---! title: Sessions with two helpers, titles, previews, switching and deleting do what they should
+--! title: Sessions with two helpers, titles, previews, switching and deleting work as expected
 --! fix: Each line names what the application would see: compare the triggers and policies with their
 --!   migration (rethread verify --only triggers,policies).
 --! kind: probe

@@ -1,6 +1,6 @@
---! title: Each agent sees and changes their own sessions, attaches them to nothing of others, and sees nothing else
---! fix: The matrix below names who got through, and by which door: fix the policy of that operation, or
---!   what bypasses it.
+--! title: Each agent sees and changes only their own sessions, and cannot link them to data of others
+--! fix: The matrix in the report shows who has access by mistake, and by which operation: correct its policy,
+--!   or what bypasses it.
 --! kind: access
 --! after: 017_create_chat_sessions
 
@@ -41,27 +41,27 @@ select $access${
   ],
   "calls": [
     {
-      "name": "open a session of the owner's on the outsider's conversation",
+      "name": "open a session for the owner on the outsider's conversation",
       "sql": "insert into public.chat_sessions (conversation_id, iso_agent_id) values ('e0000000-7e57-4000-8000-000000000005', 'a0000000-7e57-4000-8000-000000000001')",
       "may": ["service"]
     },
     {
-      "name": "open a session of the owner's on a conversation that another agent has a session on",
+      "name": "open a session for the owner on a conversation that another agent has a session on",
       "sql": "insert into public.chat_sessions (conversation_id, iso_agent_id) values ('e0000000-7e57-4000-8000-000000000003', 'a0000000-7e57-4000-8000-000000000001')",
       "may": ["service"]
     },
     {
-      "name": "open a session of the owner's on the outsider's request",
+      "name": "open a session for the owner on the outsider's request",
       "sql": "insert into public.chat_sessions (conversation_id, iso_agent_id, request_id) values ('e0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001', 'b0000000-7e57-4000-8000-000000000003')",
       "may": ["service"]
     },
     {
-      "name": "open a session of the owner's on the outsider's conversation through the function",
+      "name": "open a session for the owner on the outsider's conversation through the function",
       "sql": "select public.create_or_update_chat_session('e0000000-7e57-4000-8000-000000000005', 'a0000000-7e57-4000-8000-000000000001')",
       "may": ["service"]
     },
     {
-      "name": "open a session of the outsider's through the function",
+      "name": "open a session for the outsider through the function",
       "sql": "select public.create_or_update_chat_session('e0000000-7e57-4000-8000-000000000005', 'a0000000-7e57-4000-8000-000000000003')",
       "may": ["outsider", "service"]
     },

@@ -1,5 +1,5 @@
---! title: Nothing depends on chatkit_sessions, nobody has written to it for a day, nobody has read it for six hours
---! fix: Stop or change what is named, and look again later: rethread verify --only chatkit_unused.
+--! title: Nothing depends on chatkit_sessions, which nobody has written for a day or read for six hours
+--! fix: Stop or change what is named, and check again later: rethread verify --only chatkit_unused.
 --! level: warn
 --! until: 019_set_chatkit_aside
 --! gate: 019_set_chatkit_aside

@@ -1,5 +1,5 @@
---! title: Trip, RFP and RFQ ids, quotes and proposals of a request are in its sessions
---! fix: Set what is named in the session, unless the new application has left it out on purpose.
+--! title: The sessions of a request have its trip, RFP and RFQ ids, quotes and proposals
+--! fix: Set the missing values in the session, unless the new application left them out on purpose.
 --! level: warn
 --! after: 018_sessions_of_conversations
 --! mutant: alter table public.requests add column if not exists avinode_trip_id text;

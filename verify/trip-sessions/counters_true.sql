@@ -1,4 +1,4 @@
---! title: Counters and the last activity of every session are those of its messages and quotes
+--! title: Counters and last activity of every session agree with its messages and quotes
 --! fix: select chat_private.catch_up_session(id) of the session; compare the triggers with their migration
 --!   (rethread verify --only triggers).
 --! after: 018_sessions_of_conversations

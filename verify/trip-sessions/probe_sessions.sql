@@ -1,4 +1,4 @@
---! title: Opening a session for a conversation, its trip, its states and the default filters do what they should
+--! title: Opening a session for a conversation, its trip, its states and the default filters work as expected
 --! fix: Each line names what the application would see: compare the triggers and policies with their
 --!   migration (rethread verify --only triggers,policies).
 --! kind: probe

@@ -1,4 +1,4 @@
---! title: No conversation waits in the quarantine
+--! title: No conversation is in the quarantine
 --! fix: rethread quarantine shows the conversations and what can be done with them.
 --! level: warn
 --! after: 018_sessions_of_conversations

@@ -1,4 +1,4 @@
---! title: A session belongs to the agent of its conversation, request, quote and proposal
+--! title: Every session belongs to the agent of its conversation, request, quote and proposal
 --! fix: Correct the link that is named in the session, or the agent of the request.
 --! after: 018_sessions_of_conversations
 --! mutant: update public.chat_sessions set status = 'completed' where id = (select id from public.chat_sessions order by id limit 1)

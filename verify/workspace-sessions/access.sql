@@ -1,6 +1,6 @@
---! title: Each person sees and changes their own sessions and messages, and nothing else
---! fix: The matrix below names who got through, and by which door: fix the policy of that operation, or
---!   what bypasses it.
+--! title: Each person sees and changes only their own sessions and messages
+--! fix: The matrix in the report shows who has access by mistake, and by which operation: correct its policy,
+--!   or what bypasses it.
 --! kind: access
 --! after: 011_follow_the_session
 
@@ -50,33 +50,33 @@ select $access${
   ],
   "calls": [
     {
-      "name": "put a message into the owner's session",
+      "name": "write a message into the owner's session",
       "sql": "insert into public.chats (workspace_id, role, message, session_id) values ('b0000000-7e57-4000-8000-000000000001', 'user', 'probe', 'c0000000-7e57-4000-8000-000000000001')",
       "may": ["owner", "service"]
     },
     {
-      "name": "put a message of one's own into the owner's session",
+      "name": "write their own message into the owner's session",
       "sql": "insert into public.chats (workspace_id, user_id, role, message, session_id) values ('b0000000-7e57-4000-8000-000000000001', (select auth.uid()), 'user', 'probe', 'c0000000-7e57-4000-8000-000000000001')",
       "may": ["owner", "service"]
     },
     {
-      "name": "put a message under the owner's name into the owner's session",
+      "name": "write a message in the owner's name into the owner's session",
       "sql": "insert into public.chats (workspace_id, user_id, role, message, session_id) values ('b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001', 'user', 'probe', 'c0000000-7e57-4000-8000-000000000001')",
       "may": ["owner", "service"]
     },
     {
-      "name": "move a message of one's own into the owner's session",
+      "name": "move their own message into the owner's session",
       "sql": "update public.chats set workspace_id = 'b0000000-7e57-4000-8000-000000000001', session_id = 'c0000000-7e57-4000-8000-000000000001' where user_id = (select auth.uid())",
       "may": ["owner"],
       "personas": ["owner", "member", "outsider"]
     },
     {
-      "name": "open a session in the owner's workspace under the owner's name",
+      "name": "open a session in the owner's workspace in the owner's name",
       "sql": "insert into public.chat_sessions (workspace_id, user_id) values ('b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001')",
       "may": ["owner", "service"]
     },
     {
-      "name": "open a session of one's own in a workspace that one may use",
+      "name": "open their own session in a workspace that they may use",
       "sql": "insert into public.chat_sessions (workspace_id, user_id) values ('b0000000-7e57-4000-8000-000000000001', (select auth.uid()))",
       "may": ["owner", "member"],
       "personas": ["owner", "member", "outsider", "anon"]

@@ -1,6 +1,6 @@
---! title: While both applications run, nobody writes into sessions of others, whatever older policies on messages say
---! fix: The matrix below names who got through, and by which door: fix the policy of that operation, or
---!   what bypasses it.
+--! title: While both applications run, nobody can write into sessions of others, even if older policies on messages allow it
+--! fix: The matrix in the report shows who has access by mistake, and by which operation: correct its policy,
+--!   or what bypasses it.
 --! kind: access
 --! after: 002_link_chats_to_sessions
 --! until: 011_follow_the_session
@@ -48,55 +48,55 @@ select replace(replace($access${
   ],
   "calls": [
     {
-      "name": "put a message of one's own into the owner's session",
+      "name": "write their own message into the owner's session",
       "sql": "insert into public.chats (workspace_id, user_id, role, message, session_id) values ('b0000000-7e57-4000-8000-000000000001', (select auth.uid()), 'user', 'probe', 'c0000000-7e57-4000-8000-000000000001')",
       "may": [],
       "personas": ["member", "outsider", "nobody", "anon"]
     },
     {
-      "name": "put a message under the owner's name into the owner's session",
+      "name": "write a message in the owner's name into the owner's session",
       "sql": "insert into public.chats (workspace_id, user_id, role, message, session_id) values ('b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001', 'user', 'probe', 'c0000000-7e57-4000-8000-000000000001')",
       "may": [],
       "personas": ["member", "outsider", "nobody", "anon"]
     },
     {
-      "name": "put a message of one's own into the legacy session of the owner's workspace",
+      "name": "write their own message into the legacy session of the owner's workspace",
       "sql": "insert into public.chats (workspace_id, user_id, role, message, session_id) values ('b0000000-7e57-4000-8000-000000000001', (select auth.uid()), 'user', 'probe', '%legacy%')",
       "may": [],
       "personas": ["outsider", "nobody", "anon"]
     },
     {
-      "name": "put a message of one's own workspace into the owner's session",
+      "name": "write a message of their own workspace into the owner's session",
       "sql": "insert into public.chats (workspace_id, user_id, role, message, session_id) values ('b0000000-7e57-4000-8000-000000000003', (select auth.uid()), 'user', 'probe', 'c0000000-7e57-4000-8000-000000000001')",
       "may": [],
       "personas": ["outsider", "nobody", "anon"]
     },
     {
-      "name": "move a message of one's own into the owner's session",
+      "name": "move their own message into the owner's session",
       "sql": "update public.chats set workspace_id = 'b0000000-7e57-4000-8000-000000000001', session_id = 'c0000000-7e57-4000-8000-000000000001' where user_id = (select auth.uid())",
       "may": [],
       "personas": ["member", "outsider"]
     },
     {
-      "name": "move a message of one's own into the owner's session, and leave it in its workspace",
+      "name": "move their own message into the owner's session, without changing its workspace",
       "sql": "update public.chats set session_id = 'c0000000-7e57-4000-8000-000000000001' where user_id = (select auth.uid())",
       "may": [],
       "personas": ["member", "outsider"]
     },
     {
-      "name": "move a message of one's own into the legacy session of the owner's workspace",
+      "name": "move their own message into the legacy session of the owner's workspace",
       "sql": "update public.chats set workspace_id = 'b0000000-7e57-4000-8000-000000000001', session_id = '%legacy%' where user_id = (select auth.uid())",
       "may": [],
       "personas": ["outsider"]
     },
     {
-      "name": "take the id that the legacy session of the owner's other workspace will have",
+      "name": "use the id that the legacy session of the owner's other workspace will have",
       "sql": "insert into public.chat_sessions (id, workspace_id, user_id) values ('%to come%', 'b0000000-7e57-4000-8000-000000000003', (select auth.uid()))",
       "may": [],
       "personas": ["outsider", "nobody", "anon"]
     },
     {
-      "name": "open a session of one's own in a workspace that one may use",
+      "name": "open their own session in a workspace that they may use",
       "sql": "insert into public.chat_sessions (workspace_id, user_id) values ('b0000000-7e57-4000-8000-000000000001', (select auth.uid()))",
       "may": ["owner", "member"],
       "personas": ["owner", "member", "outsider", "anon"]

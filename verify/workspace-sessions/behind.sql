@@ -1,4 +1,4 @@
---! title: Every message of the old application got its session, and moved its time, together with its statement, and no session outlived its workspace or account
+--! title: Every write of the old application has reached the sessions, and no session remained after its workspace or account was deleted
 --! fix: rethread backfill gives these messages their session; the time of a session moves with its next
 --!   message; delete again a session that outlived its workspace or account, its messages stay.
 --! after: 002_link_chats_to_sessions

@@ -1,4 +1,4 @@
---! title: The foreign keys exist, are valid, and are true of the rows
+--! title: The foreign keys exist, are valid, and hold for every row
 --! fix: Add the key again from its migration; put back the row that is missing (rethread restore, or a
 --!   backup), or give the message another session.
 --! after: 008_prove_foreign_key

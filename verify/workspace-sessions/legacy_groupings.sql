@@ -1,4 +1,4 @@
---! title: Legacy sessions that each legacy_grouping would make, and messages in them
+--! title: Legacy sessions that each legacy_grouping would create, and their messages
 --! kind: listing
 --! until: 001_create_chat_sessions
 

@@ -1,4 +1,4 @@
---! title: No older policy on messages lets more people in
+--! title: No older policy on messages gives more people access
 --! fix: drop policy the one that is named, once the old application is gone.
 --! level: warn
 --! after: 011_follow_the_session

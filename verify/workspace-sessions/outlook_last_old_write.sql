@@ -7,7 +7,7 @@
 -- It does not know sessions. What it writes goes to a legacy session of its workspace, after what the
 -- backfill has collected.
 select 'the old application' as object,
-  format('its last message came at %s UTC, %s within the last hour: a step that ends it makes such writes fail',
+  format('its last message came at %s UTC, %s within the last hour: a step that ends the old application makes such writes fail',
     to_char(max(c.created_at) at time zone 'UTC', 'YYYY-MM-DD HH24:MI'),
     count(*) filter (where c.created_at > now() - interval '1 hour')) as detail
 from public.chat_sessions s

@@ -1,4 +1,4 @@
---! title: Messages that only their author reads now, and that somebody else will read
+--! title: Messages that only their author can read now, and that somebody else will read
 --! kind: outlook
 --! level: warn
 --! until: 001_create_chat_sessions
@@ -18,9 +18,9 @@ with private as (
     where p.polrelid = k.oid and p.polpermissive and p.polcmd in ('*', 'r') and a.attname = 'user_id')
 )
 select 'messages of other authors' as object,
-  format('messages: %s, workspaces: %s; what only its author reads now %s; choose the setting legacy_grouping: `author` leaves each author their own messages, `workspace` shows them to the owner, `idle:8h` to who wrote first in the session',
+  format('messages: %s, workspaces: %s; what only its author can read now %s. Choose the setting legacy_grouping: `author` leaves each author their own messages, `workspace` shows them to the owner, `idle:8h` to the first author of the session',
     sum(m.messages), count(*),
-    case when a.by_pause then 'can be read by who wrote first in their session, which ends with a pause'
+    case when a.by_pause then 'will be read by the first author of its session, which ends with a pause'
       else 'will be read by the owner of the workspace' end) as detail
 from (
   select coalesce(current_setting('rethread.legacy_grouping', true), '') like 'idle:%' as by_pause,
@@ -39,7 +39,7 @@ group by a.by_pause
 having count(*) > 0
 union all
 select 'messages without an author',
-  format('messages: %s; what belongs to nobody now will be read by the owner of its %s', count(*),
+  format('messages: %s; the owner of the %s will read them', count(*),
     case when coalesce(current_setting('rethread.legacy_grouping', true), '') like 'idle:%' then 'session' else 'workspace' end)
 from public.chats c
 join public.workspaces w on w.id = c.workspace_id

@@ -3,17 +3,17 @@
 --! kind: outlook
 
 select 'messages without a workspace' as object,
-  format('%s: they go to the quarantine and stay in place (setting null_workspace gives them one)', count(*)) as detail
+  format('%s: they are copied to the quarantine and stay in the table (setting null_workspace gives them one)', count(*)) as detail
 from public.chats c
 where c.workspace_id is null
 having count(*) > 0
 union all
-select 'messages of deleted workspaces', format('%s: they go to the quarantine and stay in place', count(*))
+select 'messages of deleted workspaces', format('%s: they are copied to the quarantine and stay in the table', count(*))
 from public.chats c
 where c.workspace_id is not null and not exists (select from public.workspaces w where w.id = c.workspace_id)
 having count(*) > 0
 union all
-select 'messages without a time', format('%s: they sort by their session', count(*))
+select 'messages without a time', format('%s: they are sorted by their session', count(*))
 from public.chats c
 where c.created_at is null
 having count(*) > 0

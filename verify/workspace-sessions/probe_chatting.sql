@@ -1,4 +1,4 @@
---! title: Opening a session, writing, reloading, switching, hiding and deleting do what they should
+--! title: Opening a session, writing, reloading, switching, hiding and deleting work as expected
 --! fix: Each line names what the application would see: compare the triggers and policies with their
 --!   migration (rethread verify --only triggers,policies).
 --! kind: probe

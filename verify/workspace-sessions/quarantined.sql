@@ -1,4 +1,4 @@
---! title: Nothing waits in the quarantine
+--! title: The quarantine is empty
 --! fix: rethread quarantine shows the messages and what can be done with them.
 --! level: warn
 --! after: 005_assign_messages

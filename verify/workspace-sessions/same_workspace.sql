@@ -1,4 +1,4 @@
---! title: The session of every message exists, and is of the message's workspace
+--! title: The session of every message exists, and belongs to the workspace of the message
 --! fix: Correct workspace_id of the message, or give it a session of its own workspace: update ... set
 --!   session_id.
 --! after: 005_assign_messages

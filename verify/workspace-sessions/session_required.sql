@@ -1,4 +1,4 @@
---! title: A message without a session can't be written
+--! title: A message without a session cannot be written
 --! fix: Run rethread backfill, then alter table ... alter column session_id set not null.
 --! after: 010_require_session
 

@@ -1,4 +1,4 @@
---! title: No session looks older than its newest message
+--! title: No session has a time before that of its newest message
 --! fix: select chat_private.catch_up(id) of the session; compare the triggers with their migration
 --!   (rethread verify --only triggers).
 --! after: 006_index_and_constrain

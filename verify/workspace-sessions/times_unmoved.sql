@@ -1,4 +1,4 @@
---! title: The backfill has left updated_at of messages as it was
+--! title: The backfill did not change updated_at of messages
 --! fix: Put updated_at back from a backup where your application shows it.
 --! level: warn
 --! after: 005_assign_messages

@@ -11,60 +11,62 @@ export const checkWords = {
       f.role === null ? null : sentence`grant ${listed(f.roles)} to ${f.role};   as an administrator.`,
   ),
   POLICY_PER_ROW: say(
-    (s, f) => sentence`\`${s}\`: a policy asks for every row who is asking (${f.filter}).`,
+    (s, f) => sentence`\`${s}\`: a policy finds out for every row again who the user is (${f.filter}).`,
     () => 'Write (select auth.uid()) instead of auth.uid() in the policy.',
   ),
   POLICY_SCANS: say(
     (s, f) =>
-      sentence`\`${s}\` (${f.rows} rows) is read from end to end for what the application asks${f.filter ? sentence`: ${f.filter}` : ''}.`,
+      sentence`A query of the application reads the whole table \`${s}\` (${plural(f.rows, 'row')})${f.filter ? sentence`: ${f.filter}` : ''}.`,
     () => 'Index the columns that the policy and the query compare.',
   ),
   ACCEPTANCE_OVER: say(
-    (s, f) => sentence`\`${s}\` was accepted until ${f.until} (${f.reason}).`,
+    (s, f) => sentence`\`${s}\` was accepted until ${f.until} (${f.reason}), and counts again.`,
     () => 'Fix it, or accept it again in rethread.config.json.',
   ),
   ACCEPTANCE_UNUSED: say(
-    s => sentence`\`${s}\` is accepted in the configuration and was not found.`,
-    () => 'Take it out of `accepted` in rethread.config.json.',
+    s => sentence`The configuration accepts \`${s}\`, which was not found.`,
+    () => 'Remove it from `accepted` in rethread.config.json.',
   ),
   NO_ACCESS_FILE: say(
-    s => sentence`Track \`${s}\` has no access file that is of use yet, so nobody can be impersonated.`,
+    s => sentence`Track \`${s}\` has no access file for its present state, so isolation was not tested.`,
     s => sentence`Migrate first, or write verify/${s}/access.sql; see docs/verification.md.`,
   ),
   RECOUNTED: say(
     (s, f) =>
-      sentence`${plural(f.units, 'unit')} of \`${s}\` counted and hashed again; ${number(f.differ)} ${agreeing(f.differ, 'differ')} from what the backfill left.`,
+      sentence`${plural(f.units, 'unit')} of \`${s}\` ${agreeing(f.units, 'were')} counted and hashed again; ${number(f.differ)} ${agreeing(f.differ, 'differ')} from what the backfill recorded.`,
     null,
   ),
   NOT_ACCOUNTED: say(
-    (s, f) => sentence`${f.rows} of what came in as \`${s}\` is neither migrated nor set aside nor failed.`,
-    () => 'rethread verify   names the rows; rethread backfill   takes up what is pending.',
+    (s, f) =>
+      sentence`${plural(f.rows, 'row')} of \`${s}\` ${agreeing(f.rows, 'are')} neither migrated nor set aside nor failed.`,
+    () => 'rethread verify   names the rows; rethread backfill   migrates what is pending.',
   ),
-  NOTHING_CAME_IN: say(s => sentence`Track \`${s}\` had nothing to bring over.`, null),
+  NOTHING_CAME_IN: say(s => sentence`Track \`${s}\` had no rows to migrate.`, null),
   SEES_MORE: say(
     (s, f) =>
       sentence`\`${s}\`: ${plural(f.rows, 'row', 'are')} seen and ${agreeing(f.rows, 'were')} hidden before the migration.`,
     () =>
-      'By design where the track says so (an admin reads all of their tenant); else rethread verify --only access   shows which policy lets them through.',
+      'It may be intended: an admin reads all of their tenant (docs/tracks.md). If not, rethread verify --only access   shows which policy allows it.',
   ),
   SEES_LESS: say(
     (s, f) =>
       sentence`\`${s}\`: ${plural(f.rows, 'row', 'were')} seen before the migration and ${agreeing(f.rows, 'are')} hidden now.`,
     () =>
-      'See docs/tracks.md: whoever shared a workspace sees their own sessions only, unless you group by author.',
+      'It may be intended: people who share a workspace see only their own sessions, unless you group by author (docs/tracks.md).',
   ),
   SAW_EVERYTHING: say(
-    s => sentence`Before \`${s}\`, some tables had no row security: everybody of the API saw all of them.`,
+    s =>
+      sentence`Before \`${s}\`, some tables had no row security: every user of the API could read all of their rows.`,
     null,
   ),
   SIGHTS_SAMPLED: say(
     (s, f) =>
-      sentence`\`${s}\`: ${number(f.rows)} of about ${plural(f.of, 'row', 'were')} looked at for each sampled person, the same ones each time; the others were not.`,
+      sentence`\`${s}\`: for each sampled person, the same ${number(f.rows)} of about ${plural(f.of, 'row', 'were')} looked at. The others were not.`,
     null,
   ),
   NO_SIGHTS: say(
     s =>
-      sentence`Nobody's sight was recorded before the first step of \`${s}\`, so before and after can't be compared.`,
+      sentence`What people could see before the first step of \`${s}\` was not recorded, so before and after can't be compared.`,
     null,
   ),
   MUTANT_SURVIVED: say(
@@ -99,17 +101,17 @@ export const checkWords = {
           : null,
   ),
   BAD_PROOF: say(
-    (s, f) => sentence`\`${s}\` is no proof of rethread: ${f.reason}.`,
+    (s, f) => sentence`\`${s}\` is not a proof of rethread: ${f.reason}.`,
     () => 'rethread prove --out proof.json   makes one.',
   ),
-  PROOF_HOLDS: say((s, f) => sentence`Of what was proved of \`${s}\` at ${f.at}, nothing has changed.`, null),
+  PROOF_HOLDS: say((s, f) => sentence`Nothing has changed since \`${s}\` was proved at ${f.at}.`, null),
   PROOF_DIFFERS: say(
     (s, f) => sentence`Since \`${s}\` was proved at ${f.at}:${bullets(f.changes)}`,
     () => 'Explain each change; then rethread prove --out proof.json   keeps what is there now.',
   ),
   PRE_EXISTING: say(
     (s, f) =>
-      sentence`${f.rows} of what was found is as it was before the first step of \`${s}\`: warnings, which --fail-on warn counts.`,
+      sentence`${plural(f.rows, 'finding')} ${agreeing(f.rows, 'were')} there before the first step of \`${s}\`. They are warnings; --fail-on warn counts them.`,
     null,
   ),
 } satisfies Group

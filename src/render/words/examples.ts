@@ -428,7 +428,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     },
   ],
   BACKFILL_REOPENED: [exampleMigration, { stops: true }],
-  NOT_RECHECKED: [exampleMigration, { ms: 1000 }],
+  NOT_RECHECKED: [exampleMigration, { ms: 3000 }],
   RECHECK_FAILED: [exampleMigration, { sqlstate: '42703', reason: 'column c.workspace_id does not exist' }],
   RELEASED: [chats, { rows: 3 }],
   QUARANTINE_EMPTY: [exampleTrack],

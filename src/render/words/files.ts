@@ -9,11 +9,11 @@ export const fileWords = {
     () => 'Name a folder that holds migrations/<track>/: --dir <folder>',
   ),
   DUPLICATE_VERSION: say(
-    (s, f) => sentence`\`${s}\` has version ${f.version}, as \`${f.other}\` has.`,
+    (s, f) => sentence`\`${s}\` has version ${f.version}, and so has \`${f.other}\`.`,
     () => 'Give one of them the next free number, in migrations/ and rollbacks/.',
   ),
   BAD_FILE_NAME: say(
-    s => sentence`\`${s}\` is not a migration's name.`,
+    s => sentence`\`${s}\` is not the name of a migration.`,
     (_, f) => sentence`Rename it to ${f.wanted}`,
   ),
   LAYOUT: say(
@@ -52,7 +52,7 @@ export const fileWords = {
   ),
   ONE_WAY: say(
     (s, f) =>
-      sentence`No way back is written for ${f.count} of the pending migrations of \`${s}\`: ${listed(f.migrations)}${f.count > f.migrations.length ? ' ...' : ''}.`,
+      sentence`No way back is written for ${f.count} of the pending migrations of \`${s}\`: ${listed(f.migrations)}${f.count > f.migrations.length ? ' and others' : ''}.`,
     s =>
       sentence`Nothing is needed; a rollback beyond them is refused, unless rollbacks/${s}/<migration>.sql undoes it.`,
   ),
@@ -80,19 +80,19 @@ export const fileWords = {
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,
     (_, f) =>
       f.known.length > 0
-        ? sentence`It can be: ${listed(f.known)}`
-        : 'Change it in rethread.config.json, or take it out.',
+        ? sentence`Use one of: ${listed(f.known)}`
+        : 'Change it in rethread.config.json, or remove it.',
   ),
   NO_TRACK_INFO: say(
     s => sentence`Track \`${s}\` does not say what its tables mean.`,
     s => sentence`Write migrations/${s}/track.json; see docs/files.md.`,
   ),
   FILE_EXISTS: say(
-    s => sentence`\`${s}\` is there already; nothing was written over it.`,
-    () => 'Move it away, or name another folder: --dir <folder>',
+    s => sentence`\`${s}\` exists already, and was not overwritten.`,
+    () => 'Move it, or name another folder: --dir <folder>',
   ),
   SEEN: say(
-    (s, f) => sentence`\`${s}\` of track \`${f.track}\` is seen, with its rollback and its check.`,
+    (s, f) => sentence`\`${s}\` of track \`${f.track}\` was found, with its rollback and its check.`,
     (_, f) => sentence`Write the SQL, then: rethread plan --track ${f.track}`,
   ),
   COPIED: say(
@@ -102,48 +102,49 @@ export const fileWords = {
   ),
   DROP_BEFORE_CREATE: say(
     (s, f) =>
-      sentence`\`${s}\` drops \`${f.table}\`, which only \`${f.creates}\` makes later: it would drop another table, or none.`,
+      sentence`\`${s}\` drops \`${f.table}\` before \`${f.creates}\` creates it: it would drop another table, or none.`,
     () => 'Give the drop a higher number than the file that creates the table.',
   ),
   WITH_READS_TABLE: say(
     (s, f) =>
-      sentence`\`${s}\`: \`${f.part}\` in the WITH of the backfill reads \`${f.table}\`, which is walked in batches: each batch reads all of the table, what others have written included${excused(f)}.`,
+      sentence`\`${s}\`: \`${f.part}\` in the WITH clause of the backfill reads \`${f.table}\`, the table that is divided into batches. Each batch would read all of it, including rows that others have written${excused(f)}.`,
     (_, f) =>
-      sentence`Read \`${f.table}\` at the top level of the statement alone, and what belongs to a row by LATERAL or EXISTS.`,
+      sentence`Read \`${f.table}\` only at the top level of the statement, and use LATERAL or EXISTS for what belongs to a row.`,
   ),
   SWALLOWED_EXCEPTION: say(
-    (s, f) => sentence`\`${s}\` swallows every exception${excused(f)}.`,
+    (s, f) => sentence`\`${s}\` catches every exception${excused(f)}.`,
     () => 'Name the exception that you expect, and let the others through.',
   ),
   DEFINER_WITHOUT_SEARCH_PATH: say(
     (s, f) =>
       f.sets
-        ? sentence`\`${s}\`: function ${f.name} is SECURITY DEFINER, and its search_path does not end with pg_temp: the types that it names are first looked for among the caller's temporary ones${excused(f)}.`
-        : sentence`\`${s}\`: function ${f.name} is SECURITY DEFINER and takes the caller's search_path${excused(f)}.`,
+        ? sentence`\`${s}\`: function ${f.name} is SECURITY DEFINER, and its search_path does not end with pg_temp: PostgreSQL looks for its types among the caller's temporary ones first${excused(f)}.`
+        : sentence`\`${s}\`: function ${f.name} is SECURITY DEFINER and uses the caller's search_path${excused(f)}.`,
     () => 'Add: set search_path = pg_catalog, pg_temp   and write every other name with its schema.',
   ),
   POLICY_WITHOUT_TO: say(
     (s, f) =>
-      sentence`\`${s}\`: policy ${f.policy} of ${f.table} says no TO, so it speaks to every role, anon included${excused(f)}.`,
+      sentence`\`${s}\`: policy ${f.policy} of ${f.table} has no TO clause, so it applies to every role, anon included${excused(f)}.`,
     () => 'Add: to authenticated',
   ),
   POLICY_WITHOUT_CHECK: say(
-    (s, f) => sentence`\`${s}\`: policy ${f.policy} of ${f.table} writes without WITH CHECK${excused(f)}.`,
-    () => 'Say WITH CHECK (...), so that a row cannot be moved to another tenant.',
+    (s, f) =>
+      sentence`\`${s}\`: policy ${f.policy} of ${f.table} allows writes without WITH CHECK${excused(f)}.`,
+    () => 'Add WITH CHECK (...), so that a row cannot be moved to another tenant.',
   ),
   BULK_WRITE: say(
     (s, f) =>
-      sentence`\`${s}\` writes to rows of \`${f.table}\`${f.where ? '' : ', to all of them,'} in one transaction${excused(f)}.`,
+      sentence`\`${s}\` writes ${f.where ? '' : 'all '}rows of \`${f.table}\` in one transaction${excused(f)}.`,
     () => 'Make it a backfill: --! phase: backfill   with --! table and --! pending (docs/backfill.md).',
   ),
   RLS_BEFORE_POLICIES: say(
     (s, f) =>
-      sentence`\`${s}\` switches row security on for \`${f.table}\` before it has a policy: its users see nothing${excused(f)}.`,
+      sentence`\`${s}\` enables row security for \`${f.table}\` before it has a policy: its users see no rows${excused(f)}.`,
     () => 'Create the policies first, in the same transaction.',
   ),
   CASCADING_DROP: say(
-    (s, f) => sentence`\`${s}\`: \`${f.sql}\` takes along whatever depends on it${excused(f)}.`,
-    () => 'Drop what you know of by name, and let the server refuse the rest.',
+    (s, f) => sentence`\`${s}\`: \`${f.sql}\` also drops whatever depends on it${excused(f)}.`,
+    () => 'Drop the dependent objects that you know by name, and let the server refuse the rest.',
   ),
   ENUM_VALUE_TOO_EARLY: say(
     (s, f) =>
@@ -165,24 +166,23 @@ export const fileWords = {
   ),
   PSQL_META_COMMAND: say(
     (s, f) => sentence`\`${s}\` is for psql only: \`${f.excerpt}\`.`,
-    () => 'Take the line out; rethread sends SQL to the server, psql is not in between.',
+    () => 'Remove the line: rethread sends the file to the server without psql.',
   ),
   SYNTAX: say((s, f) => sentence`\`${s}\`: ${f.reason}.${caret(f.excerpt, f.column)}`, null),
   TRANSACTION_CONTROL: say(
     (s, f) => sentence`\`${s}\`: \`${f.sql}\` would end the step's own transaction.`,
-    () =>
-      'Take it out; a file runs in one transaction, or with `--! transaction: none` each statement alone.',
+    () => 'Remove it: a file runs in one transaction, or with `--! transaction: none` each statement alone.',
   ),
   OWN_TRANSACTIONS: say(
     (s, f) =>
       sentence`\`${s}\`: \`${f.sql}\` is transaction control in a file that is not exactly one transaction.`,
     () =>
-      'Make BEGIN the first and COMMIT the last statement, take them out, or divide the file; savepoints can stay.',
+      'Make BEGIN the first and COMMIT the last statement, remove them, or divide the file. Savepoints can stay.',
   ),
   UNPROVABLE_STATEMENT: say(
     (s, f) =>
       f.drops
-        ? sentence`\`${s}\`: \`${f.sql}\` drops what is archived in the same transaction, and has none.`
+        ? sentence`\`${s}\`: \`${f.sql}\` drops data, which must be archived in the same transaction, and runs in none.`
         : sentence`\`${s}\`: the catalog can't prove that \`${f.sql}\` has run, so a run that was stopped could not be resumed.`,
     () => 'Move it to a file with a transaction.',
   ),
@@ -201,15 +201,16 @@ export const fileWords = {
   MISSING_ROLLBACK: say(
     s => sentence`\`${s}\` has no way back.`,
     (_, f) =>
-      sentence`Write ${f.wanted}, or say \`--! undone-by: <migration>\` or \`--! irreversible: <why>\` in its header.`,
+      sentence`Write ${f.wanted}, or put \`--! undone-by: <migration>\` or \`--! irreversible: <why>\` into its header.`,
   ),
   EMPTY_ROLLBACK: say(
     s => sentence`\`${s}\` holds no statement: running it would undo nothing and be recorded as a rollback.`,
-    () => 'Write the SQL, or delete the file and say `--! irreversible: <why>` in the migration.',
+    () =>
+      'Write the SQL, or delete the file and put `--! irreversible: <why>` into the header of the migration.',
   ),
   ORPHAN_ROLLBACK: say(
-    s => sentence`\`${s}\` undoes a migration that is not there.`,
-    () => 'Delete it, or give it the basename of its migration.',
+    s => sentence`\`${s}\` undoes a migration that does not exist.`,
+    () => 'Delete it, or give it the file name of its migration.',
   ),
   MISSING_VERIFY: say(
     s => sentence`\`${s}\` has no check.`,
@@ -222,8 +223,8 @@ export const fileWords = {
     () => 'Number the files so that expand comes before backfill and backfill before contract.',
   ),
   UNKNOWN_REFERENCE: say(
-    (s, f) => sentence`\`${s}\`: \`${f.key}\` names \`${f.names}\`, which is no migration of this track.`,
-    () => 'Use the basename of a migration, without .sql',
+    (s, f) => sentence`\`${s}\`: \`${f.key}\` names \`${f.names}\`, which is not a migration of this track.`,
+    () => 'Use the file name of a migration, without .sql',
   ),
   BAD_CONFIG: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,

@@ -10,10 +10,10 @@ export const fleetWords = {
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,
     (s, f) =>
       f.reason === noSuchFile
-        ? 'Name the file of the list, from the folder that you are in.'
+        ? 'Check the path of the list: it is relative to the current folder.'
         : s.startsWith('command:')
-          ? 'Run it by itself: it must print one database a line, as a file would have it, and end with 0.'
-          : 'One database a line: name=postgres://user@host/database, or the URL alone. A comment begins with #.',
+          ? 'Run the program by itself: it must print one database per line, in the form of a list file, and exit with 0.'
+          : 'Write one database per line: name=postgres://user@host/database, or the URL alone. A comment begins with #.',
   ),
   TARGETS_READABLE: say(
     (s, f) =>
@@ -28,20 +28,20 @@ export const fleetWords = {
   TARGET_LATE: say(
     (_, f) =>
       sentence`It took longer than ${f.deadline} s (\`--deadline\`) and was stopped.${f.waited === null ? '' : sentence` It had not ended ${f.waited} s later; its connections end with this process.`}`,
-    () => 'The same command goes on there, with a longer deadline or none.',
+    () => 'Run the same command again, with a longer deadline or none: it continues there.',
   ),
   NOT_STARTED: say(
     (_, f) =>
       f.because === 'interrupted'
         ? 'Nothing ran: the command was interrupted before.'
         : f.because === 'canary'
-          ? sentence`Nothing ran: ${f.failed.length === 1 ? 'the canary' : 'of the canaries'} ${fewNames(f.failed)} failed.`
+          ? sentence`Nothing ran: ${f.failed.length === 1 ? 'canary' : 'canaries'} ${fewNames(f.failed)} failed.`
           : sentence`Nothing ran: ${fewNames(f.failed)} failed before (\`--stop-after\`).`,
     (_, f) =>
       sentence`${f.because === 'interrupted' ? 'Run' : 'Fix what stopped it, then run'} the same command again. Databases that are done have nothing to do.`,
   ),
   MORE_FINDINGS: say(
-    (s, f) => sentence`${number(f.count)} findings that differ are not shown (${s}).`,
-    () => 'The report as JSON has them, database by database: --output report.json',
+    (s, f) => sentence`${number(f.count)} more findings are not shown (${s}).`,
+    () => 'The JSON report has all of them, by database: --output report.json',
   ),
 } satisfies Group

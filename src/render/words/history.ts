@@ -28,29 +28,29 @@ export const historyWords = {
   ),
   UNFINISHED: say(
     (s, f) =>
-      sentence`\`${s}\` was begun at ${f.at.slice(0, 19)} UTC${f.direction === 'up' ? '' : ', on the way back,'} and not finished: ${endings[f.outcome] ?? f.outcome}${f.reached === 0 ? '' : sentence` after ${plural(f.reached, 'statement')}`}.${f.goneOn ? ' This run has gone on with it to its end.' : ''}`,
+      sentence`${f.direction === 'up' ? '' : 'The rollback of '}\`${s}\` began at ${f.at.slice(0, 19)} UTC and did not finish: ${endings[f.outcome] ?? f.outcome}${f.reached === 0 ? '' : sentence` after ${plural(f.reached, 'statement')}`}.${f.goneOn ? ' This run has finished it.' : ''}`,
     (_, f) =>
       f.goneOn
         ? null
         : f.direction === 'up'
-          ? 'rethread migrate   goes on with it.'
-          : 'rethread rollback   with the same target goes on with it; rethread migrate turns it round.',
+          ? 'rethread migrate   continues it.'
+          : 'rethread rollback   with the same target continues it; rethread migrate   applies it again instead.',
   ),
   NEWER_LEDGER: say(
-    (s, f) => sentence`${s} has version ${f.found}; this rethread knows up to ${f.known}.`,
+    (s, f) => sentence`${s} has version ${f.found}. This rethread supports versions up to ${f.known}.`,
     () => 'npm install rethread@latest',
   ),
   LEDGER_ABSENT: say(
-    s =>
-      sentence`Nothing was ever migrated in \`${s}\` by rethread; its schema is made by the first \`migrate\`.`,
+    s => sentence`rethread has not migrated \`${s}\` yet. The first \`migrate\` creates its ledger there.`,
     null,
   ),
   NOT_SAMPLED: say(
     (s, f) => sentence`No batch of \`${s}\` could be sampled: ${f.reason}.`,
-    () => 'rethread migrate --no-backfill   makes what a first backfill builds on; later ones wait for it.',
+    () =>
+      'rethread migrate --no-backfill   creates what the first backfill needs. Later ones can be sampled after it.',
   ),
   BAD_PIN: say(
-    (s, f) => sentence`\`${s}\` is no pinned plan: ${f.reason}.`,
+    (s, f) => sentence`\`${s}\` is not a pinned plan: ${f.reason}.`,
     () => 'rethread plan --out plan.json   writes one.',
   ),
   PLAN_OUTDATED: say(
@@ -64,12 +64,12 @@ export const historyWords = {
   ),
   REHEARSED: say(
     (s, f) =>
-      sentence`Rehearsed in ${f.on === 'target' ? 'this database' : sentence`\`${s}\``}: ${plural(f.steps, 'step')} up and down again, and the schema was as before.`,
+      sentence`Rehearsed in ${f.on === 'target' ? 'this database' : sentence`\`${s}\``}: ${plural(f.steps, 'step')} up and down again, after which the schema was as before.`,
     null,
   ),
   OLD_APP_CHANGES: say(
     (s, f) =>
-      sentence`The old application's \`${s}\` came to ${f.before} before, and to ${f.now} ${f.after}.`,
+      sentence`The old application's \`${s}\` gives ${f.before} before the migration, and ${f.now} ${f.after}.`,
     () => 'Deploy an application that does not send it any more before this phase.',
   ),
   NEW_APP_FAILS: say(
@@ -79,7 +79,7 @@ export const historyWords = {
   ),
   NEW_APP_EARLY: say(
     (s, f) =>
-      sentence`The new application was tried ${s}: these steps were not rehearsed, and what they make is not there yet:${bullets(f.steps)}`,
+      sentence`The new application was tried ${s}: these steps were not rehearsed, so what they create does not exist yet:${bullets(f.steps)}`,
     () => 'rethread plan --rehearse-url <a copy> --new-app new_app.sql   tries it after all of them.',
   ),
   REHEARSED_HERE: say(
@@ -89,16 +89,16 @@ export const historyWords = {
   ),
   REHEARSED_ELSEWHERE: say(
     (s, f) =>
-      sentence`The copy \`${s}\` is at another point: ${plural(f.applied, 'migration', 'are')} applied there, ${f.target} on the target.`,
+      sentence`The copy \`${s}\` is not in the same state: ${plural(f.applied, 'migration', 'are')} applied there, ${f.target} on the target.`,
     () => 'Make the copy again, so that the rehearsal is of this plan.',
   ),
   REHEARSAL_STUCK: say(
-    (s, f) => sentence`The way back could not be rehearsed to its end: \`${s}\`, ${f.reason}.`,
+    (s, f) => sentence`The rollback could not be rehearsed to the end: \`${s}\`, ${f.reason}.`,
     null,
   ),
   REHEARSAL_DIFFERS: say(
     (s, f) =>
-      sentence`After the way back ${f.on === 'target' ? 'this database' : sentence`\`${s}\``} differs from before:${bullets(f.objects)}`,
+      sentence`After the rollback ${f.on === 'target' ? 'this database' : sentence`\`${s}\``} differs from before:${bullets(f.objects)}`,
     () => 'Fix the rollback files.',
   ),
 } satisfies Group

@@ -8,7 +8,7 @@ export const rollbackWords = {
     () => '--to <migration that stays> | --steps <n> | --all',
   ),
   UNKNOWN_MIGRATION: say(
-    (s, f) => sentence`\`${s}\` is no migration of \`${f.track}\`.`,
+    (s, f) => sentence`\`${s}\` is not a migration of \`${f.track}\`.`,
     (_, f) => sentence`One of: ${listed(f.names)}`,
   ),
   AMBIGUOUS_MIGRATION: say(
@@ -17,7 +17,7 @@ export const rollbackWords = {
   ),
   DESTROYS_UNARCHIVED: say(
     (s, f) =>
-      `\`${f.at}\`: \`${f.sql}\` would take away what nobody has ${f.wanted === 'archive' ? 'archived' : 'allowed'} (${s}). The step is not done, its transaction is rolled back:${bullets(f.takes)}`,
+      `\`${f.at}\`: \`${f.sql}\` would remove what was not ${f.wanted === 'archive' ? 'archived' : 'allowed'} (${s}). The step was not done, and its transaction was rolled back:${bullets(f.takes)}`,
     (_, f) => f.instead,
   ),
   IRREVERSIBLE: say(
@@ -26,20 +26,20 @@ export const rollbackWords = {
   ),
   NO_WAY_BACK: say(
     (s, f) =>
-      sentence`\`${s}\` can't be rolled back now: some of its rows were put back to try it, and the server refused (${f.at}): ${f.sqlstate}: ${f.reason}. Nothing was changed.`,
+      sentence`\`${s}\` can't be rolled back now: some of its rows were put back as a trial, and the server refused them (${f.at}): ${f.sqlstate}: ${f.reason}. Nothing was changed.`,
     () => 'Remove the cause that the server names, then run the same command again.',
   ),
   LEFT_ASIDE: say(
     (s, f) =>
-      sentence`${plural(f.rows, 'row')} of \`${s}\` could not be put back whole and ${agreeing(f.rows, 'are')} still in the quarantine:${bullets(f.first)}`,
+      sentence`${plural(f.rows, 'row')} of \`${s}\` could not be put back in full and ${agreeing(f.rows, 'are')} still in the quarantine:${bullets(f.first)}`,
     (_, f) =>
       sentence`select key, original from rethread_archive.quarantine where migration = '${f.migration}';`,
   ),
   LOSS: say(
     (s, f) =>
       f.atRisk === null || f.rows === null || f.edited === null || f.users === null
-        ? sentence`\`${s}\`: a statement deletes rows, which are counted when they go to the archive.`
-        : sentence`\`${s}\`: ${number(f.atRisk)} of ${plural(f.rows, 'row')} would be lost without the archive (${number(f.edited)} written since, ${number(f.users)} made by users).`,
+        ? sentence`\`${s}\`: a statement deletes rows, which are counted when they are archived.`
+        : sentence`\`${s}\`: ${number(f.atRisk)} of ${plural(f.rows, 'row')} would be lost without the archive (${number(f.edited)} changed since, ${number(f.users)} created by users).`,
     null,
   ),
   DEPENDANTS: say(
@@ -55,7 +55,7 @@ export const rollbackWords = {
       f.known.length === 0
         ? 'There is no archive: no rollback has kept anything here.'
         : s === ''
-          ? sentence`Which archive? Known: ${listed(f.known)}.`
+          ? sentence`Name an archive. Known: ${listed(f.known)}.`
           : sentence`There is no archive \`${s}\`; known: ${listed(f.known)}.`,
     (_, f) => (f.known.length === 0 ? null : 'rethread restore --list'),
   ),
@@ -63,13 +63,13 @@ export const rollbackWords = {
   ROLLBACK_DIFFERS: say(
     (s, f) => sentence`The schema is not as it was before \`${s}\`:${bullets(f.objects)}`,
     () =>
-      '- is gone, + is new, ~ is defined otherwise: changes made meanwhile by others, or a rollback file that forgets something.',
+      '- is missing, + is new, ~ is different: others changed it meanwhile, or a rollback file is incomplete.',
   ),
   UNTESTED_ROLLBACK: say(
     (s, f) =>
       f.result === 'untried'
-        ? sentence`No way back of \`${s}\` was tried, because these migrations are applied here:${bullets(f.objects)}`
-        : sentence`The way back of \`${s}\` is ${f.result}:${bullets(f.objects)}`,
+        ? sentence`No rollback of \`${s}\` was tried, because these migrations are applied here:${bullets(f.objects)}`
+        : sentence`The rollback of \`${s}\` ${f.result === 'failed' ? 'fails' : 'leaves another schema than before'}:${bullets(f.objects)}`,
     (_, f) =>
       f.result === 'untried'
         ? 'Run it on a scratch database in which nothing of the track is applied.'
@@ -82,8 +82,8 @@ export const rollbackWords = {
   PRUNED: say((s, f) => sentence`${plural(f.count, f.what)} of \`${s}\` ${f.how}.`, null),
   ARCHIVE_CHANGED: say(
     (s, f) =>
-      sentence`Archive \`${s}\` is not what was sealed (${f.rows} rows, sealed with ${f.sealed}): somebody wrote there.`,
-    () => 'Compare it by hand before bringing it back.',
+      sentence`Archive \`${s}\` was changed after it was sealed (${f.rows} rows, ${f.sealed} when it was sealed).`,
+    () => 'Compare it with a backup before you restore it.',
   ),
   RESTORE_CONFLICT: say(
     (s, f) =>
@@ -91,22 +91,21 @@ export const rollbackWords = {
     null,
   ),
   RESTORED: say(
-    (s, f) => sentence`Archive ${s} is back: ${plural(f.rows, 'row')} brought back or set back.`,
+    (s, f) => sentence`Archive ${s} is restored: ${plural(f.rows, 'row')} put back or set back.`,
     () => 'rethread verify',
   ),
   RESTORE_UNPROVEN: say(
     (s, f) =>
-      sentence`The rows are back, and checks of \`${s}\` find faults: ${listed(f.checks)}. The restore is not finished.`,
+      sentence`The rows are back, but checks of \`${s}\` find faults: ${listed(f.checks)}. The restore is not finished.`,
     () => 'rethread verify shows what they found; the same restore can be run again.',
   ),
   DRIFT: say(
     (_, f) => sentence`The schema has changed since the last step of rethread:${bullets(f.objects)}`,
-    () =>
-      'Put the objects back, or write the change down as a migration; - is gone, + is new, ~ is defined otherwise.',
+    () => 'Undo the change, or write it as a migration. - is missing, + is new, ~ is different.',
   ),
   DRIFT_UNKNOWN: say(
     (_, f) =>
-      sentence`Nobody could look whether the schema has changed since the last step of rethread: ${f.reason}.`,
+      sentence`Whether the schema has changed since the last step of rethread could not be found out: ${f.reason}.`,
     () =>
       'rethread verify compares the objects of the track with what they should be. The next run that finishes a step stores how the schema looks.',
   ),

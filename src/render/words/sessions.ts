@@ -14,7 +14,7 @@ const elements =
 /** The words of findings about single sessions. */
 export const sessionWords = {
   NO_SESSIONS_TABLE: say(
-    s => sentence`\`${s}\` is not there yet.`,
+    s => sentence`\`${s}\` does not exist yet.`,
     () => 'rethread migrate',
   ),
   NO_SUCH_SESSION: say(
@@ -24,7 +24,7 @@ export const sessionWords = {
   NO_SESSION_HAS: say((s, f) => sentence`No session of \`${f.table}\` has \`${s}\`.`),
   NO_SESSION_FOUND: say(
     (s, f) =>
-      sentence`No session of \`${s}\` is what was asked for${f.hidden.length === 0 ? '' : sentence`. Left out by default: ${listed(f.hidden)}`}.`,
+      sentence`No session of \`${s}\` matches${f.hidden.length === 0 ? '' : sentence`. Left out by default: ${listed(f.hidden)}`}.`,
   ),
   SESSIONS_HIDDEN: say(
     (s, f) =>
@@ -44,12 +44,11 @@ export const sessionWords = {
       sentence`Narrow it with --since or a filter, or give it more time: --within ${f.seconds * 4}${f.column === null ? '.' : sentence`, or make an index:\n${searchIndex(f.table, f.column)}`}`,
   ),
   SESSION_TOO_LARGE: say(
-    (s, f) =>
-      sentence`Session \`${s}\` has more than ${f.mostMiB} MiB, the most that a file of a session may have.`,
+    (s, f) => sentence`Session \`${s}\` has more than ${f.mostMiB} MiB, the limit for a session file.`,
     () => 'Copy its rows with COPY in psql.',
   ),
   BAD_SESSION_FILE: say(
-    (s, f) => sentence`\`${s}\` is no session that can be imported: ${f.reason}.`,
+    (s, f) => sentence`\`${s}\` is not a session that can be imported: ${f.reason}.`,
     () => 'Write it again with rethread sessions export and --output session.json, or correct the file.',
   ),
   SESSION_FROM_ELSEWHERE: say(
@@ -58,19 +57,19 @@ export const sessionWords = {
   ),
   SESSION_EXISTS: say(
     (s, f) =>
-      sentence`${f.session ? sentence`Session \`${s}\` is there` : sentence`Rows of session \`${s}\` are there`}, and not as in the file: ${f.differs.join('; ')}. Nothing was changed.`,
+      sentence`${f.session ? sentence`Session \`${s}\` exists and differs` : sentence`Rows of session \`${s}\` exist and differ`} from the file: ${f.differs.join('; ')}. Nothing was changed.`,
     s =>
       sentence`Keep what is there (rethread sessions export ${s} --output now.json), delete it in the application, then import again.`,
   ),
   SESSION_NOT_PUT: say(
-    (s, f) => sentence`\`${s}\` does not take the rows: ${f.reason}. Nothing was changed.`,
-    () => 'Create what is missing, or take out of the way what is there; then run the same command again.',
+    (s, f) => sentence`The rows could not be put into \`${s}\`: ${f.reason}. Nothing was changed.`,
+    () => 'Create what is missing, or remove what is in the way, then run the same command again.',
   ),
   SESSION_THERE: say(
     (s, f) => sentence`Session \`${s}\` is in \`${f.table}\`, with all its rows; nothing was changed.`,
   ),
   SESSION_PUT: say(
     (s, f) =>
-      sentence`Session \`${s}\` is back from ${f.from}: ${plural(f.rows, 'row')}${f.derived.length === 0 ? '' : sentence`. The track derives ${listed(f.derived)} from what is there now`}.`,
+      sentence`Session \`${s}\` is back from ${f.from}: ${plural(f.rows, 'row')}${f.derived.length === 0 ? '' : sentence`. The track computes ${listed(f.derived)} from the present rows`}.`,
   ),
 } satisfies Group

@@ -25,9 +25,9 @@ export const statusWords = {
   ),
   RUN_KILLED: say(
     (s, f) =>
-      sentence`Nobody is at work: \`${s}\`${f.run === null ? '' : sentence` (run ${f.run})`} was killed${f.silentSeconds === null ? '' : sentence`; its last sign was ${duration(f.silentSeconds * 1000)} ago`}. The next run goes on where it stopped.`,
+      sentence`No run is at work: \`${s}\`${f.run === null ? '' : sentence` (run ${f.run})`} was killed${f.silentSeconds === null ? '' : sentence`; its last sign of life was ${duration(f.silentSeconds * 1000)} ago`}. The next run continues where it stopped.`,
   ),
-  NOBODY_AT_WORK: say(s => sentence`Nobody is at work on \`${s}\`.`),
+  NOBODY_AT_WORK: say(s => sentence`No run is at work on \`${s}\`.`),
   HOW_FAR: say(
     (s, f) =>
       sentence`${f.applied} of ${f.of} migrations of \`${s}\` are applied${f.backfill === null ? '' : sentence`; backfill \`${f.backfill}\`${f.percent === null ? '' : sentence` is at ${f.percent}%`}${f.rowsPerSecond === null ? '' : sentence`, ${number(f.rowsPerSecond)} rows/s`}${f.etaSeconds === null ? '' : sentence`, ${duration(f.etaSeconds * 1000)} left`}`}.`,

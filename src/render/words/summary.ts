@@ -134,7 +134,9 @@ export function waitsLine(report: Report): SummaryLine | null {
       ? `at most ${wait} while a lock is waited for${measured.length > 0 ? '' : ', then until its step ends'}`
       : '',
     rewritten.length > 0 ? `for as long as ${few([...new Set(rewritten)])} is rewritten` : '',
-    unknown > 0 ? `not known of ${plural(unknown, 'statement')}: \`--rehearse-url <copy>\` shows it` : '',
+    unknown > 0
+      ? `not known of ${plural(unknown, 'statement')}: ${steps.every(s => s.direction === 'down') ? 'read it' : '`--rehearse-url <copy>` shows it'}`
+      : '',
   ]
   const level = rewritten.length > 0 || unknown > 0 ? 'warn' : 'plain'
   return line('Who waits', text.filter(Boolean).join('; '), level)
@@ -269,7 +271,9 @@ export function unseenLine(report: Report): SummaryLine | null {
     isPlan(report) && left > 0 ? `${plural(left, 'step')} that the rehearsal left out` : '',
   ].filter(Boolean)
   if (parts.length > 0) return line('Not looked at', parts.join('; '), 'warn')
-  return untried
-    ? line('Not tried', 'the statements themselves: `--rehearse-url <copy>` executes them')
-    : null
+  if (!untried) return null
+  const how = steps.every(s => s.direction === 'down')
+    ? 'a rollback on a copy executes them'
+    : '`--rehearse-url <copy>` executes them'
+  return line('Not tried', `the statements themselves: ${how}`)
 }

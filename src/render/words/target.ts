@@ -33,23 +33,23 @@ function takeBack({ kind, name, owner, role, grants }: Facts['FOREIGN_OBJECT']):
       )
       .join(' ')
   if (kind === 'trigger') return `drop trigger ${name};`
-  return `Run as ${owner} if that is the role which runs rethread. Else look at what is in it, then alter ${kind} ${name} owner to ${role};   or drop it.`
+  return `If ${owner} is the role that runs rethread, connect as it. Otherwise read what is in it, then: alter ${kind} ${name} owner to ${role};   or drop it.`
 }
 
 /** The meaning of an error code of the system. */
 const reasons: Record<string, string> = {
-  ENOTFOUND: 'its name has no address, ENOTFOUND',
+  ENOTFOUND: 'the host name was not found, ENOTFOUND',
   EAI_AGAIN: 'the name server does not answer, EAI_AGAIN',
-  ECONNREFUSED: 'nobody listens there, ECONNREFUSED',
-  ECONNRESET: 'it ended the connection, ECONNRESET',
+  ECONNREFUSED: 'nothing listens on this port, ECONNREFUSED',
+  ECONNRESET: 'the server closed the connection, ECONNRESET',
   ENOENT: 'there is no such socket, ENOENT',
-  ENETUNREACH: 'no network leads there, ENETUNREACH: IPv6 only?',
+  ENETUNREACH: 'the network is unreachable, ENETUNREACH: IPv6 only?',
 }
 const reasonOf = (f: { code: string | null; reason: string }): string => reasons[f.reason] ?? f.reason
 
 /** The resource that a server lacks, by SQLSTATE. */
 const lackOf = (sqlstate: string): string =>
-  ({ '53100': 'disk space', '53200': 'memory', '53300': 'connections', '58030': 'a disk that works' })[
+  ({ '53100': 'disk space', '53200': 'memory', '53300': 'connections', '58030': 'a working disk' })[
     sqlstate
   ] ?? 'resources'
 
@@ -71,29 +71,29 @@ export const targetWords = {
   NO_DATABASE_URL: say(
     () => 'No database is named.',
     () =>
-      'export DATABASE_URL=postgres://user:password@host:5432/database   or the same as --database-url; --embedded is a PostgreSQL of its own.',
+      'export DATABASE_URL=postgres://user:password@host:5432/database   or use --database-url. --embedded starts a PostgreSQL of its own.',
   ),
   BAD_URL: say(
     // a URL that cannot be read is not shown, because any part of it may be the password
     (s, f) =>
-      sentence`${s.startsWith('(') ? 'What names the database' : sentence`\`${s}\``} is not a database URL: ${f.reason}.`,
+      sentence`${s.startsWith('(') ? 'The address of the database' : sentence`\`${s}\``} is not a database URL: ${f.reason}.`,
     () =>
       'It looks like postgres://user:password@host:5432/database; encode @ : / in a password as %40 %3A %2F.',
   ),
   NO_SERVER: say(
     (s, f) =>
       f.code?.startsWith('53')
-        ? sentence`The server at ${s} takes no connection of ours now, for want of ${lackOf(f.code)}: ${f.reason}.`
+        ? sentence`The server at ${s} refused the connection because it lacks ${lackOf(f.code)}: ${f.reason}.`
         : sentence`No PostgreSQL answers at ${s} (${reasonOf(f)}).`,
     (_, f) =>
       fixes[f.code ?? ''] ?? 'Check host and port, and that the server runs and lets this machine in.',
   ),
   TLS_FAILED: say(
-    (s, f) => sentence`No encrypted connection to ${s} with sslmode=${f.mode}: ${f.reason}.`,
+    (s, f) => sentence`No encrypted connection could be made to ${s} with sslmode=${f.mode}: ${f.reason}.`,
     (_, f) =>
       f.mode.startsWith('verify')
-        ? 'Name the root certificate of the server, as in sslrootcert=/etc/ssl/root.crt, and the host as its certificate has it.'
-        : 'Leave sslmode out of the URL where the network is trusted, or turn TLS on in the server.',
+        ? 'Add the root certificate of the server to the URL, as in sslrootcert=/etc/ssl/root.crt, and use the host name that is in its certificate.'
+        : 'Enable TLS in the server, or remove sslmode from the URL if the network is trusted.',
   ),
   WRONG_PASSWORD: say(
     (s, f) => sentence`The server at ${s} refused the login: ${f.reason}.`,
@@ -108,15 +108,15 @@ export const targetWords = {
   ),
   CONNECTION_LOST: say(
     (s, f) => sentence`The connection broke during ${s}: ${f.reason}.`,
-    () => 'Run the same command again: it goes on from the last checkpoint.',
+    () => 'Run the same command again: it continues from the last checkpoint.',
   ),
   OUT_OF_RESOURCES: say(
     (s, f) =>
-      sentence`${s} could not go on, for want of ${lackOf(f.sqlstate)}: ${f.reason} (SQLSTATE ${f.sqlstate}). What is finished is kept.`,
-    (_, f) => sentence`Give it more ${lackOf(f.sqlstate)}, then run the same command: it goes on there.`,
+      sentence`${s} lacks ${lackOf(f.sqlstate)}, so the command stopped: ${f.reason} (SQLSTATE ${f.sqlstate}). What is finished is kept.`,
+    (_, f) => sentence`Provide ${lackOf(f.sqlstate)}, then run the same command: it continues there.`,
   ),
   SERVER_TOO_OLD: say(
-    (s, f) => sentence`PostgreSQL ${s} is too old; ${f.oldest} is the oldest that works.`,
+    (s, f) => sentence`PostgreSQL ${s} is too old. The oldest supported version is ${f.oldest}.`,
     () => 'Upgrade the server.',
   ),
   SERVER_UNTESTED: say(s => sentence`PostgreSQL ${s} is not among the tested versions, 15 to 18.`, null),
@@ -124,31 +124,30 @@ export const targetWords = {
     (s, f) =>
       f.since === 'run'
         ? sentence`The server began to refuse writes during ${s}: ${f.why}. What is finished is kept.`
-        : sentence`The server at ${s} takes no writes: ${f.why}.`,
+        : sentence`The server at ${s} does not accept writes: ${f.why}.`,
     (_, f) =>
       f.since === 'run'
-        ? 'Connect to the primary, or let it take writes again, then run the same command: it goes on there.'
+        ? 'Connect to the primary, or let this server accept writes again, then run the same command: it continues there.'
         : 'Connect to the primary.',
   ),
   TRANSACTION_POOLER: say(
-    s =>
-      sentence`${s} is a pooler in transaction mode: settings and locks would get lost between statements.`,
+    s => sentence`${s} is a pooler in transaction mode: settings and locks would be lost between statements.`,
     () => 'Use the direct connection or the session pooler (Supabase: port 5432, not 6543).',
   ),
   POOL_USED_UP: say(
-    (s, f) => sentence`${s} is a pooler that has no session left after ${f.most}.`,
+    (s, f) => sentence`The pooler at ${s} has no session left after ${f.most}, and a run needs more.`,
     () => 'Raise its pool size to 6, or use the direct connection.',
   ),
   FOREIGN_OBJECT: say(
     (s, f) =>
       f.grants.length > 0
-        ? sentence`${s} can be changed by others (${f.grants.join(', ')}): what they put there would run as ${f.role}.`
-        : sentence`${s} belongs to ${f.owner}, not to ${f.role}, a superuser or the owner of the database: what is in it would run as ${f.role}.`,
+        ? sentence`Other roles can change ${s} (${f.grants.join(', ')}): code that they put there would run as ${f.role}.`
+        : sentence`${s} belongs to ${f.owner}, not to ${f.role}, a superuser or the owner of the database: code in it would run as ${f.role}.`,
     (_, f) => takeBack(f),
   ),
   RUNS_AS_SUPERUSER: say(
     (s, f) =>
-      sentence`${s} is a superuser; ${f.instead} would do for track ${f.track}, and whatever runs by mistake could do less.`,
+      sentence`${s} is a superuser. For track ${f.track} the rights of ${f.instead} are enough, and a mistake could do less harm.`,
     (_, f) =>
       f.statements.length === 0
         ? `Run rethread as ${f.instead}.`
@@ -161,11 +160,11 @@ export const targetWords = {
         : f.wants === 'SELECT'
           ? sentence`This role may not read \`${s}\`, which belongs to \`${f.owner}\`.`
           : f.wants === 'REFERENCES'
-            ? sentence`This role may not point a foreign key at \`${s}\`, which belongs to \`${f.owner}\`.`
+            ? sentence`This role may not create a foreign key to \`${s}\`, which belongs to \`${f.owner}\`.`
             : f.wants === 'USAGE'
               ? sentence`This role may not use what is in ${s}, which belongs to \`${f.owner}\`.`
               : f.wants === 'LEDGER'
-                ? sentence`\`${f.owner}\` has run rethread here, and role \`${f.role}\` may not read what it has written in ${s}.`
+                ? sentence`\`${f.owner}\` has run rethread here, and role \`${f.role}\` may not read its records in ${s}.`
                 : sentence`\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
     (s, f) =>
       f.wants === 'CREATE'
@@ -191,12 +190,12 @@ export const targetWords = {
       'Change its type, or choose another track with --track. For other types of ids, times and roles `rethread init` writes a copy; docs/files.md lists those that it can read.',
   ),
   NAME_TAKEN: say(
-    (s, f) => sentence`${s} exists already; \`${f.migration}\` would make one of that name.`,
-    (_, f) => sentence`${f.rename}   or drop it, if it is of no use.`,
+    (s, f) => sentence`${s} already exists, and \`${f.migration}\` would create another of that name.`,
+    (_, f) => sentence`${f.rename}   or drop it, if nobody uses it.`,
   ),
   NO_REPLICA_IDENTITY: say(
     (s, f) =>
-      sentence`\`${s}\` is published by ${listed(f.publications)} and has ${f.clashes ? 'a replica identity that a column list or a row filter there does not fit' : 'no replica identity'}: the server refuses every update and deletion, and so \`${f.migration}\`.`,
+      sentence`\`${s}\` is published by ${listed(f.publications)} and has ${f.clashes ? 'a replica identity that a column list or a row filter there does not fit' : 'no replica identity'}: the server refuses every UPDATE and DELETE there, and so those of \`${f.migration}\`.`,
     (s, f) =>
       f.clashes
         ? sentence`alter publication ${f.publications[0]!} drop table ${s}; alter publication ${f.publications[0]!} add table ${s};   without the list and the filter, or with columns that fit.`
@@ -209,7 +208,7 @@ export const targetWords = {
   ),
   ROWS_NOT_LOOKED_AT: say(
     (s, f) =>
-      sentence`Rows of \`${s}\` may violate \`${f.constraint}\`, which was never validated (${f.definition}); whether \`${f.migration}\` would have to update one is not known: ${f.reason}.`,
+      sentence`Rows of \`${s}\` may violate \`${f.constraint}\`, which was never validated (${f.definition}). Whether \`${f.migration}\` must update one of them is not known: ${f.reason}.`,
     (s, f) => sentence`To know before the run: alter table ${s} validate constraint ${f.constraint};`,
   ),
   PARTITIONED_TABLE: say(
@@ -218,12 +217,12 @@ export const targetWords = {
   ),
   INHERITED_TABLE: say(
     (s, f) =>
-      sentence`${listed(f.children)} inherits from \`${s}\`: \`${f.migration}\` would add its column there too, and no rollback could keep the values.`,
+      sentence`${listed(f.children)} ${agreeing(f.children.length, 'inherit')} from \`${s}\`: \`${f.migration}\` would add its column there too, and no rollback could keep the values.`,
     (s, f) => sentence`alter table ${f.children[0]!} no inherit ${s};`,
   ),
   DISTRIBUTED_TABLE: say(
     (s, f) =>
-      sentence`\`${s}\` is on several servers (Citus, ${f.column === null ? 'a copy on each' : sentence`by \`${f.column}\``}): \`${f.migration}\` would change its rows, and has never been tried there.`,
+      sentence`\`${s}\` is on several servers (Citus, ${f.column === null ? 'a copy on each' : sentence`by \`${f.column}\``}): \`${f.migration}\` would change its rows, and was never tried with such tables.`,
     (_, f) =>
       f.needs.length === 0
         ? 'Copy the track with rethread init, and change its files for tables that every server has.'
@@ -231,9 +230,9 @@ export const targetWords = {
   ),
   COLUMNS_USED_UP: say(
     (s, f) =>
-      sentence`\`${s}\` has ${f.columns} columns and has had ${f.dropped} more, which count for ever: PostgreSQL gives ${f.most} to a table, and \`${f.migration}\` would add ${f.added}.`,
+      sentence`\`${s}\` has ${f.columns} columns, and ${f.dropped} that were dropped still count: PostgreSQL allows ${f.most} in a table, and \`${f.migration}\` would add ${f.added}.`,
     s =>
-      sentence`Put the rows of ${s} into a new table of the same columns, and give it the name: only that forgets dropped columns.`,
+      sentence`Copy the rows of ${s} into a new table with the same columns, and give it the name: nothing else removes dropped columns from the count.`,
   ),
   UNFIT_TABLE: say(
     (s, f) => {
@@ -241,13 +240,13 @@ export const targetWords = {
         case 'foreign':
           return sentence`\`${s}\` is a foreign table of server \`${f.of}\`: its rows are elsewhere, and what \`${f.migration}\` does would not reach them.`
         case 'typed':
-          return sentence`\`${s}\` is a table of type \`${f.of}\`, which says what columns it has: \`${f.migration}\` can add none.`
+          return sentence`\`${s}\` is a table of type \`${f.of}\`, which defines its columns: \`${f.migration}\` cannot add one.`
         case 'partition':
-          return sentence`\`${s}\` is a partition of \`${f.of}\`, from which it has its columns: \`${f.migration}\` cannot change it alone.`
+          return sentence`\`${s}\` is a partition of \`${f.of}\` and has the columns of that table: \`${f.migration}\` cannot change it alone.`
         case 'view':
           return sentence`\`${s}\` is a view of ${f.of}: \`${f.migration}\` can only change a table.`
         default:
-          return sentence`Subscription \`${f.of}\` writes \`${s}\`, and fires no triggers: what comes that way would not get what \`${f.migration}\` gives every row.`
+          return sentence`Subscription \`${f.of}\` writes to \`${s}\` without firing triggers: rows that arrive that way would lack what \`${f.migration}\` adds to every row.`
       }
     },
     (s, f) => {
@@ -261,7 +260,7 @@ export const targetWords = {
         case 'view':
           return sentence`Copy the track for a table that has the rows: rethread init --map.`
         default:
-          return sentence`Migrate the database that publishes the rows, or drop subscription ${f.of}; once the application writes here.`
+          return sentence`Migrate the database that publishes the rows. Or, once the application writes here: drop subscription ${f.of};`
       }
     },
   ),
@@ -275,32 +274,32 @@ export const targetWords = {
     (s, f) =>
       f.instead
         ? sentence`Rule \`${f.rule}\` of \`${s}\` does something else instead of ${f.event}: the statement of \`${f.migration}\` would not do what it says.`
-        : sentence`Rule \`${f.rule}\` of \`${s}\` is for ${f.event}, and the statement of \`${f.migration}\` has WITH or ON CONFLICT, or is in a WITH, which PostgreSQL refuses there.`,
+        : sentence`\`${s}\` has rule \`${f.rule}\` for ${f.event}, and the statement of \`${f.migration}\` has WITH or ON CONFLICT, or is in a WITH. PostgreSQL refuses that for a table with such a rule.`,
     (s, f) =>
-      sentence`drop rule ${f.rule} on ${s};   a trigger can do the same for the statements of the application.`,
+      sentence`drop rule ${f.rule} on ${s};   A trigger can do the same for the statements of the application.`,
   ),
   COUNTS_COLUMNS: say(
     (s, f) =>
       sentence`${s} works only with the columns that \`${f.table}\` has now: \`${f.sql}\`. \`${f.migration}\` adds one, and the application's statement would fail from then on.`,
     () =>
-      'Name in that statement the columns that it works with, with create or replace function; then run the same command.',
+      'List the columns in that statement with create or replace function, then run the same command again.',
   ),
   EVENT_TRIGGER_RAISES: say(
     (s, f) =>
-      sentence`Event trigger \`${s}\` refuses what the files do: ${f.sqlstate}: ${f.reason} (\`${f.sql}\`). It was tried on empty copies of the tables, which are gone again.`,
+      sentence`Event trigger \`${s}\` refuses a statement of the files: ${f.sqlstate}: ${f.reason} (\`${f.sql}\`). It was tried on empty copies of the tables, which are removed again.`,
     s => sentence`alter event trigger ${s} disable;   while you migrate, and enable it again afterwards.`,
   ),
   WOULD_FAIL: say(
     (s, f) =>
-      sentence`${s} would fail: ${f.sqlstate}: ${f.reason} (\`${f.sql}\`). It was run on empty copies of the tables, which are gone again.`,
+      sentence`${s} would fail: ${f.sqlstate}: ${f.reason} (\`${f.sql}\`). It was run on empty copies of the tables, which are removed again.`,
     () =>
       'Correct the statement, or change the table so that it fits. For a track of the package: copy it with rethread init, and adapt the file.',
   ),
   NOT_TRIED: say(
     (s, f) =>
-      sentence`Whether \`${s}\` would fail is not known (\`${f.sql}\`). On empty copies of the tables: ${f.reason} (${f.sqlstate}); what it needs may be made by \`${f.leftOut}\`, which puts its statements together and was not run there.`,
+      sentence`Whether \`${s}\` would fail is not known (\`${f.sql}\`). On empty copies of the tables it fails: ${f.reason} (${f.sqlstate}). What it needs may be created by \`${f.leftOut}\`, which builds its SQL when it runs and was not run there.`,
     () =>
-      'Write the statement out instead of putting it together, or try the track on a copy of the database: rethread plan --rehearse-url',
+      'Write the statement as plain SQL, or try the track on a copy of the database: rethread plan --rehearse-url',
   ),
   NOT_REHEARSED: say(
     (s, f) =>
@@ -310,31 +309,31 @@ export const targetWords = {
   VISIBILITY_UNKNOWN: say(
     (s, f) =>
       f.migration === null
-        ? sentence`Who sees what could not be found out of ${s}: ${f.reason}.`
+        ? sentence`Who sees which rows of ${s} could not be found out: ${f.reason}.`
         : sentence`Who will see which rows of ${s} after \`${f.migration}\` could not be found out: ${f.reason}.`,
     (_, f) =>
       f.migration === null
         ? null
-        : sentence`Run the steps before it first, or let all of them run on a copy: plan --visibility --rehearse-url.`,
+        : 'Run the steps before it first, or plan all of them on a copy: rethread plan --visibility --phase contract --rehearse-url <a copy>',
   ),
   SAME_VISIBILITY: say(
     s =>
-      sentence`No pending step of track \`${s}\` changes policies, row security, rights or roles of a table that is there: everybody sees what they see now.`,
+      sentence`No pending step of track \`${s}\` changes policies, row security, rights or roles of an existing table: everybody will see what they see now.`,
     null,
   ),
   ALREADY_EXISTS: say(
-    (s, f) => sentence`\`${s}\` exists already; \`${f.migration}\` would make it.`,
+    (s, f) => sentence`\`${s}\` already exists, and \`${f.migration}\` would create it.`,
     (_, f) =>
       sentence`If it was made by the same SQL: rethread migrate --track ${f.track} --baseline ${f.name}   If it was made by other SQL for the same purpose: rethread migrate --track ${f.track} --adopt   If it is something else: rename it, or choose another name.`,
   ),
   BASELINE_UNPROVEN: say(
     (s, f) => sentence`\`${s}\` can't be adopted; the catalog does not show:${bullets(f.missing)}`,
     () =>
-      'Adopt up to the migration before it, then migrate. Or: rethread migrate --adopt --fix-up fix_up.sql   writes the SQL that makes it so.',
+      'Adopt up to the migration before it, then migrate. Or: rethread migrate --adopt --fix-up fix_up.sql   writes the SQL for what is missing.',
   ),
   ADOPT_DIFFERS: say(
     (s, f) =>
-      sentence`${plural(f.differences, 'object', 'are')} not as the files up to \`${s}\` make them${f.choices === 0 ? '' : sentence`; ${f.choices} of them ${agreeing(f.choices, 'need')} a decision first`}. Nothing was changed or recorded.`,
+      sentence`${plural(f.differences, 'object', 'differ')} from what the files up to \`${s}\` create${f.choices === 0 ? '' : sentence`; ${f.choices} of them ${agreeing(f.choices, 'need')} your decision first`}. Nothing was changed or recorded.`,
     (_, f) =>
       sentence`rethread migrate --track ${f.track} --adopt${f.to === null ? '' : sentence` --to ${f.to}`} --fix-up fix_up.sql   Read the file, run it with psql -v ON_ERROR_STOP=1 -f fix_up.sql, then run migrate --adopt again.`,
   ),
@@ -345,30 +344,30 @@ export const targetWords = {
   ADOPT_LOST_TABLE: say(
     (s, f) =>
       f.renamed === null
-        ? sentence`\`${s}\`, from which track \`${f.track}\` starts, is not there, and no table has its columns: what it held has been moved already.`
-        : sentence`\`${s}\`, from which track \`${f.track}\` starts, is not there; \`${f.renamed}\` has all of its columns and was probably renamed.`,
+        ? sentence`\`${s}\`, the table that track \`${f.track}\` starts from, does not exist, and no table has its columns: its rows have been moved already.`
+        : sentence`\`${s}\`, the table that track \`${f.track}\` starts from, does not exist. \`${f.renamed}\` has all of its columns: it was probably renamed.`,
     (_, f) =>
       f.rename === null
-        ? sentence`${f.empty}   An empty table: the track has nothing to move, and keeps both sides in step. Then run migrate --adopt again.`
-        : sentence`${f.rename}   The track then makes the new tables itself, of all that is in it. If people have written into the new tables since, keep those and put an empty table in its place: ${f.empty}   Then run migrate --adopt again.`,
+        ? sentence`${f.empty}   This makes an empty table: the track then has nothing to move, and keeps both sides in step. Then run migrate --adopt again.`
+        : sentence`${f.rename}   The track then creates the new tables from its rows. If people have written into the new tables since, keep those and create an empty table in its place: ${f.empty}   Then run migrate --adopt again.`,
   ),
   ADOPT_BESIDE: say(
     (s, f) =>
-      sentence`The tables of track \`${s}\` have more than its files make, which stays:${bullets(f.objects)}`,
+      sentence`The tables of track \`${s}\` have objects that its files do not create. They stay as they are:${bullets(f.objects)}`,
     null,
   ),
   ADOPT_NOT_COMPARED: say(
     (s, f) =>
-      sentence`What these statements of track \`${s}\` make was not compared, because they could not be tried on empty copies:${bullets(f.statements)}`,
+      sentence`These statements of track \`${s}\` could not be tried on empty copies, so what they create was not compared:${bullets(f.statements)}`,
     null,
   ),
   ADOPT_NOTHING: say(
-    s => sentence`Nothing of track \`${s}\` is there that could be adopted.`,
+    s => sentence`The database has nothing of track \`${s}\` that could be adopted.`,
     () => 'rethread plan   shows what migrate would do from the start.',
   ),
   ANOTHER_RUN: say(
     (s, f) =>
-      sentence`Another run is writing: ${s}${f.pid === null ? '' : sentence` (backend ${f.pid})`}; waited ${f.waitedSeconds} s.`,
+      sentence`Another run is at work: ${s}${f.pid === null ? '' : sentence` (backend ${f.pid})`}. This one waited ${f.waitedSeconds} s for it.`,
     () => 'Wait for it, or give it longer: --lock-wait 600',
   ),
   TRACK_UNCLEAR: say(
@@ -378,16 +377,17 @@ export const targetWords = {
       f.command === null ? f.tracks.map(track => sentence`--track ${track}`).join(' | ') || null : null,
   ),
   OTHER_TRACK: say(
-    (s, f) => sentence`This database is not one of track \`${s}\`; what fits it: ${listed(f.tracks)}.`,
+    (s, f) => sentence`Track \`${s}\` does not fit this database. What fits it: ${listed(f.tracks)}.`,
     (_, f) => sentence`rethread plan --track ${f.tracks[0]}`,
   ),
   NEAREST_TRACK: say(
     (s, f) =>
-      sentence`Track \`${s}\` comes nearest: something was found for ${f.found} of ${f.roles} roles.${f.differs.length > 0 ? ' What differs:' : ''}${bullets(f.differs)}`,
+      sentence`Track \`${s}\` is the closest: ${f.found} of the ${f.roles} tables and columns that it is about were recognized.${f.differs.length > 0 ? ' What differs:' : ''}${bullets(f.differs)}`,
     (_, f) => f.command,
   ),
   MAPPING_OPEN: say(
-    (s, f) => sentence`Track \`${s}\` was not copied, these roles are not certain:${bullets(f.questions)}`,
+    (s, f) =>
+      sentence`Track \`${s}\` was not copied, because these tables or columns are not certain:${bullets(f.questions)}`,
     (_, f) => f.command,
   ),
   MAPPING_UNUSED: say(
@@ -397,7 +397,7 @@ export const targetWords = {
   ),
   WITHOUT_API: say(
     (s, f) =>
-      sentence`This database has no API${f.secured ? '' : ' and no row security'}: track \`${s}\` is written without probes and grants to the API, ${f.secured ? 'and with policies for the roles of the application; its own policies stay as they are' : 'and without policies'}. ${f.roles.length > 0 ? `These roles may do with the new tables what they may do with messages: ${f.roles.join(', ')}.` : 'Only the owner of the tables may use them.'}`,
+      sentence`This database has no API${f.secured ? '' : ' and no row security'}: track \`${s}\` is written without probes and grants to the API, ${f.secured ? 'and with policies for the roles of the application; its own policies stay as they are' : 'and without policies'}. ${f.roles.length > 0 ? `These roles get the same rights on the new tables as on messages: ${f.roles.join(', ')}.` : 'Only the owner of the tables may use them.'}`,
     () => 'Grant the new tables to further roles after the first step, where they need them.',
   ),
   GRANTED_IN_PART: say(
@@ -407,12 +407,11 @@ export const targetWords = {
   ),
   MAPPING_DIFFERS: say(
     (s, f) =>
-      sentence`\`${s}\` was written as ${f.written ?? 'nothing'}; the database of today needs ${f.now ?? 'nothing'}.${f.files.length > 0 ? ' Files that would change:' : ''}${bullets(f.files)}`,
+      sentence`\`${s}\` was written as ${f.written ?? 'nothing'}; the database now needs ${f.now ?? 'nothing'}.${f.files.length > 0 ? ' Files that would change:' : ''}${bullets(f.files)}`,
     () => 'Copy the track again into another folder with rethread init, and compare; or change these files.',
   ),
   MAPPING_HOLDS: say(
-    (s, f) =>
-      sentence`Track \`${s}\` is written as the database of today needs it: ${plural(f.names, 'binding')}.`,
+    (s, f) => sentence`Track \`${s}\` still agrees with the database: ${plural(f.names, 'binding')}.`,
     null,
   ),
   EVENT_TRIGGERS: say((s, f) => sentence`DDL in \`${s}\` fires event triggers: ${listed(f.triggers)}.`, null),
@@ -430,22 +429,22 @@ export const targetWords = {
   FIRING_TRIGGERS: say(
     (s, f) =>
       f.held
-        ? sentence`\`${f.migration}\` writes rows of \`${s}\` and holds these triggers and rules off in its own sessions: ${listed(f.triggers)}.`
-        : sentence`\`${f.migration}\` fires triggers or rules of \`${s}\` for each row that it writes${f.rows === null ? '' : sentence` (the table has about ${f.rows})`}: ${listed(f.triggers)}.`,
+        ? sentence`\`${f.migration}\` writes rows of \`${s}\`. These triggers and rules are off in its own sessions: ${listed(f.triggers)}.`
+        : sentence`\`${f.migration}\` fires triggers or rules of \`${s}\` for each row that it writes${f.rows === null ? '' : sentence` (the table has about ${plural(f.rows, 'row')})`}: ${listed(f.triggers)}.`,
     (_, f) =>
       f.held
         ? null
-        : 'Hold them off with "triggers": "hold" in rethread.config.json, give them a WHEN (...) that a backfill does not fulfil, or let them fire: --allow FIRES_TRIGGERS',
+        : 'Turn them off for the backfill with "triggers": "hold" in rethread.config.json, give them a WHEN (...) that is false in a backfill, or let them fire: --allow FIRES_TRIGGERS',
   ),
   TRIGGER_NEEDS_PATH: say(
     (s, f) =>
-      sentence`Trigger \`${f.trigger}\` of \`${s}\` names ${listed(f.names)} without a schema, and \`${f.function}\` sets no search_path: it fails where a function of the track, whose search_path holds no schema of the application, fires it. Such a failure is caught, and what was left undone is left for the backfill.`,
+      sentence`Trigger \`${f.trigger}\` of \`${s}\` uses ${listed(f.names)} without a schema, and \`${f.function}\` sets no search_path. It fails when a function of the track fires it, because the search_path of that function has no schema of the application. The failure is caught, and the backfill does later what was left undone.`,
     (_, f) => sentence`alter function ${f.function} set search_path = public, pg_temp;`,
   ),
   CHANGES_UNKNOWN_ROWS: say(
     (s, f) =>
-      sentence`\`${s}\` changes rows, or may, of a table that shows only when it runs: \`${f.sql}\`. Whether that table is published without a replica identity, which the server refuses, was not looked for.`,
-    () => 'Name the table in the text, or see to its replica identity yourself.',
+      sentence`\`${s}\` changes rows, or may, of a table that is known only when it runs: \`${f.sql}\`. Whether the server would refuse that, because the table is published without a replica identity, was not checked.`,
+    () => 'Write the name of the table in the statement, or check its replica identity yourself.',
   ),
   ELEMENTS_SET_ASIDE: say(
     (s, f) =>
@@ -455,16 +454,16 @@ export const targetWords = {
   ),
   OUTLOOK: say((s, f) => sentence`${s}: ${f.detail}`, null),
   BLOCKER_NOW: say(
-    (s, f) => sentence`If you ran it now, \`${s}\` would be waited for: ${f.who} holds ${f.mode}.`,
+    (s, f) => sentence`A run would have to wait for \`${s}\` now: ${f.mode} is held by ${f.who}.`,
     null,
   ),
   SERVER_STRAINED: say(
     (_, f) =>
-      sentence`The server is under strain now (${listed(f.reasons)}): a backfill would go slowly, or wait.`,
+      sentence`The server is under load now (${listed(f.reasons)}): a backfill would run slowly, or wait.`,
     () => 'Run it at a quieter time; rethread backfill --status   shows what it waits for.',
   ),
   INVALID_INDEX: say(
-    s => sentence`Index \`${s}\` is invalid: every write keeps it up, and no query uses it.`,
+    s => sentence`Index \`${s}\` is invalid: every write updates it, and no query uses it.`,
     s => sentence`drop index concurrently ${s};`,
   ),
   FITS: say(

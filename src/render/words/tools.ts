@@ -9,7 +9,7 @@ const shortened = (names: string[]): string =>
 export const toolWords = {
   EXPORTED: say(
     (s, f) =>
-      sentence`Track \`${s}\` is in ${f.to}: ${plural(f.written, 'file')} written, ${f.kept} there already.`,
+      sentence`Track \`${s}\` was exported to ${f.to}: ${plural(f.written, 'file')} written, ${f.kept} there already.`,
     () =>
       'Read them, commit them, then: supabase db push   With "history": "supabase" in rethread.config.json, rethread migrate writes the same rows.',
   ),
@@ -64,12 +64,12 @@ export const toolWords = {
   ),
   HISTORY_NOT_KEPT: say(
     (s, f) => sentence`The history of ${s} can't be written: ${f.reason}.`,
-    () => 'Take `history` out of the configuration, or fix what is missing.',
+    () => 'Remove `history` from the configuration, or fix what is missing.',
   ),
   REPAIRED: say(
     (s, f) =>
-      sentence`The ledger says now that \`${s}\` is ${f.as}, because: ${f.why}. The catalog shows it in ${plural(f.shown, 'place')}${f.unproven.length === 0 ? '.' : sentence`; not shown, and allowed by name:${bullets(f.unproven)}`}`,
+      sentence`The ledger now says that \`${s}\` is ${f.as}, because: ${f.why}. The catalog shows it in ${plural(f.shown, 'place')}${f.unproven.length === 0 ? '.' : sentence`; not shown, and allowed by name:${bullets(f.unproven)}`}`,
     () => 'rethread plan   shows what is next.',
   ),
-  REPAIR_NEEDLESS: say((s, f) => sentence`The ledger says already that \`${s}\` is ${f.as}.`, null),
+  REPAIR_NEEDLESS: say((s, f) => sentence`The ledger already says that \`${s}\` is ${f.as}.`, null),
 } satisfies Group

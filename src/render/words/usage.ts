@@ -5,7 +5,7 @@ export const usageWords = {
   DEMO_NEXT: say(
     (s, f) =>
       f.identical
-        ? sentence`That was the life of track \`${s}\`; after the rollback the database was as before.`
+        ? sentence`That was the whole life cycle of track \`${s}\`. After the rollback the database was as before.`
         : sentence`After the rollback of \`${s}\` the database was not as before.`,
     () => 'rethread doctor --database-url <your database>   looks at yours and writes nothing.',
   ),

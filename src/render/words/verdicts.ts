@@ -102,6 +102,12 @@ export const checkMarks: Record<CheckSign, string> = {
 export const checkOutcome = ({ outcome, applies }: CheckResult): string =>
   outcome !== 'skipped' || applies === 'now' ? outcome : applies === 'never' ? 'not applicable' : applies
 
+/** The number of faults that were there before the first step. Other texts do not list them. */
+export function earlierWords({ found }: CheckResult): string {
+  const n = found.filter(f => f.preExisting).length
+  return n === 0 ? '' : `as before the first step: ${number(n)}`
+}
+
 /** How many ranges of a backfill are done; `-` if there was nothing to do. */
 export const rangesText = ({ state, rangesDone, ranges }: BackfillResult): string =>
   state === 'done' && rangesDone === 0 ? '-' : `${number(rangesDone)}/${number(ranges)}`
@@ -119,6 +125,10 @@ export const stepMarks: Record<StepResult['outcome'], string> = {
   interrupted: '‖',
   'not-run': '–',
 }
+
+/** The outcome of a step. The steps of a plan that have run were rehearsed. */
+export const stepOutcome = ({ command }: Report, { outcome }: StepResult): string =>
+  command === 'plan' && outcome === 'done' ? 'rehearsed' : outcome.replace('-', ' ')
 
 const transactions: Record<StepResult['transaction'], string> = {
   one: 'in one transaction',
