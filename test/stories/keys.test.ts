@@ -125,7 +125,11 @@ test('rows without a key that are wholly equal are refused before anything is ch
 test('a row without a key that becomes equal to another that is set aside is not called set aside: one copy would stand for both', async () => {
   await using db = await database(newest(), 'empty')
   await db.sql.unsafe(rooms('id uuid default gen_random_uuid()', ''))
-  const project = await inProcess(db.url, { track: 'workspace-sessions', config: { retryFailedSeconds: 0 }, lockWaitSeconds: 5 })
+  const project = await inProcess(db.url, {
+    track: 'workspace-sessions',
+    config: { retryFailedSeconds: 0 },
+    lockWaitSeconds: 5,
+  })
   const [before] = await db.sql`select count(*)::int as n from public.chats`
   const again = () => db.sql`
     insert into public.chats (id, workspace_id, user_id, role, message, created_at)
