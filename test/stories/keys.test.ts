@@ -144,13 +144,7 @@ test('a row without a key that becomes equal to another that is set aside is not
       'attention',
       expect.stringMatching(/another row equals it, and the table has no key/),
     ])
-    const refused = await said(project.migrate(contract))
-    expect([refused.verdict, refused.findings.some(f => f.code === 'SQL_ERROR')]).toEqual([
-      'attention',
-      false,
-    ])
     await db.sql`delete from public.chats where ctid = (select min(ctid) from public.chats where message = 'twin')`
-    expect((await said(project.migrate())).verdict).toBe('clean')
     const through = await said(project.migrate(contract))
     expect([through.verdict, through.codes.includes('ROWS_FAILED')]).toEqual(['clean', false])
     const [kept] = await db.sql`
