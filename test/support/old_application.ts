@@ -49,7 +49,7 @@ const message = (d: Dice, n: number): string =>
 
 /** Rows of a table that are there now. */
 const several = (table: string, d: Dice): string =>
-  `id = any (array(select id from ${table} where md5(id::text) < '${d.one(['1', '3', '8'])}'))`
+  `id = any (array(select x.id from ${table} x where md5(x.id::text) < '${d.one(['1', '3', '8'])}'))`
 
 /** A row that may be there already, as other libraries write it. */
 const upsert = (
