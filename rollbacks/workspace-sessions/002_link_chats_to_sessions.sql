@@ -25,6 +25,7 @@ drop function if exists chat_private.make_legacy_session(uuid, uuid, timestamptz
 drop function if exists chat_private.legacy_session_of(uuid, uuid, timestamptz);
 drop function if exists chat_private.put_legacy_session(uuid, uuid, uuid, timestamptz, timestamptz, text, text[]);
 drop function if exists chat_private.has_used_time(numeric);
+drop function if exists chat_private.lost_session(text, uuid);
 drop table if exists chat_private.behind;
 drop table if exists chat_private.legacy_sessions;
 drop table if exists chat_private.legacy_parts;

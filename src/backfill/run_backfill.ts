@@ -12,6 +12,7 @@ import { atRest, newestRow, toResult } from './backfill_results.js'
 import { fileFault } from './batch.js'
 import { countContent } from './content_counts.js'
 import { failedFindings } from './failed_rows.js'
+import { settleFailed } from './failed_rows.sql.js'
 import { finishPending } from './finish_pending.js'
 import { monitorHealth } from './health_monitor.js'
 import type { BackfillOptions, Job } from './job.js'
@@ -104,7 +105,10 @@ async function untilDone(job: Job): Promise<Backfilled['outcome']> {
         const unit = await finishPending(job)
         return unit === 'failed' ? unit : unit === 'done' ? 'partial' : stoppedOutcome(job)
       }
-      if (await nothingPending(job)) return 'done'
+      if (await nothingPending(job)) {
+        await settleFailed(run.writer.sql, job.pending, [], '')
+        return 'done'
+      }
       if (!job.helper) await releaseRepaired(run.writer.sql, job.pending)
       await copyBeforeDeletion(job)
       if (!(await allRanges(job))) return stoppedOutcome(job)

@@ -28,7 +28,8 @@ export function makePlan(track: Track, history: History, changed: Changed, optio
   const { applied, unfinished, reopened } = history
   const findings = [...judgeHistory(track, history, changed), ...elsewhereFindings(track, history)]
   const target = options.to === null ? null : findMigration(track, options.to)
-  const again = (m: Migration) => reopened?.has(m.name) || (m.foreign?.repeatable && changed.has(m.name))
+  const again = (m: Migration) =>
+    reopened?.has(m.name) || isBegunAgain(history, m) || (m.foreign?.repeatable && changed.has(m.name))
   const pending = track.migrations.filter(
     m => (!applied.has(m.name) || again(m)) && !onlyElsewhere(history, m.name),
   )
@@ -51,6 +52,16 @@ export function makePlan(track: Track, history: History, changed: Changed, optio
     findings,
   }
 }
+
+/**
+ * Whether a finished backfill was reopened and did not end. It runs again also where nothing is pending any
+ * more: the rows that failed are gone or repaired, and it is the backfill that takes them off the list.
+ */
+const isBegunAgain = ({ applied, unfinished }: History, { name, backfill }: Migration): boolean =>
+  backfill !== null &&
+  applied.has(name) &&
+  upward(unfinished.get(name)) !== null &&
+  !(backfill.until && applied.has(backfill.until))
 
 /** Why a plan with these options stops before a migration; null if it continues. */
 export function stopBefore(

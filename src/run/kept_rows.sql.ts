@@ -39,7 +39,7 @@ const columnsSql = (target: string): string => `
 /**
  * Two expressions for the row of a table with this alias, `original` and `exact`. Both arguments are SQL.
  */
-export const keptAsSql = (target: string, alias: string): string => `
+const keptAsSql = (target: string, alias: string): string => `
   select case
       -- a reader may come before the function
       when bool_or(c.form = 'json') and to_regprocedure('rethread_archive.plain(json)') is not null then format('(select to_jsonb(rethread_x) from (select %s) rethread_x)',

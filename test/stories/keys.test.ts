@@ -125,7 +125,11 @@ test('rows without a key that are wholly equal are refused before anything is ch
 test('a row without a key that becomes equal to another that is set aside is not called set aside: one copy would stand for both', async () => {
   await using db = await database(newest(), 'empty')
   await db.sql.unsafe(rooms('id uuid default gen_random_uuid()', ''))
-  const project = await inProcess(db.url, { track: 'workspace-sessions', config: {}, lockWaitSeconds: 5 })
+  const project = await inProcess(db.url, {
+    track: 'workspace-sessions',
+    config: { retryFailedSeconds: 0 },
+    lockWaitSeconds: 5,
+  })
   const [before] = await db.sql`select count(*)::int as n from public.chats`
   const again = () => db.sql`
     insert into public.chats (id, workspace_id, user_id, role, message, created_at)
@@ -140,14 +144,9 @@ test('a row without a key that becomes equal to another that is set aside is not
       'attention',
       expect.stringMatching(/another row equals it, and the table has no key/),
     ])
-    const refused = await said(project.migrate(contract))
-    expect([refused.verdict, refused.findings.some(f => f.code === 'SQL_ERROR')]).toEqual([
-      'attention',
-      false,
-    ])
     await db.sql`delete from public.chats where ctid = (select min(ctid) from public.chats where message = 'twin')`
-    expect((await said(project.migrate())).verdict).toBe('clean')
-    expect((await said(project.migrate(contract))).verdict).toBe('clean')
+    const through = await said(project.migrate(contract))
+    expect([through.verdict, through.codes.includes('ROWS_FAILED')]).toEqual(['clean', false])
     const [kept] = await db.sql`
       select (select count(*)::int from rethread_archive.quarantine where migration like '009%') + (select count(*)::int from public.chats) as n`
     expect(kept!.n).toBe(before!.n + 1)

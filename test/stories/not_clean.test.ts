@@ -263,6 +263,74 @@ describe.each(some('oldest'))('workspace-sessions on PostgreSQL $major', server 
     expect((await said(shipped.verify())).verdict).toBe('clean')
   })
 
+  test('a message that comes past the triggers after the backfill is not set aside as one whose session was deleted', async () => {
+    await using db = await database(server, 'workspace-sessions', 60)
+    let came: Promise<unknown> | null = null
+    const shipped = await inProcess(db.url, {
+      track: 'workspace-sessions',
+      config: { retryFailedSeconds: 0 },
+      onEvent: event => {
+        if (event.type === 'step-start' && event.migration === '006_index_and_constrain')
+          came ??= db.sql.begin(tx =>
+            tx.unsafe(`set local session_replication_role = replica;
+              insert into public.chats (workspace_id, user_id, role, message)
+              select workspace_id, user_id, role, 'past the triggers' from public.chats where session_id is not null limit 2`),
+          )
+      },
+    })
+    const first = await said(shipped.migrate())
+    await came
+    const aside = await db.sql`
+      select q.reason from rethread_archive.quarantine q join public.chats c on q.key = c.id::text where c.message = 'past the triggers'`
+    expect([first.verdict, aside.length]).toEqual(['attention', 0])
+    expect(sentenceOf(first, 'ROWS_FAILED')).toMatch(/2 rows/)
+    // the next run gives them their session, and nothing is left of their failure
+    const next = await said(shipped.migrate())
+    expect([next.verdict, next.codes.includes('ROWS_FAILED')]).toEqual(['clean', false])
+    const [left] = await db.sql`
+      select (select count(*)::int from public.chats where message = 'past the triggers' and session_id is not null) as assigned,
+        (select count(*)::int from rethread_archive.failed_rows) as failed`
+    expect(left).toEqual({ assigned: 2, failed: 0 })
+    // and one whose session was deleted before the foreign key is still set aside as that
+    await shipped.rollback({ all: true, consent: { allow: ['DELETES_DATA'], confirm: db.name } })
+    await shipped.migrate({ to: '005' })
+    await db.sql`
+      with fresh as (
+        insert into public.chat_sessions (workspace_id, user_id, title) select id, owner_id, 'Fresh' from public.workspaces where owner_id is not null limit 1 returning *)
+      insert into public.chats (workspace_id, user_id, role, message, session_id) select workspace_id, user_id, 'user', 'in fresh', id from fresh`
+    await db.sql`delete from public.chat_sessions where title = 'Fresh'`
+    expect((await said(shipped.migrate())).verdict).toBe('clean')
+    const [lost] = await db.sql`
+      select q.reason from rethread_archive.quarantine q join public.chats c on q.key = c.id::text where c.message = 'in fresh'`
+    expect(lost?.reason).toBe('its session was deleted')
+  })
+
+  test('a backfill that was reopened and failed ends when the rows that failed are gone', async () => {
+    await using db = await database(server, 'workspace-sessions', 60)
+    const shipped = await inProcess(db.url, {
+      track: 'workspace-sessions',
+      config: { retryFailedSeconds: 0, triggers: 'fire' },
+    })
+    const consent = { allow: ['FIRES_TRIGGERS' as const, 'IGNORES_DRIFT' as const] }
+    expect((await said(shipped.migrate())).verdict).toBe('clean')
+    await db.sql.unsafe(`
+      create function public.refuses() returns trigger language plpgsql as $$ begin
+        if new.message = 'bad' then raise exception 'not this'; end if; return new; end $$;
+      create trigger refuses before update on public.chats for each row execute function public.refuses();
+      set session_replication_role = replica;
+      insert into public.chats (workspace_id, user_id, role, message)
+        select workspace_id, user_id, role, 'bad' from public.chats where session_id is not null limit 1;
+      reset session_replication_role`)
+    expect(sentenceOf(await said(shipped.migrate({ consent })), 'ROWS_FAILED')).toMatch(/not this/)
+    await db.sql`delete from public.chats where message = 'bad'`
+    // it is still to do, and the same command ends it
+    expect((await said(shipped.status())).codes).toContain('UNFINISHED')
+    expect((await said(shipped.migrate({ consent }))).verdict).toBe('clean')
+    const after = await said(shipped.status())
+    expect(after.codes.filter(code => ['UNFINISHED', 'ROWS_FAILED', 'PENDING'].includes(code))).toEqual([])
+    expect((await said(shipped.verify({ only: ['failed_rows'] }))).verdict).toBe('clean')
+  })
+
   test('a rule that does something beside an update is a decision like a trigger', async () => {
     await using db = await database(server, 'workspace-sessions', 100)
     await db.sql.unsafe(`

@@ -47,8 +47,9 @@ const message = (d: Dice, n: number): string =>
     `'"a text"'::jsonb`,
   ])
 
-/** Rows of a table, always the same ones. */
-const several = (d: Dice): string => `md5(id::text) < '${d.one(['1', '3', '8'])}'`
+/** Rows of a table that are there now. */
+const several = (table: string, d: Dice): string =>
+  `id = any (array(select x.id from ${table} x where md5(x.id::text) < '${d.one(['1', '3', '8'])}'))`
 
 /** A row that may be there already, as other libraries write it. */
 const upsert = (
@@ -126,13 +127,14 @@ const chats: Statement[] = [
         }),
   (d, n, _i, when) =>
     d.one([
-      `update public.chats set message = 'all ${n}' where ${several(d)}`,
-      `update public.chats set created_at = created_at + interval '1 second' where ${several(d)}`,
-      `delete from public.chats where ${several(d)}`,
+      `update public.chats set message = 'all ${n}' where ${several('public.chats', d)}`,
+      `update public.chats set created_at = created_at + interval '1 second' where ${several('public.chats', d)}`,
+      `delete from public.chats where ${several('public.chats', d)}`,
       ...(when === 'contracted'
         ? []
-        : [`update public.chats set workspace_id = ${workspace(d)} where ${several(d)}`]),
-      ...(d.chance(0.1) ? ['truncate public.chats'] : []),
+        : [`update public.chats set workspace_id = ${workspace(d)} where ${several('public.chats', d)}`]),
+      // what is taken out would come back with the rollback
+      ...(when !== 'contracted' && d.chance(0.1) ? ['truncate public.chats'] : []),
     ]),
   (d, n, insert) =>
     insert('workspaces', {
@@ -205,10 +207,10 @@ const arrays: Statement[] = [
     }),
   (d, n) =>
     d.one([
-      `update public.chat_sessions set title = 'all ${n}' where ${several(d)}`,
-      `update public.chat_sessions set messages = messages || jsonb_build_array(${message(d, n)}) where jsonb_typeof(messages) = 'array' and ${several(d)}`,
-      `update public.chat_sessions set messages = '[]' where ${several(d)}`,
-      `delete from public.chat_sessions where ${several(d)}`,
+      `update public.chat_sessions set title = 'all ${n}' where ${several('public.chat_sessions', d)}`,
+      `update public.chat_sessions set messages = messages || jsonb_build_array(${message(d, n)}) where jsonb_typeof(messages) = 'array' and ${several('public.chat_sessions', d)}`,
+      `update public.chat_sessions set messages = '[]' where ${several('public.chat_sessions', d)}`,
+      `delete from public.chat_sessions where ${several('public.chat_sessions', d)}`,
       ...(d.chance(0.1) ? ['truncate public.chat_sessions'] : []),
     ]),
   (d, n) => `update public.tenants set name = ${text(d, n)} where id = ${some('public.tenants', d)}`,
@@ -268,11 +270,11 @@ const trips: Statement[] = [
     }),
   (d, n) =>
     d.one([
-      `update public.messages set content = 'all ${n}' where ${several(d)}`,
-      `update public.messages set conversation_id = ${some('public.conversations', d)} where ${several(d)}`,
-      `update public.conversations set request_id = ${some('public.requests', d)} where ${several(d)}`,
-      `update public.requests set iso_agent_id = ${some('public.iso_agents', d)} where ${several(d)}`,
-      `delete from public.messages where ${several(d)}`,
+      `update public.messages set content = 'all ${n}' where ${several('public.messages', d)}`,
+      `update public.messages set conversation_id = ${some('public.conversations', d)} where ${several('public.messages', d)}`,
+      `update public.conversations set request_id = ${some('public.requests', d)} where ${several('public.conversations', d)}`,
+      `update public.requests set iso_agent_id = ${some('public.iso_agents', d)} where ${several('public.requests', d)}`,
+      `delete from public.messages where ${several('public.messages', d)}`,
       // no foreign key of the track points at it: the server would refuse that
       ...(d.chance(0.2) ? ['truncate public.messages'] : []),
     ]),

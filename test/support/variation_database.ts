@@ -38,6 +38,10 @@ export async function withIds(db: Database, statement: string): Promise<string> 
     const [row] = await db.sql.unsafe<{ id: string | null }[]>(`select ${part}::text as id`)
     text = text.replace(part, row!.id === null ? 'null' : `'${row!.id}'`)
   }
+  for (const [part] of text.matchAll(/array\(select x\.id from \S+ x where .*?'\)/g)) {
+    const [row] = await db.sql.unsafe<{ ids: string }[]>(`select ${part}::text as ids`)
+    text = text.replace(part, `'${row!.ids}'::uuid[]`)
+  }
   return text
 }
 
