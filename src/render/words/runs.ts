@@ -1,6 +1,6 @@
 import { agreeing, plural } from '../../model/plural.js'
 import { shellWord } from '../../model/shell_word.js'
-import { bullets, caret, type Group, listed, say, sentence } from './say.js'
+import { bullets, caret, endPrepared, type Group, listed, say, sentence } from './say.js'
 
 /** How to fix an error, by the class of its SQLSTATE. Not every error is one of the file. */
 const cures: [states: RegExp, cure: string][] = [
@@ -55,10 +55,12 @@ export const runWords = {
   LOCK_TIMEOUT: say(
     (s, f) =>
       sentence`\`${s}\` did not get its locks in ${f.attempts} attempts over ${f.seconds} s; in the way:${bullets(f.blockers) || ' somebody who left before they could be named'}`,
-    (_, { pids: [first] }) =>
-      first === undefined
-        ? 'Run the same command again at a quieter time.'
-        : sentence`select pg_terminate_backend(${first});   if that session may go; then the same command.`,
+    (_, { pids: [first], prepared: [gid] }) =>
+      gid !== undefined
+        ? endPrepared(gid)
+        : first === undefined
+          ? 'Run the same command again at a quieter time.'
+          : sentence`select pg_terminate_backend(${first});   if that session may go; then the same command.`,
   ),
   PARTLY_APPLIED: say(
     (s, f) =>
