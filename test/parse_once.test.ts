@@ -70,9 +70,14 @@ test('so many characters are remembered, those that were used last', async () =>
   for (const text of ['aaaa', 'bbbb', 'aaaa', 'cccc', 'aaaa', 'bbbb'])
     expect(await of(text)).toEqual({ text })
   expect(made).toEqual(['aaaa', 'bbbb', 'cccc', 'bbbb'])
-  // one that is too long by itself is remembered until the next
-  for (const text of ['long enough to fill it', 'long enough to fill it', 'bbbb']) await of(text)
-  expect(made.slice(4)).toEqual(['long enough to fill it', 'bbbb'])
+  // one that is too long by itself is remembered beside them, until the next of its size
+  for (const text of ['long enough to fill it', 'bbbb', 'long enough to fill it', 'aaaa']) await of(text)
+  for (const text of ['another as long as that', 'long enough to fill it']) await of(text)
+  expect(made.slice(4)).toEqual([
+    'long enough to fill it',
+    'another as long as that',
+    'long enough to fill it',
+  ])
   // a fault is remembered as well
   const failing = memoByText(10, () => {
     made.push('fault')

@@ -36,7 +36,14 @@ const others: Finding[] = [
   finding('TRACK_UNCLEAR', 'track', { reason: 'None fits', tracks: ['own'], command: 'rethread init' }),
   finding('STOPPED_BEFORE', '004', { why: 'target', because: null, left: 1, database: 'd', command: 'c' }),
   finding('CONSENT_NEEDED', 'own', { allow: [], missing: [], confirm: 'chat', because: ['a mutant locks'] }),
-  finding('LOCK_TIMEOUT', 't', { attempts: 1, seconds: 1, sqlstate: '55P03', blockers: [], pids: [] }),
+  finding('LOCK_TIMEOUT', 't', {
+    attempts: 1,
+    seconds: 1,
+    sqlstate: '55P03',
+    blockers: [],
+    pids: [],
+    prepared: [],
+  }),
   finding('SQL_ERROR', 'a.sql', {
     sqlstate: null,
     reason: 'r',

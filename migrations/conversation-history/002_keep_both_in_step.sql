@@ -58,10 +58,12 @@ on conflict (track) do nothing;
 
 -- Sessions whose other side could not be written together with the application's statement, and why. Rows are
 -- only appended, because statements write them that must not wait. The next write to the session brings it up
--- to date, or the backfill 006.
+-- to date, or the backfill 006. A row with the operation HEAD is for a write that changed the title, the
+-- metadata or the owner.
 create table chat_private.behind (
   session_id uuid not null,
-  -- whose the row was that somebody wrote or deleted: nothing of anybody else's is changed for it later
+  -- whose the row was that somebody wrote or deleted: nothing of anybody else's is changed for it later. Of a
+  -- HEAD, whose it was before
   tenant_id uuid,
   user_id uuid,
   written_by text not null check (written_by in ('old application', 'new application')),
@@ -82,7 +84,7 @@ create function chat_private.takes_too_long(session uuid) returns boolean
 language sql stable
 as $$
   select count(*) >= 3 from chat_private.behind b
-  where b.session_id = takes_too_long.session and b.sqlstate = '57014' and b.caught_up_at is null
+  where b.session_id = takes_too_long.session and b.sqlstate = '57014' and b.operation <> 'HEAD' and b.caught_up_at is null
 $$;
 revoke all on function chat_private.takes_too_long(uuid) from public;
 
@@ -735,6 +737,11 @@ declare
   has_nodes boolean := place <> '{prompt}' and json_typeof(messages) = 'object' and json_typeof(messages #> place) = 'object';
   is_nested boolean := place = '{prompt}';
   is_list boolean := not has_nodes and place <> '{prompt}' and not chat_private.is_nested(messages);
+  -- each element with its answers is changed by itself, and put back once
+  by_branch boolean := not has_nodes and place <> '{prompt}' and not is_list;
+  branch_key text;
+  branch jsonb;
+  rest text[];
   current_at text[] := case when place = '{mapping}' then '{current_node}' else place[:cardinality(place) - 1] || '{currentId}'::text[] end;
   tree jsonb := messages;
   ids uuid[] := '{}';
@@ -769,7 +776,16 @@ begin
     is_shortened := is_shortened or said.id is null;
     last_path := said.path;
     continue when said.id is not null and said.element is not distinct from said.node;
-    now_at := tree #> said.path;
+    if by_branch and branch_key is distinct from said.path[cardinality(place) + 1] then
+      if branch_key is not null then
+        changed_keys := changed_keys || branch_key;
+        changed_nodes := changed_nodes || branch;
+      end if;
+      branch_key := said.path[cardinality(place) + 1];
+      branch := tree #> (place || branch_key);
+    end if;
+    rest := said.path[cardinality(place) + 2:];
+    now_at := case when by_branch then branch #> rest else tree #> said.path end;
     if said.id is null and place = '{mapping}' then
       now_at := jsonb_set(now_at, '{message}', 'null');
     -- a text of a pair is no object that could be marked
@@ -786,14 +802,20 @@ begin
     if has_nodes or is_list then
       changed_keys := changed_keys || said.path[cardinality(said.path)];
       changed_nodes := changed_nodes || now_at;
+    elsif by_branch then
+      branch := case rest when '{}' then now_at else jsonb_set(branch, rest, now_at) end;
     else
       tree := jsonb_set(tree, said.path, now_at);
     end if;
   end loop;
+  if branch_key is not null then
+    changed_keys := changed_keys || branch_key;
+    changed_nodes := changed_nodes || branch;
+  end if;
   -- all that is added, and all nodes that are changed, at once: each change of a document copies all of it
   if has_nodes and changed_keys <> '{}' then
     tree := jsonb_set(tree, place, tree #> place || (select jsonb_object_agg(c.key, c.node) from unnest(changed_keys, changed_nodes) c (key, node)));
-  elsif is_list and changed_keys <> '{}' then
+  elsif changed_keys <> '{}' then
     tree := jsonb_set(tree, place, (
       select jsonb_agg(coalesce(c.node, a.value) order by a.n)
       from jsonb_array_elements(tree #> place) with ordinality as a (value, n)
@@ -962,14 +984,14 @@ as $$ select a::text is not distinct from b::text $$;
 -- Updates the messages after the old application has changed a session. `before` is null for a new session.
 -- An element that the new application wrote (it is sealed) is only deleted by a write that does nothing else
 -- but remove elements, at least a minute after it was written: a writer that read the array earlier would
--- delete what it never saw. Returns true if some were kept. Never waits for a message: one that another
--- transaction is changing is left to that transaction, which processes this session next.
-create function chat_private.merge_messages(session uuid, before json, messages json, started timestamptz) returns boolean
+-- delete what it never saw. `kept`: some were kept. Never waits for a message that another transaction has
+-- locked. `left_out`: some were, and this session is to be brought up to date later.
+create function chat_private.merge_messages(
+  session uuid, before json, messages json, started timestamptz, out kept boolean, out left_out boolean)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  kept boolean;
   skipped bigint := 0;
   held jsonb := '{}';
   latest timestamptz;
@@ -1044,9 +1066,17 @@ begin
     on conflict do nothing
   )
   select exists (
-    select from gone g join public.messages m on m.id = g.id
-    where m.conversation_id = session and g.is_sealed and g.id not in (select l.id from leaving l)) into kept;
-  return kept;
+      select from gone g join public.messages m on m.id = g.id
+      where m.conversation_id = session and g.is_sealed and g.id not in (select l.id from leaving l)),
+    exists (
+      select from gone g join public.messages m on m.id = g.id
+      where m.conversation_id = session and not g.is_sealed and g.id not in (select l.id from leaving l))
+    or exists (
+      select from fresh f join public.messages m on m.id = f.id
+      where m.conversation_id = session and f.is_message and f.id not in (select e.id from edited e)
+        and ((m.role, m.content) is distinct from (f.role::varchar, f.content)
+          or m.metadata - 'timestamp' is distinct from f.metadata - 'timestamp'))
+  into kept, left_out;
 end
 $$;
 
@@ -1072,7 +1102,8 @@ begin
 end
 $$;
 
--- Brings a session up to date: first what the old application wrote, then what the new one did. It sets
+-- Brings a session up to date: first the title, the metadata and the owner, as whoever changed them last has
+-- them, then what the old application wrote, then what the new one did. It sets
 -- in_step itself, because a query may call it first, and triggers that react to it would delete the rows that
 -- the query is about to change. Only a superuser could give the function a SET clause for it.
 create function chat_private.catch_up(session uuid) returns boolean
@@ -1084,6 +1115,7 @@ declare
   kept record;
   old_wrote boolean;
   new_wrote boolean;
+  head record;
   secret text;
   outer_step text := coalesce(current_setting('rethread.in_step', true), '');
   in_time boolean;
@@ -1091,9 +1123,32 @@ begin
   perform set_config('rethread.in_step', 'on', true);
   select s.id, s.tenant_id, s.user_id, s.messages::json as messages, s.created_at into kept
   from public.chat_sessions s where s.id = session for no key update;
-  select coalesce(bool_or(b.written_by = 'old application'), false), coalesce(bool_or(b.written_by = 'new application' and b.operation <> 'touch'), false)
+  select coalesce(bool_or(b.written_by = 'old application' and b.operation <> 'HEAD'), false), coalesce(bool_or(b.written_by = 'new application' and b.operation <> 'touch'), false)
   into old_wrote, new_wrote
   from chat_private.behind b where b.session_id = session and b.caught_up_at is null;
+  -- of either side only a row of the owner that it had, or that both have now
+  for head in
+    select b.written_by, b.tenant_id, b.user_id from chat_private.behind b
+    where b.session_id = session and b.operation = 'HEAD' and b.caught_up_at is null
+    order by b.at desc limit 1
+  loop
+    if head.written_by = 'old application' then
+      update public.conversations c
+      set tenant_id = s.tenant_id, user_id = s.user_id, title = coalesce(s.title, 'New Conversation'), metadata = s.metadata, updated_at = greatest(s.updated_at, c.updated_at)
+      from public.chat_sessions s
+      where s.id = c.id and c.id = session
+        and (c.tenant_id = head.tenant_id and c.user_id = head.user_id or c.tenant_id = s.tenant_id and c.user_id = s.user_id)
+        and exists (select from public.tenants t where t.id = s.tenant_id) and exists (select from auth.users u where u.id = s.user_id);
+    else
+      update public.chat_sessions s
+      set tenant_id = c.tenant_id, user_id = c.user_id, title = c.title, metadata = c.metadata, updated_at = c.updated_at
+      from public.conversations c
+      where c.id = s.id and s.id = session
+        and (s.tenant_id = head.tenant_id and s.user_id = head.user_id or s.tenant_id = c.tenant_id and s.user_id = c.user_id);
+      select s.id, s.tenant_id, s.user_id, s.messages::json as messages, s.created_at into kept
+      from public.chat_sessions s where s.id = session;
+    end if;
+  end loop;
   if kept.id is null then
     delete from public.conversations c
     where c.id = session and exists (
@@ -1191,6 +1246,8 @@ as $$
 declare
   kept boolean := false;
   merged boolean := false;
+  left_out boolean := false;
+  head_left_out boolean := false;
   session uuid := case tg_op when 'DELETE' then old.id else new.id end;
 begin
   if coalesce(current_setting('rethread.in_step', true), '') = 'on' then
@@ -1209,8 +1266,12 @@ begin
       values (session, new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata, new.created_at, new.updated_at)
       on conflict (id) do nothing;
       if not found and tg_op = 'UPDATE' then
+        -- what this statement leaves as it was may be newer on the other side
         update public.conversations c
-        set tenant_id = new.tenant_id, user_id = new.user_id, title = coalesce(new.title, 'New Conversation'), metadata = new.metadata, updated_at = greatest(new.updated_at, c.updated_at)
+        set tenant_id = new.tenant_id, user_id = new.user_id,
+          title = case when new.title is not distinct from old.title then c.title else coalesce(new.title, 'New Conversation') end,
+          metadata = case when new.metadata is not distinct from old.metadata then c.metadata else new.metadata end,
+          updated_at = greatest(new.updated_at, c.updated_at)
         from (
           select k.id from public.conversations k
           where k.id = session and k.tenant_id = old.tenant_id and k.user_id = old.user_id
@@ -1219,25 +1280,42 @@ begin
         where c.id = k.id
           and (c.tenant_id, c.user_id, c.title, c.metadata, c.updated_at)
             is distinct from (new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata, greatest(new.updated_at, c.updated_at));
+        -- whoever has locked it may change nothing, and then nobody writes it
+        head_left_out := (new.tenant_id, new.user_id, new.title, new.metadata) is distinct from (old.tenant_id, old.user_id, old.title, old.metadata)
+          and exists (
+            select from public.conversations c
+            where c.id = session and c.tenant_id = old.tenant_id and c.user_id = old.user_id
+              and (c.tenant_id, c.user_id, c.title, c.metadata)
+                is distinct from (new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata));
       end if;
       if exists (select from public.conversations c where c.id = session and c.tenant_id = new.tenant_id and c.user_id = new.user_id) then
         if tg_op = 'INSERT' or old.id <> session then
-          kept := chat_private.merge_messages(session, null, new.messages::json, new.created_at);
+          select m.kept, m.left_out into kept, left_out from chat_private.merge_messages(session, null, new.messages::json, new.created_at) m;
           merged := true;
         elsif not chat_private.same_messages(old.messages, new.messages) then
-          kept := chat_private.merge_messages(session, coalesce(old.messages::json, 'null'), new.messages::json, new.created_at);
+          select m.kept, m.left_out into kept, left_out
+          from chat_private.merge_messages(session, coalesce(old.messages::json, 'null'), new.messages::json, new.created_at) m;
           merged := true;
         end if;
         if exists (select from chat_private.behind b where b.session_id = session and b.caught_up_at is null) then
           perform chat_private.catch_up(session);
           delete from chat_private.behind b where b.session_id = session;
-        elsif kept then
+        elsif kept and not left_out then
           perform chat_private.rebuild_session(session);
+        end if;
+        if left_out then
+          insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate, had)
+          values (session, new.tenant_id, new.user_id, 'old application', tg_op, '55P03',
+            case when tg_op = 'UPDATE' and old.id = session then chat_private.ids_held(session, old.messages::json, old.created_at) end);
         end if;
         if merged and not chat_private.touch_conversation(session) then
           insert into chat_private.behind (session_id, written_by, operation, sqlstate)
           values (session, 'old application', 'touch', '55P03');
         end if;
+      end if;
+      if head_left_out then
+        insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
+        values (session, old.tenant_id, old.user_id, 'old application', 'HEAD', '55P03');
       end if;
     end if;
     perform set_config('rethread.in_step', '', true);
@@ -1250,6 +1328,10 @@ begin
       values (session, coalesce(new.tenant_id, old.tenant_id), coalesce(new.user_id, old.user_id), 'old application', tg_op, sqlstate,
         case when tg_op = 'UPDATE' and old.id = session and not chat_private.same_messages(old.messages, new.messages)
           then chat_private.ids_held(session, old.messages::json, old.created_at) end);
+      if tg_op = 'UPDATE' and (new.tenant_id, new.user_id, new.title, new.metadata) is distinct from (old.tenant_id, old.user_id, old.title, old.metadata) then
+        insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
+        values (session, old.tenant_id, old.user_id, 'old application', 'HEAD', sqlstate);
+      end if;
   end;
   return null;
 end
@@ -1352,7 +1434,7 @@ begin
     elsif tg_op = 'UPDATE' then
       update public.chat_sessions s
       set tenant_id = new.tenant_id, user_id = new.user_id, title = case when new.title = old.title then s.title else new.title end,
-        metadata = new.metadata, updated_at = new.updated_at
+        metadata = case when new.metadata is not distinct from old.metadata then s.metadata else new.metadata end, updated_at = new.updated_at
       where s.id = new.id and s.tenant_id = old.tenant_id and s.user_id = old.user_id;
     end if;
     perform set_config('rethread.in_step', '', true);
@@ -1364,6 +1446,10 @@ begin
       insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
       values (coalesce(new.id, old.id), coalesce(new.tenant_id, old.tenant_id), coalesce(new.user_id, old.user_id),
         'new application', tg_op, sqlstate);
+      if tg_op = 'UPDATE' and (new.tenant_id, new.user_id, new.title, new.metadata) is distinct from (old.tenant_id, old.user_id, old.title, old.metadata) then
+        insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
+        values (new.id, old.tenant_id, old.user_id, 'new application', 'HEAD', sqlstate);
+      end if;
   end;
   return null;
 end

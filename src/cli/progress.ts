@@ -1,5 +1,6 @@
 import type { Event } from '../model/event.js'
 import { number, plural } from '../model/plural.js'
+import { quotedText } from '../model/table_name.js'
 import { duration } from '../render/words/numbers.js'
 
 type Batch = Event & { type: 'batch' }
@@ -48,6 +49,13 @@ export function progressLine(event: Event, verbose: boolean): string | null {
   return eventLine(event, verbose)?.replace(/^ */gm, `[${event.target}] `) ?? null
 }
 
+const waitsFor = ({ waitingFor, prepared }: Extract<Event, { type: 'index' }>): string =>
+  prepared !== null
+    ? `, waits for a prepared transaction: rollback prepared ${quotedText(prepared)} ends it`
+    : waitingFor
+      ? `, waits for pid ${waitingFor}`
+      : ''
+
 function eventLine(event: Event, verbose: boolean): string | null {
   switch (event.type) {
     case 'run':
@@ -64,7 +72,8 @@ function eventLine(event: Event, verbose: boolean): string | null {
         : null
     case 'wait': {
       const who = event.blockers[0]
-      const by = who ? `: pid ${who.pid} ${who.application} ${who.state} ${who.seconds} s` : ''
+      const name = who?.prepared == null ? `pid ${who?.pid}` : quotedText(who.prepared)
+      const by = who ? `: ${name} ${who.application} ${who.state} ${who.seconds} s` : ''
       const what = {
         lease: 'another run',
         lock: `a lock on ${event.subject}`,
@@ -73,7 +82,7 @@ function eventLine(event: Event, verbose: boolean): string | null {
       return `  waiting for ${what[event.on]} (attempt ${event.attempt}, next in ${duration(event.nextMs)})${by}`
     }
     case 'index':
-      return `  ${event.name}: ${event.phase}${event.total > 0 ? ` ${Math.round((100 * event.done) / event.total)}%` : ''}${event.waitingFor ? `, waits for pid ${event.waitingFor}` : ''}`
+      return `  ${event.name}: ${event.phase}${event.total > 0 ? ` ${Math.round((100 * event.done) / event.total)}%` : ''}${waitsFor(event)}`
     case 'batch': {
       const { percent, rows, rate, eta, batch, reason } = batchParts(event)
       return `  ${event.migration}: ${[percent, rows, rate, eta, `${batch} ${reason}`].join('  ')}`

@@ -87,7 +87,9 @@ function oneWay(track: Track, plan: Plan): Finding[] {
 /** Transactions that hold a lock on a touched table right now: "if you ran it now". */
 async function inTheWay(connection: Connection, tables: string[]): Promise<Finding[]> {
   const holders = await holdersOf(connection.sql, tables)
-  return holders.map(h => finding('BLOCKER_NOW', h.table, { mode: h.mode, who: describeBlocker(h) }))
+  return holders.map(h =>
+    finding('BLOCKER_NOW', h.table, { mode: h.mode, who: describeBlocker(h), prepared: h.prepared }),
+  )
 }
 
 /**

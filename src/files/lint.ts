@@ -10,6 +10,7 @@ import type { SquawkWarning } from './squawk.js'
 import { proofOf } from './statement_proof.js'
 import {
   lineOf,
+  mostCharacters,
   parseStatements,
   relationName,
   type Statement,
@@ -151,6 +152,8 @@ async function lintFile(file: SqlFile, { kind, foreign, whenEmpty }: Kind): Prom
   // reported already; the parser would take it for the end of the text
   if (foreign && text.includes('\0')) return []
   if (text.trim() === '') return foreign || whenEmpty === 'EMPTY_ROLLBACK' ? [emptiness(null)] : []
+  if (text.length > mostCharacters)
+    return [finding('FILE_TOO_LARGE', file.path, { characters: text.length, most: mostCharacters })]
   const at = (offset: number) => `${file.path}:${lineOf(text, offset).line}`
   let statements: Statement[]
   try {

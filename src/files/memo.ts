@@ -1,7 +1,8 @@
 /**
  * Caches results by text, so that each file is parsed once per run. The cached texts have at most `kept`
- * characters in total; the newest always stays, and the least recently used go first. All callers share a
- * result, so it is deeply frozen.
+ * characters in total, and the least recently used go first. Of larger texts the newest stays beside them,
+ * so that a small file in between does not make it be parsed again. All callers share a result, so it is
+ * deeply frozen.
  */
 export function memoByText<T>(
   kept: number,
@@ -9,7 +10,12 @@ export function memoByText<T>(
 ): (text: string) => Promise<T> {
   const known = new Map<string, { length: number; made: Promise<T> }>()
   let characters = 0
+  let large: { text: string; made: Promise<T> } | null = null
   return text => {
+    if (text.length > kept) {
+      if (large?.text !== text) large = { text, made: make(text).then(frozen) }
+      return large.made
+    }
     let entry = known.get(text)
     if (entry) known.delete(text)
     else {
@@ -19,7 +25,7 @@ export function memoByText<T>(
     // a map keeps the order of insertion: insert the entry again to make it the last
     known.set(text, entry)
     for (const [oldest, { length }] of known) {
-      if (characters <= kept || oldest === text) break
+      if (characters <= kept) break
       known.delete(oldest)
       characters -= length
     }

@@ -57,13 +57,19 @@ export const charsOf = (text: string, bytes: Buffer) =>
 const rememberedCharacters = 1_000_000
 
 /**
+ * The largest file that is read, in characters. The tree of one that is nothing but numbers takes a gigabyte.
+ */
+export const mostCharacters = 8_000_000
+
+/**
  * Splits and parses a file with PostgreSQL's grammar. Each text is parsed once; the result is frozen. Throws
- * SyntaxFault.
+ * SyntaxFault, also for a text of more than `mostCharacters`.
  */
 export const parseStatements = (text: string): Promise<Statement[]> => parsed(withoutByteOrderMark(text))
 
 const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[]> => {
   if (text.trim() === '') return []
+  if (text.length > mostCharacters) throw new SyntaxFault(`it has more than ${mostCharacters} characters`, 0)
   const { parse, hasSqlDetails } = await parser()
   const bytes = Buffer.from(text)
   const chars = charsOf(text, bytes)
@@ -75,7 +81,7 @@ const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[
       const to = raw.stmt_len ? from + raw.stmt_len : bytes.length
       const whole = bytes.toString('utf8', from, to)
       const lead = leadingBlank(whole)
-      const node = raw.stmt as unknown as Node
+      const node = withoutConstantRows(raw.stmt as unknown as Node)
       const kind = Object.keys(node)[0]!
       const trimmed = whole.slice(lead).replace(/[\s;]+$/, '')
       const offset = chars(from) + lead
@@ -92,6 +98,22 @@ const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[
     throw error
   }
 })
+
+/** Rows of a VALUES list that stay in its tree. */
+const keptRows = 1000
+
+/**
+ * An INSERT whose VALUES list is long, without the later rows that only hold constants. Nobody asks for
+ * these, and each walk over the tree would visit them.
+ */
+function withoutConstantRows(statement: Node): Node {
+  const select = statement.InsertStmt?.selectStmt?.SelectStmt
+  if (select?.valuesLists?.length > keptRows)
+    select.valuesLists = select.valuesLists.filter(
+      (row: Node, i: number) => i < keptRows || !row.List.items.every((item: Node) => item.A_Const),
+    )
+  return statement
+}
 
 /** Parses the body of a `create function` or `do` statement as PL/pgSQL. Throws SyntaxFault. */
 export async function parsePlpgsql(statement: string): Promise<Node> {
@@ -152,6 +174,7 @@ export const scanTokens = (text: string): Promise<Token[]> => scanned(withoutByt
 
 const scanned = memoByText(rememberedCharacters, async (text): Promise<Token[]> => {
   if (text === '') return []
+  if (text.length > mostCharacters) throw new SyntaxFault(`it has more than ${mostCharacters} characters`, 0)
   const { scan } = await parser()
   const bytes = Buffer.from(text)
   const chars = charsOf(text, bytes)
@@ -185,10 +208,15 @@ export const withoutByteOrderMark = (text: string): string => text.replace(/^\uF
 export const rawChecksum = (text: string): string =>
   createHash('sha256').update(withoutByteOrderMark(text).replace(/\r\n?/g, '\n')).digest('hex')
 
-/** sha256 of the tokens without comments. It does not change with comments or indentation. */
+/**
+ * sha256 of the tokens without comments. It does not change with comments or indentation, except that of a
+ * text of more than `rememberedCharacters`, of which it is the raw checksum.
+ */
 export const tokenChecksum = (text: string): Promise<string> => checksummed(withoutByteOrderMark(text))
 
 const checksummed = memoByText(rememberedCharacters, async text => {
+  // its tokens would take more memory than its tree
+  if (text.length > rememberedCharacters) return rawChecksum(text)
   const hash = createHash('sha256')
   for (const token of await scanTokens(text)) {
     if (token.name === 'SQL_COMMENT' || token.name === 'C_COMMENT') continue

@@ -26,6 +26,7 @@ export const codes = {
   BAD_HEADER: 'error',
   EMPTY_FILE: 'error',
   NOT_UTF8: 'error',
+  FILE_TOO_LARGE: 'error',
   BAD_TRACK_INFO: 'error',
   BAD_EXPECTED: 'error',
   BAD_SETTING: 'refused',

@@ -30,7 +30,16 @@ type OneEvent =
       nextMs: number
       blockers: Blocker[]
     }
-  | { type: 'index'; name: string; phase: string; done: number; total: number; waitingFor: number | null }
+  | {
+      type: 'index'
+      name: string
+      phase: string
+      done: number
+      total: number
+      /** The backend that it waits for, or the identifier of the prepared transaction. */
+      waitingFor: number | null
+      prepared: string | null
+    }
   | {
       type: 'batch'
       migration: string
@@ -61,7 +70,10 @@ type OneEvent =
  * be personal data.
  */
 export interface Blocker {
+  /** The process id of its backend; 0 for a prepared transaction, which has none. */
   pid: number
+  /** The identifier of a prepared transaction; null for any other. */
+  prepared: string | null
   application: string
   state: string
   /** Age of its transaction in seconds. */

@@ -24,6 +24,7 @@ export interface FactsOfFiles {
   BAD_HEADER: Reason
   EMPTY_FILE: Emptiness
   NOT_UTF8: NoFacts
+  FILE_TOO_LARGE: { characters: number; most: number }
   BAD_TRACK_INFO: Reason
   BAD_EXPECTED: Reason
   BAD_SETTING: {

@@ -45,6 +45,8 @@ export interface FactsOfRuns {
     blockers: string[]
     /** The process ids of their backends. */
     pids: string[]
+    /** The identifiers of those that are prepared transactions, which have no backend. */
+    prepared: string[]
   }
   SQL_ERROR: {
     sqlstate: string | null
@@ -225,6 +227,8 @@ export interface FactsOfRuns {
     /** The mode of its lock, as PostgreSQL names it. */
     mode: string
     who: string
+    /** The identifier of a prepared transaction; null for any other. */
+    prepared: string | null
   }
   SERVER_STRAINED: { reasons: string[] }
   INVALID_INDEX: NoFacts

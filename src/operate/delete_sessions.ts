@@ -106,7 +106,7 @@ export async function deleteSessions(
     const left = await countOfSessions(tx, f.table, f.where, ids)
     if (left > 0) throw unchangedRows(f.table, left)
   }
-  await refuseMore(tx, before, archived)
+  await refuseMore(tx, track, before, archived)
   return sessions
 }
 
@@ -168,6 +168,7 @@ async function toLose(tx: Db): Promise<Map<number, Holding>> {
 /** Throws DESTROYS_UNARCHIVED if more was deleted than archived. */
 async function refuseMore(
   tx: Db,
+  track: Track,
   before: Map<number, Holding>,
   archived: Map<string, number>,
 ): Promise<void> {
@@ -185,10 +186,19 @@ async function refuseMore(
         table,
         `${plural(deleted - kept, 'row')} of ${table} that do not follow by a foreign key`,
         {
-          instead: `Look at the triggers of ${[...archived.keys()].join(', ')}.`,
+          instead:
+            oldApplications(track, table) ?? `Look at the triggers of ${[...archived.keys()].join(', ')}.`,
         },
       )
   }
+}
+
+/** What to do about rows of the old application, which go with sessions while a track keeps both. */
+function oldApplications(track: Track, table: string): string | null {
+  const end = track.migrations.find(m => m.endsOldApp !== null && m.file.text.includes(table))
+  return end
+    ? `Prune when \`${end.name}\` has run: until then ${table} is the old application's, and follows.`
+    : null
 }
 
 const sameName = (a: string, b: string): boolean => namesIn(a)?.join('\0') === namesIn(b)?.join('\0')

@@ -4,7 +4,7 @@ import { refusePlanted } from '../database/planted.js'
 import { plantedObjects } from '../database/planted.sql.js'
 import type { Db } from '../database/types.js'
 import { beginUsual, resetRole } from '../database/usual_settings.sql.js'
-import { parseStatements, type Statement, withoutByteOrderMark } from '../files/statements.js'
+import { parseStatements, relationName, type Statement, withoutByteOrderMark } from '../files/statements.js'
 import { Failure } from '../model/failure.js'
 import { idOf } from '../model/project.js'
 import { beside } from './beside.js'
@@ -170,6 +170,32 @@ async function firstFault(answers: Promise<unknown>[]): Promise<void> {
     if (answer.status === 'rejected') throw answer.reason
 }
 
+/** Most statements of one message. A loss is reported at the first of them. */
+const mostTogether = 200
+
+/**
+ * Statements as they are sent: neighbours that only insert rows into the same table go together, because a
+ * file of data has many thousands, each of which would be a round trip and a look at what it has deleted.
+ */
+function inOneMessage(statements: Statement[], text: string): Statement[] {
+  const sent: Statement[] = []
+  let together = 0
+  let table: string | null = null
+  for (const s of statements) {
+    const into = s.kind === 'InsertStmt' && !s.node.withClause ? relationName(s.node.relation) : null
+    const before = sent.at(-1)
+    if (before && into !== null && into === table && together < mostTogether) {
+      together++
+      sent[sent.length - 1] = { ...before, text: text.slice(before.offset, s.offset + s.text.length) }
+    } else {
+      together = 1
+      table = into
+      sent.push(s)
+    }
+  }
+  return sent
+}
+
 /**
  * Sends a file's statements one by one, checked by the guard. What a statement deletes is archived first if
  * the step says how.
@@ -185,7 +211,7 @@ async function sendEach(
   const tracer = ctx.trace ? new Tracer(tx, ctx.clock) : null
   const archive = step.instead && ((s: Statement) => step.instead!(tx, s, guard.existed))
   const one = (s: Statement) => sendStatement(tx, s, step.file.path, text)
-  for (const s of statements)
+  for (const s of archive || tracer ? statements : inOneMessage(statements, text))
     await guard.run(s, archive ?? null, left => (tracer ? tracer.run(left.text, () => one(left)) : one(left)))
   await guard.end(statements.at(-1))
   if (tracer) ctx.trace?.(idOf({ track: step.track, name: step.migration }), tracer.end())

@@ -1,6 +1,7 @@
 import { isRetriable, serverFault } from '../database/faults.js'
 import type { Blocker } from '../model/event.js'
 import { Failure } from '../model/failure.js'
+import { quotedText } from '../model/table_name.js'
 import { beside } from './beside.js'
 import { bestEffort } from './best_effort.js'
 import { blockersOf } from './lock_retry.sql.js'
@@ -42,7 +43,7 @@ export async function withLockRetries<T>(
             seconds: Math.round(spent / 1000),
             sqlstate: serverFault(error)!.code,
             blockers: seen.map(describeBlocker),
-            pids: seen.map(b => String(b.pid)),
+            ...handlesOf(seen),
           },
           error,
         )
@@ -58,7 +59,15 @@ export async function withLockRetries<T>(
 
 /** One line about a blocker. */
 export const describeBlocker = (b: Blocker): string =>
-  `pid ${b.pid} (${b.application || 'no name'}), ${b.state} for ${b.seconds} s: ${b.query}`
+  b.prepared === null
+    ? `pid ${b.pid} (${b.application || 'no name'}), ${b.state} for ${b.seconds} s: ${b.query}`
+    : `prepared transaction ${quotedText(b.prepared)} of ${b.application}, open for ${b.seconds} s`
+
+/** What a person ends blockers by: the process ids of backends, the identifiers of prepared transactions. */
+export const handlesOf = (blockers: Blocker[]): { pids: string[]; prepared: string[] } => ({
+  pids: blockers.flatMap(b => (b.prepared === null ? [String(b.pid)] : [])),
+  prepared: blockers.flatMap(b => b.prepared ?? []),
+})
 
 /** Looks for blockers from about 60% of the timeout on. Returns the last result that is not empty. */
 function reportBlockers(run: Run, timeoutMs: number): { stop(): Promise<Blocker[] | null> } {

@@ -120,6 +120,7 @@ async function acquire(
     if (attempt % 10 === 1) {
       const blocker = {
         pid: lease.backendPid ?? 0,
+        prepared: null,
         application: lease.holder ?? '',
         state: 'holds the lease',
         seconds: Math.round(lease.heartbeatAge ?? 0),

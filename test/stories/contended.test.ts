@@ -3,9 +3,11 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { startEmbedded } from '../../src/database/embedded.js'
+import { type HazardCode, openProject, type Report } from '../../src/index.js'
 import { type Ran, rethread, undoAll } from '../support/cli.js'
-import { database, newest, open, root, servers } from '../support/database.js'
+import { database, newest, open, root, servers, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
+import { said } from '../support/in_process.js'
 
 /** How often the runs ended with each code, and what they said was wrong. */
 const outcomes = (ran: Ran[]) => ({
@@ -34,6 +36,73 @@ test.concurrent.each(servers())(
     await db.sql`alter table chats drop column session_id cascade`
     const [after] = await db.sql`select count(*)::int as n, sum(hashtext(chats::text)) as hash from chats`
     expect(after).toEqual(before)
+  },
+)
+
+test.concurrent.each(some('newest'))(
+  'PostgreSQL $major: a prepared transaction that is left open is named by whatever it keeps waiting, with what ends it',
+  async server => {
+    await using db = await database(server, 'workspace-sessions', 100)
+    const [able] = await db.sql`select current_setting('max_prepared_transactions')::int > 0 as able`
+    if (!able!.able) return
+    const gid = `it's ${db.name}`
+    const quoted = `'it''s ${db.name}'`
+    const write = {
+      insert: `insert into chats (workspace_id, user_id, role, message) select id, owner_id, 'user', 'prepared' from workspaces where owner_id is not null order by id limit 1`,
+      update: 'update chats set message = message where workspace_id is not null',
+    }
+    // one connection, because a transaction is begun and left
+    const application = open(db.url, 1)
+    const prepare = (statement: string) =>
+      application.unsafe(`begin; ${statement}; prepare transaction ${quoted}`).simple()
+    const end = async (how: 'commit' | 'rollback') => {
+      await application.unsafe(`${how} prepared ${quoted}`)
+    }
+    const waited = new Set<string | null>()
+    const project = await openProject({
+      databaseUrl: db.url,
+      track: 'workspace-sessions',
+      config: { lockBudgetSeconds: 1 },
+      onEvent: event => {
+        if (event.type !== 'index' || event.prepared === null || waited.has(event.prepared)) return
+        waited.add(event.prepared)
+        void end('commit')
+      },
+    })
+    const refused = async (running: Promise<Report>) => {
+      const found = (await said(running)).findings.find(f => f.code === 'LOCK_TIMEOUT')
+      expect(found?.facts).toMatchObject({ pids: [], prepared: [gid] })
+      expect(found?.fix).toContain(`rollback prepared ${quoted};`)
+    }
+    try {
+      await prepare(write.insert)
+      await refused(project.migrate())
+      const now = (await said(project.plan())).findings.filter(f => f.code === 'BLOCKER_NOW')
+      expect(now.map(f => f.fix)).toContainEqual(expect.stringContaining(`rollback prepared ${quoted};`))
+      await end('rollback')
+      expect((await project.migrate({ phase: 'expand' })).verdict).toBe('clean')
+      // a batch waits for the rows
+      await prepare(write.update)
+      await refused(project.backfill())
+      await end('rollback')
+      expect((await project.backfill()).verdict).toBe('clean')
+      // an index that is built beside the application waits without end, and says for whom
+      await prepare(write.insert)
+      expect([(await project.migrate()).verdict, [...waited]]).toEqual(['clean', [gid]])
+      await prepare(write.update)
+      const away = {
+        all: true,
+        consent: { allow: ['DELETES_DATA', 'IGNORES_RECENT_WRITES'] as HazardCode[], confirm: db.name },
+      }
+      await refused(project.rollback(away))
+      const [written] =
+        await db.sql`select session_id is not null as placed from chats where message = 'prepared'`
+      expect(written).toEqual({ placed: true })
+    } finally {
+      await project.close()
+      await end('rollback').catch(() => {})
+      await application.end()
+    }
   },
 )
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { HazardCode } from '../../src/index.js'
 import { ended, rethread, start, undoAll } from '../support/cli.js'
 import { type Database, database, newest, picture, servers } from '../support/database.js'
-import { inProcess } from '../support/in_process.js'
+import { inProcess, said } from '../support/in_process.js'
 import { random, seed } from '../support/random.js'
 
 const track = ['--track', 'workspace-sessions']
@@ -185,6 +185,23 @@ describe.each(servers())('prune on PostgreSQL $major', server => {
     expect((await rethread(db.url, ['restore', 'latest', ...track])).code).toBe(0)
     expect(await picture(db.sql)).toEqual(pictured)
   })
+})
+
+test('while the old application keeps its own rows of a session, prune names the step after which it may', async () => {
+  await using db = await database(newest(), 'conversation-history', 40)
+  const project = await inProcess(db.url, { track: 'conversation-history' })
+  expect((await project.migrate()).verdict).toBe('clean')
+  const old = db.sql`select count(*)::int as n from public.chat_sessions where updated_at < now() - interval '30 days'`
+  const [{ n }] = (await old) as unknown as [{ n: number }]
+  const consent = { allow: ['DELETES_DATA', 'PRUNES_MOST'] as HazardCode[], confirm: db.name }
+  const request = { delete: true, apply: true, olderThanDays: 30, consent }
+  const refused = await said(project.prune(request))
+  expect([n > 5, refused.verdict, refused.codes]).toEqual([true, 'failed', ['DESTROYS_UNARCHIVED']])
+  expect(refused.findings[0]!.fix).toContain('Prune when `007_set_sessions_aside` has run')
+  const ending = { phase: 'contract' as const, consent: { allow: ['ENDS_OLD_APP'] as HazardCode[] } }
+  expect((await project.migrate(ending)).verdict).toBe('clean')
+  expect((await project.prune(request)).verdict).toBe('clean')
+  await project.close()
 })
 
 test('a conversation whose session was pruned gets none by a migrate or a rollback, but by a message', async () => {

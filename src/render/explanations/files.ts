@@ -37,6 +37,11 @@ export const fileExplanations = {
     'Text outside ASCII would reach the database as other characters.',
     'Convert the file with iconv from the encoding that your editor used.',
   ),
+  FILE_TOO_LARGE: explained(
+    'A file of SQL has more characters than are read of one file.',
+    'Before a file runs, each of its statements is parsed: for its locks, and for what it would delete. The tree of a larger file would take gigabytes of memory.',
+    'Divide the file into several migrations. Rows of data are better loaded with COPY, by psql.',
+  ),
   BAD_TRACK_INFO: explained(
     'The file track.json of a track is missing a part, or has one of the wrong type.',
     'It says which tables hold sessions and messages, what the track requires and which settings it has.',

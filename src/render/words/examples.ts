@@ -29,6 +29,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   BAD_HEADER: [place, { reason: 'unknown key `tabel` (known: title, table)' }],
   EMPTY_FILE: [file, { reason: null }],
   NOT_UTF8: [file],
+  FILE_TOO_LARGE: [file, { characters: 28_888_953, most: 8_000_000 }],
   BAD_TRACK_INFO: ['migrations/own/track.json', { reason: 'sessions.table: wants string' }],
   BAD_EXPECTED: ['verify/mine/expected.json', { reason: 'columns.0.table: it is missing' }],
   BAD_SETTING: ['settings.group_by', { reason: "it can't be `day`", known: ['workspace', 'author'] }],
@@ -327,7 +328,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ],
   ELEMENTS_SET_ASIDE: ['chat_sessions.messages', { elements: 3, of: 4000, shapes: ['unknown'] }],
   OUTLOOK: ['messages without a time', { detail: '12 of 40000', check: 'messages_without_time' }],
-  BLOCKER_NOW: [chats, { mode: 'ROW EXCLUSIVE', who: 'pid 4711 (psql), idle in transaction for 90 s' }],
+  BLOCKER_NOW: [
+    chats,
+    { mode: 'ROW EXCLUSIVE', who: 'pid 4711 (psql), idle in transaction for 90 s', prepared: null },
+  ],
   SERVER_STRAINED: ['server', { reasons: ['replica 40 s behind'] }],
   INVALID_INDEX: ['public.idx_chats_session_id'],
   FITS: [exampleTrack],
@@ -361,6 +365,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       sqlstate: '55P03',
       blockers: ['pid 4711 (psql), idle in transaction for 90 s'],
       pids: ['4711'],
+      prepared: [],
     },
   ],
   PART_CHANGED: [

@@ -1,5 +1,5 @@
 import { noSuchFile } from '../../model/failure.js'
-import { plural } from '../../model/plural.js'
+import { number, plural } from '../../model/plural.js'
 import { caret, excused, type Group, listed, say, sentence } from './say.js'
 
 /** The words of findings about files. */
@@ -67,6 +67,11 @@ export const fileWords = {
   NOT_UTF8: say(
     s => sentence`\`${s}\` is not UTF-8.`,
     s => sentence`iconv -f latin1 -t utf-8 ${s} > fixed.sql`,
+  ),
+  FILE_TOO_LARGE: say(
+    (s, f) =>
+      sentence`\`${s}\` has ${number(f.characters)} characters, and at most ${number(f.most)} are read of one file.`,
+    () => 'Divide it into several migrations; rows of data are better loaded with COPY, by psql.',
   ),
   BAD_TRACK_INFO: say(
     (s, f) => sentence`\`${s}\`: ${f.reason}.`,

@@ -1,7 +1,7 @@
 import { agreeing, plural } from '../../model/plural.js'
 import { shellWord } from '../../model/shell_word.js'
 import { duration } from './numbers.js'
-import { bullets, caret, type Group, listed, say, sentence } from './say.js'
+import { bullets, caret, endPrepared, type Group, listed, say, sentence } from './say.js'
 
 /** How to fix an error, by the class of its SQLSTATE. Not every error is one of the file. */
 const cures: [states: RegExp, cure: string][] = [
@@ -59,10 +59,12 @@ export const runWords = {
   LOCK_TIMEOUT: say(
     (s, f) =>
       sentence`\`${s}\` did not get its locks in ${f.attempts} attempts over ${f.seconds} s. Blocked by:${bullets(f.blockers) || ' a session that ended before it could be identified'}`,
-    (_, { pids: [first] }) =>
-      first === undefined
-        ? 'Run the same command again at a quieter time.'
-        : sentence`select pg_terminate_backend(${first});   if that session may be ended. Then run the same command again.`,
+    (_, { pids: [first], prepared: [gid] }) =>
+      gid !== undefined
+        ? endPrepared(gid)
+        : first === undefined
+          ? 'Run the same command again at a quieter time.'
+          : sentence`select pg_terminate_backend(${first});   if that session may be ended. Then run the same command again.`,
   ),
   PARTLY_APPLIED: say(
     (s, f) =>

@@ -1,5 +1,6 @@
 import type { Code } from '../../model/codes.js'
 import type { Facts } from '../../model/facts.js'
+import { quotedText } from '../../model/table_name.js'
 
 /** The words of a finding: one sentence, and the command or SQL that fixes it, if there is one. */
 export interface Words<C extends Code> {
@@ -36,3 +37,7 @@ export const caret = (excerpt: string, column: number | null): string =>
 /** The reason in the file for which a statement is excused. */
 export const excused = (facts: { excused: string | null }): string =>
   facts.excused === null ? '' : ` (excused: ${facts.excused})`
+
+/** What ends a prepared transaction, which has no session that could be ended. */
+export const endPrepared = (gid: string): string =>
+  sentence`rollback prepared ${quotedText(gid)};   if whoever prepared it has given it up, or commit prepared, which keeps what it wrote; then the same command.`

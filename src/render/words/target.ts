@@ -1,6 +1,6 @@
 import type { Facts } from '../../model/facts.js'
 import { agreeing, plural } from '../../model/plural.js'
-import { bullets, type Group, listed, say, sentence } from './say.js'
+import { bullets, endPrepared, type Group, listed, say, sentence } from './say.js'
 
 /** SQL for prerequisites that are often missing. */
 const prerequisites: Record<string, string> = {
@@ -455,7 +455,7 @@ export const targetWords = {
   OUTLOOK: say((s, f) => sentence`${s}: ${f.detail}`, null),
   BLOCKER_NOW: say(
     (s, f) => sentence`A run would have to wait for \`${s}\` now: ${f.mode} is held by ${f.who}.`,
-    null,
+    (_, { prepared }) => (prepared === null ? null : endPrepared(prepared)),
   ),
   SERVER_STRAINED: say(
     (_, f) =>
