@@ -24,6 +24,7 @@ export default defineConfig({
     ['link', { rel: 'icon', href: 'data:,' }],
     // the language of a block of code, dark enough to be read
     ['style', {}, 'html:root { --vp-code-lang-color: var(--vp-c-text-2) }'],
+    ['style', {}, '.DocSearch-Button .DocSearch-Button-Keys { display: none !important }'],
   ],
   srcExclude: ['!(docs)/**/*', '!(README|CHANGELOG).md'],
   rewrites: file => pageOf(file) ?? file,
@@ -36,7 +37,13 @@ export default defineConfig({
     config: asOnGitHub,
   },
   themeConfig: {
-    search: { provider: 'local' },
+    search: {
+      provider: 'local',
+      // the button says its key in its own text, so that its name for screen readers is what it shows
+      options: {
+        translations: { button: { buttonText: 'Search (Ctrl K)', buttonAriaLabel: 'Search (Ctrl K)' } },
+      },
+    },
     nav: [{ text: 'GitHub', link: repository }],
     outline: [2, 3],
     sidebar: [

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -111,6 +111,17 @@ describe('help and usage', () => {
     const ksh = await rethread('', ['completion', 'ksh'], plain)
     expect([ksh.code, ksh.stderr]).toEqual([2, expect.stringContaining("'ksh', only for bash, zsh, fish")])
   })
+
+  test.each(['explain', 'help plan', 'completion bash'])(
+    '%s | head: a reader that leaves is no error',
+    words => {
+      const main = `${process.execPath} ${join(root, 'dist/cli/main.js')}`
+      const ran = spawnSync('bash', ['-c', `${main} ${words} | head -n 1; echo \${PIPESTATUS[0]}`], {
+        encoding: 'utf8',
+      })
+      expect([ran.stderr, ran.stdout.trimEnd().split('\n').at(-1)]).toEqual(['', '0'])
+    },
+  )
 
   test('a typo in a command or a flag: what was meant, exit 2, no stack', async () => {
     const command = await rethread('', ['migrat'], plain)

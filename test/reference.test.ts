@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { discover } from '../src/files/discover.js'
 import { codes, type HazardCode, hazardLevels, hazards } from '../src/model/codes.js'
+import type { Explanation } from '../src/model/explanation.js'
 import type { Check } from '../src/model/project.js'
 import { checkExplanations } from '../src/render/explanations/checks.js'
 import type { Explanations } from '../src/render/explanations/explained.js'
@@ -34,7 +35,7 @@ const prose = (text: string): string => wrapped(text.replaceAll('<', '\\<'), 98)
 
 const block = (text: string): string => `\`\`\`text\n${wrapped(text, 96).join('\n')}\n\`\`\``
 
-const section = (name: string, { means, matters, action }: (typeof explanations)[HazardCode]): string[] => [
+const section = (name: string, { means, matters, action }: Explanation): string[] => [
   `### ${name}`,
   '',
   prose(means),
@@ -121,7 +122,13 @@ describe('the reference is what the code says', () => {
       '',
       ...(Object.keys(hazards) as HazardCode[])
         .filter(code => hazards[code] === level)
-        .flatMap(code => section(code, hazardExplanations[code])),
+        .flatMap(code => [
+          ...section(code, hazardExplanations[code]),
+          'For example:',
+          '',
+          block(hazardExplanations[code].example),
+          '',
+        ]),
     ])
     await expect(
       [

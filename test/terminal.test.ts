@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { hasColor, lookOf, showsUnicode, withPlainMarks } from '../src/cli/look.js'
 import { InPlace, liveLine } from '../src/cli/progress.js'
+import { openTerminal } from '../src/cli/terminal.js'
 import type { Event } from '../src/model/event.js'
 import { emptyReport, finding, type Report, type StepResult } from '../src/model/report.js'
 import { gridLines, loadTables } from '../src/render/grid.js'
@@ -88,6 +89,35 @@ test('sentences are wrapped where somebody looks, and whole where a program read
   expect(lookOf(process({ COLUMNS: '80' }), {})).toMatchObject({ width: 80, wrap: true })
   expect(lookOf(process({ COLUMNS: 'wide' }), {})).toMatchObject({ width: 100, wrap: false })
   expect(lookOf(process({ COLUMNS: '80' }, { columns: 40 }), {})).toMatchObject({ width: 40, wrap: true })
+})
+
+test('progress is wrapped at words on a terminal, but for what is to be pasted, and whole in a log', () => {
+  const shown = (stderr: object): string[] => {
+    const texts: string[] = []
+    const streams = { env: {}, stdin: {}, stdout: {}, platform: 'linux' }
+    const fake = { ...streams, stderr: { ...stderr, write: (text: string) => texts.push(text) } }
+    const look = {
+      json: false,
+      quiet: false,
+      verbose: false,
+      typedAs: { program: 'npx rethread', flags: '', commands: ['rollback'] },
+    }
+    const terminal = openTerminal(fake as unknown as NodeJS.Process, look)
+    const command = 'rethread rollback --track workspace-sessions --all --allow DELETES_DATA --confirm chat'
+    terminal.emit({
+      ...{ type: 'step-start', direction: 'up', index: 2, of: 8, migration: '002_link' },
+      title: 'Give messages a session_id, and fill it in every message',
+    } as Event)
+    terminal.emit({ type: 'rollback-cost', atRisk: 0, command } as Event)
+    return texts.join('').trimEnd().split('\n')
+  }
+  expect(shown({ isTTY: true, columns: 40 })).toEqual([
+    '→ [2/8] 002_link: Give messages a',
+    '  session_id, and fill it in every',
+    '  message',
+    '  rollback (0 rows at risk): npx rethread rollback --track workspace-sessions --all --allow DELETES_DATA --confirm chat',
+  ])
+  expect(shown({})[0]).toBe('→ [2/8] 002_link: Give messages a session_id, and fill it in every message')
 })
 
 test('a Windows console gets marks of its code page, a Windows Terminal all of them', () => {

@@ -228,7 +228,7 @@ async function watch(
       `${clear}${await renderer.render(forOutput(report, line), lookOf(line.process, line.typed))}`,
     )
     await machine().clock.sleep(watchEveryMs, signal)
-    if (signal.aborted) return report
+    if (signal.aborted || stdout.destroyed) return report
   }
 }
 

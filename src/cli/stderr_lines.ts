@@ -1,12 +1,15 @@
 import type { Event } from '../model/event.js'
 import { terminalText } from '../render/escape.js'
+import { wrapped } from '../render/wrap.js'
 import { showsUnicode, withPlainMarks } from './look.js'
 import { liveLine } from './progress.js'
 
 /** Lines on stderr, and below them at most one live line, which changes in place. */
 export interface StderrLines {
-  /** Writes a line. */
+  /** Writes a line as it is. */
   write(text: string): void
+  /** Writes a sentence, wrapped at words where a terminal shows it. */
+  writeWords(text: string): void
   /** Puts how far a backfill is in the place of the live line. */
   showLive(event: Event & { type: 'batch' }): void
   /** Takes the live line away, so that what follows begins on a line of its own. */
@@ -17,8 +20,13 @@ export interface StderrLines {
 export function stderrLines(process: NodeJS.Process): StderrLines {
   const marks = showsUnicode(process) ? (text: string) => text : withPlainMarks
   let isLive = false
+  const write = (text: string): void => {
+    process.stderr.write(`${marks(terminalText(text))}\n`)
+  }
   return {
-    write: text => process.stderr.write(`${marks(terminalText(text))}\n`),
+    write,
+    writeWords: text =>
+      write(process.stderr.isTTY ? wrapped(text, process.stderr.columns ?? 80, 2).join('\n') : text),
     showLive: event => {
       // a line as wide as the terminal would wrap, and could not be taken away
       const width = (process.stderr.columns ?? 80) - 1

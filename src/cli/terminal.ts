@@ -74,7 +74,9 @@ function eventLines(
     )
     if (text === null) return
     lines.endLive()
-    lines.write(text)
+    // a command is to be pasted, so it is not wrapped
+    if (event.type === 'rollback-cost') lines.write(text)
+    else lines.writeWords(text)
   }
 }
 
@@ -97,7 +99,7 @@ export function openTerminal(process: NodeJS.Process, look: TerminalLook): Termi
     interrupted: again => {
       lines.endLive()
       if (look.json || (look.quiet && !again)) return
-      lines.write(
+      lines.writeWords(
         again
           ? asTyped(inPlace.text(), look.typedAs)
           : 'Stopping after the batch or statement at hand. Ctrl-C again ends at once.',

@@ -6,4 +6,6 @@ export interface Explanation {
   matters: string
   /** What the reader should do next. */
   action: string
+  /** A statement or situation with this hazard. The example of a finding is made of its own words. */
+  example?: string
 }

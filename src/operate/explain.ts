@@ -46,16 +46,30 @@ function aboutCode(
   name: Code | HazardCode,
   { explanations, exampleOf }: ExplainOptions,
 ): [part: string, text: string][] {
-  const { means, matters, action } = explanations[name]
+  const { means, matters, action, example } = explanations[name]
   const rows: [string, string][] = [
     ['kind', isHazard(name) ? `hazard, level ${hazards[name]}` : `finding, level ${codes[name]}`],
     ['meaning', means],
     ['why it matters', matters],
     ['what to do', action],
   ]
-  if (isHazard(name)) return rows
+  if (isHazard(name)) return example === undefined ? rows : [...rows, ['example', example]]
   const { message, fix } = exampleOf(name)
   return [...rows, ['example', fix === null ? message : `${message}\nFix: ${fix}`]]
+}
+
+const byLevel: Record<Check['level'], string> = {
+  error: 'What it finds counts against the verdict of verify.',
+  warn: 'What it finds is a warning, which counts with verify --fail-on warn.',
+  info: 'What it finds is shown, and never counts.',
+}
+
+function whyItMatters({ kind, level, gate }: Check): string {
+  if (gate) return `It must pass before ${gate} runs.`
+  if (kind === 'outlook') return 'It says what the migration will do with unusual rows. plan shows it.'
+  if (kind === 'listing') return 'It lists rows for the reader, and finds no fault.'
+  if (kind === 'account') return 'prove compares the numbers: what came in must be migrated or set aside.'
+  return byLevel[level]
 }
 
 /** Several tracks may have a check with the name, each with its own title and fix. */
@@ -66,14 +80,7 @@ function aboutCheck(checks: Check[]): [part: string, text: string][] {
   return [
     ['kind', `check, level ${each(check => check.level)}`],
     ['meaning', each(check => check.title)],
-    [
-      'why it matters',
-      each(check =>
-        check.gate
-          ? `It must pass before ${check.gate} runs.`
-          : 'What it finds counts against the verdict of verify.',
-      ),
-    ],
+    ['why it matters', each(whyItMatters)],
     ['what to do', each(check => check.fix ?? '') || 'See the detail that the check gives for each object.'],
     ['example', `rethread verify --only ${first!.name}`],
     ['file', each(check => check.file.path)],

@@ -18,6 +18,7 @@ import { emptyReport, finding, type Report, type Table, tableOfCells, verdictOf 
 import { readHistory } from '../plan/history.js'
 import { barePlanOptions } from '../plan/make_plan.js'
 import { inOwnRun } from '../run/in_run.js'
+import { schemaVersion } from '../run/schema_upgrades.sql.js'
 import {
   type Account,
   accountOf,
@@ -46,6 +47,7 @@ export interface QuarantineOptions {
 export async function quarantineList(ctx: Context, track: Track): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('quarantine', (await inspect(ctx, connection)).info)
+  await schemaVersion(connection.sql)
   if (!(await hasQuarantine(connection.sql))) return nothingKept(report, track)
   for (const spec of await specsOf(connection, track)) {
     const rows = await asideByReason(connection.sql, spec)
@@ -77,6 +79,7 @@ export async function quarantineShow(ctx: Context, track: Track, id: string): Pr
   const parts = /^(f?)(\d{1,15})$/.exec(id)
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('quarantine', (await inspect(ctx, connection)).info)
+  await schemaVersion(connection.sql)
   const kept =
     parts && (await hasQuarantine(connection.sql))
       ? await keptRow(connection.sql, track.name, Number(parts[2]), parts[1] === 'f')

@@ -17,6 +17,7 @@ import { readHistory } from '../plan/history.js'
 import { inOwnRun, inRun } from '../run/in_run.js'
 import { openRun } from '../run/open_run.js'
 import type { Run } from '../run/run.js'
+import { schemaVersion } from '../run/schema_upgrades.sql.js'
 import { plainVerifyOptions, verify } from '../verify/verify.js'
 import { removeSuperseded } from './after_merge.sql.js'
 import { columnMerge, tableMerge } from './fit_archive.js'
@@ -38,6 +39,7 @@ export interface RestoreOptions {
 export async function archives(ctx: Context): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
   const { info } = await inspect(ctx, connection)
+  await schemaVersion(connection.sql)
   return { ...emptyReport('restore', info), tables: [archivesTable(await listArchives(connection.sql))] }
 }
 
@@ -104,6 +106,8 @@ async function prepareRestore(
 ): Promise<{ chosen: ArchiveRow[]; report: Report; pending: boolean }> {
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('restore', (await inspect(ctx, connection)).info)
+  // a role that may not read the archive is refused before it looks for one
+  await schemaVersion(connection.sql)
   await sealBroken(ctx, connection, track.name, options.leaseWaitMs)
   const all = (await listArchives(connection.sql)).filter(a => a.track === track.name)
   const number = options.archive === 'latest' ? all[0]?.run : Number(/^r(\d+)$/.exec(options.archive)?.[1])

@@ -219,15 +219,17 @@ const closeSchemaSql = (schema: string): string => `
  * Version of the tool's schema; null if it does not exist. Throws MISSING_PRIVILEGE if it is not readable.
  */
 export async function schemaVersion(sql: Db): Promise<number | null> {
-  const [place] = await sql<{ owner: string; role: string; readable: boolean }[]>`
-    select pg_get_userbyid(n.nspowner)::text as owner, current_user::text as role,
+  const places = await sql<{ schema: string; owner: string; role: string; readable: boolean }[]>`
+    select n.nspname::text as schema, pg_get_userbyid(n.nspowner)::text as owner, current_user::text as role,
       has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as readable
     from pg_catalog.pg_namespace n
-    join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = 'meta'
-    where n.nspname = 'rethread'`
-  if (!place) return null
-  const { owner, role, readable } = place
-  if (!readable) throw new Failure('MISSING_PRIVILEGE', 'schema rethread', { wants: 'LEDGER', owner, role })
+    join pg_catalog.pg_class c on c.relnamespace = n.oid
+    where (n.nspname, c.relname) in (('rethread', 'meta'), ('rethread_archive', 'quarantine'))
+    order by 1`
+  for (const { schema, owner, role, readable } of places)
+    if (!readable)
+      throw new Failure('MISSING_PRIVILEGE', `schema ${schema}`, { wants: 'LEDGER', owner, role })
+  if (!places.some(p => p.schema === 'rethread')) return null
   const [row] = await sql<{ version: number }[]>`select max(version)::int as version from rethread.meta`
   return row!.version
 }

@@ -160,7 +160,7 @@ describe.each(some('newest'))('half-done databases on PostgreSQL $major', server
     const before = await content()
     const project = await inProcess(db.url, { track: 'conversation-history' })
     const lost = await said(project.adopt())
-    expect(sentenceOf(lost, 'ADOPT_LOST_TABLE')).toMatch(/what it held has been moved already/)
+    expect(sentenceOf(lost, 'ADOPT_LOST_TABLE')).toMatch(/its rows have been moved already/)
     await paste(db, lost.fixUp!)
     const compared = await said(project.adopt())
     await paste(db, compared.fixUp!)

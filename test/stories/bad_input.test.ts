@@ -190,7 +190,7 @@ describe.each(some('newest'))('the database on PostgreSQL $major', server => {
       await rethread(db.url, ['migrate']),
       'ALREADY_EXISTS',
       3,
-      /`public\.chat_sessions` exists already/,
+      /`public\.chat_sessions` already exists/,
     )
     const adopted = await rethread(db.url, ['migrate', '--baseline', '001'])
     expectFinding(adopted, 'BASELINE_UNPROVEN', 3, /can't be adopted/)

@@ -83,6 +83,24 @@ describe.each(some('oldest'))('less than a superuser on PostgreSQL $major', serv
         [['schema rethread', { wants: 'LEDGER', owner: 'postgres', role }]],
       ])
     }
+    // the archive is a schema of its own
+    await db.sql.unsafe(
+      `grant usage on schema rethread to ${role}; grant select on all tables in schema rethread to ${role}`,
+    )
+    for (const verb of [guest.restore({ archive: 'latest' }), guest.status(), guest.listQuarantine()]) {
+      const { verdict, findings } = await said(verb)
+      expect([verdict, findings.map(f => [f.code, f.subject, f.fix])]).toEqual([
+        'refused',
+        [
+          [
+            'MISSING_PRIVILEGE',
+            'schema rethread_archive',
+            `Connect as postgres, or as a role that is a member of it: grant postgres to ${role};`,
+          ],
+        ],
+      ])
+    }
+    await db.sql.unsafe(`drop owned by ${role}`)
     await db.sql.unsafe(`drop role ${role}`)
   })
 

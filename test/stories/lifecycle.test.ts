@@ -287,7 +287,7 @@ describe.each(some('oldest'))('the life cycle on PostgreSQL $major', server => {
     const printedBy = (ran: Ran) =>
       ran.stderr
         .split('\n')
-        .filter(l => l.includes('way back'))
+        .filter(l => l.includes('  rollback ('))
         .map(l => l.split(': rethread ')[1]!)
     const printed = printedBy(up)
     expect(printed.length).toBe(1)

@@ -33,7 +33,7 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
     // what this run has finished is news, and nothing that is still to do
     const unfinished = again.report.findings.filter(f => f.code === 'UNFINISHED')
     expect(unfinished.map(f => [f.level, f.fix])).toEqual([['info', null]])
-    expect(unfinished[0]!.message).toMatch(/not finished: the run was killed\. This run has gone on with it/)
+    expect(unfinished[0]!.message).toMatch(/did not finish: the run was killed\. This run has finished it/)
     expect((await rethread(db.url, ['verify'])).code).toBe(0)
   })
 

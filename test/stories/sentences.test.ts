@@ -257,7 +257,7 @@ test('rows that were taken out are not called still in place', async () => {
   await using db = await database(newest(), 'workspace-sessions')
   const expanded = await rethread(db.url, ['migrate'])
   const aside = expanded.report.findings.filter(f => f.code === 'QUARANTINED')
-  expect(aside.map(f => f.message)).toEqual([expect.stringContaining('still in the table')])
+  expect(aside.map(f => f.message)).toEqual([expect.stringContaining('They are still in the table.')])
   const done = await rethread(db.url, ['migrate', ...contract])
   const taken = done.report.findings.filter(f => f.code === 'QUARANTINED')
   expect(taken.map(f => f.message)).toEqual([

@@ -27,7 +27,6 @@ const settings = {
   fsync: 'off',
   full_page_writes: 'off',
   max_connections: '200',
-  max_prepared_transactions: '10',
   wal_level: 'logical',
   max_prepared_transactions: '10',
   max_wal_size: '1GB',

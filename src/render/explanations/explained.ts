@@ -5,7 +5,7 @@ import type { Explanation } from '../../model/explanation.js'
 export type Explanations = Partial<Record<Code, Explanation>>
 
 /** Explanations of all hazards. */
-export type HazardExplanations = Record<HazardCode, Explanation>
+export type HazardExplanations = Record<HazardCode, Explanation & { example: string }>
 
 /** The three parts of an explanation. */
 export const explained = (means: string, matters: string, action: string): Explanation => ({
