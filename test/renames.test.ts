@@ -114,6 +114,12 @@ const cases: [string, string[], string, string][] = [
     "do $$ begin execute format('grant select (%s) on app.posts %s', 'a', 'message'); end $$;",
   ],
   [
+    'a percent sign in a name is none of format()',
+    ['chats="a%b"'],
+    "do $$ begin execute format('alter table public.chats drop constraint %I', 'a'); execute 'select ''%'' from public.chats'; end $$;",
+    `do $$ begin execute format('alter table public."a%%b" drop constraint %I', 'a'); execute 'select ''%'' from public."a%b"'; end $$;`,
+  ],
+  [
     'a table that goes to the archive and comes back',
     ['chats=app.posts'],
     'alter table public.chats set schema rethread_archive; alter table rethread_archive.chats set schema public;',
@@ -146,6 +152,7 @@ test.each([
   [['chats.message=role'], /the track calls chats\.role `role` too/],
   [['chats=a', 'workspaces=a'], /`public\.a` too/],
   [['chats.nothing=a'], /track workspace-sessions has no such name/],
+  [['chat_sessions.updated_at=changed'], /update_updated_at\(\).* writes `updated_at`: the column keeps/],
   [[`chats=${'ä'.repeat(32)}`], /a name has at most 63 bytes/],
 ])('%s is refused with what to do', async (map, why) => {
   await expect(rewriter('workspace-sessions', map)).rejects.toThrow(why)

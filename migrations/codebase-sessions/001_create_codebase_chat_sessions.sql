@@ -65,4 +65,4 @@ grant select, insert, update, delete on public.codebase_chat_sessions to authent
 
 -- Last, because it blocks writes to auth.users until the commit.
 alter table public.codebase_chat_sessions
-  add constraint codebase_chat_sessions_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade;
+  add constraint codebase_chat_sessions_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade on update cascade;

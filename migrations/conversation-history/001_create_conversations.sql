@@ -1,6 +1,6 @@
 --! title: Create conversations and messages, closed to everybody but their owners
 --! phase: expand
---! requires: table public.tenants, table public.tenant_users, column public.tenant_users.role text|varchar, table public.chat_sessions,
+--! requires: table public.tenants, table public.tenant_users, column public.tenant_users.role any, table public.chat_sessions,
 --!   column public.chat_sessions.messages jsonb|json, column public.chat_sessions.tenant_id uuid, column public.chat_sessions.user_id uuid,
 --!   column public.chat_sessions.id uuid, column public.chat_sessions.title text|varchar, column public.chat_sessions.metadata jsonb,
 --!   column public.chat_sessions.created_at timestamptz, column public.chat_sessions.updated_at timestamptz,
@@ -79,6 +79,6 @@ alter table public.messages
   add constraint messages_conversation_id_fkey foreign key (conversation_id) references public.conversations (id) on delete cascade;
 -- Last, because these block writes to the tables that they lead to until the commit.
 alter table public.conversations
-  add constraint conversations_tenant_id_fkey foreign key (tenant_id) references public.tenants (id) on delete cascade;
+  add constraint conversations_tenant_id_fkey foreign key (tenant_id) references public.tenants (id) on delete cascade on update cascade;
 alter table public.conversations
-  add constraint conversations_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade;
+  add constraint conversations_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade on update cascade;

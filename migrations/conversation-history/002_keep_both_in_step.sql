@@ -1397,6 +1397,70 @@ end
 $$;
 revoke all on function chat_private.guard_conversation_id() from public;
 
+-- Before a conversation of the new application becomes a session: columns of which the new application knows
+-- nothing, and that must have a value, take that of the user's newest session in the tenant. Else one that
+-- sessions of several users in it share: what only one person has is shown to nobody else. Else an empty one.
+-- A unique column takes the id.
+create function chat_private.complete_session() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+set row_security = off
+as $$
+declare
+  session uuid;
+  sessions uuid[];
+  is_lacking boolean;
+  value jsonb;
+  wanted record;
+begin
+  for wanted in
+    select a.attname::text as name, y.typname as type, y.typcategory as category, exists (
+      select from pg_catalog.pg_index i
+      where i.indrelid = a.attrelid and i.indisunique and i.indnkeyatts = 1 and i.indkey[0] = a.attnum) as is_unique
+    from pg_catalog.pg_attribute a
+    join pg_catalog.pg_type y on y.oid = a.atttypid
+    cross join (select new.title, new.metadata) known
+    where a.attrelid = tg_relid and not to_jsonb(known) ? a.attname::text and a.attnum > 0 and not a.attisdropped
+      and a.attnotnull and a.attgenerated = ''
+    order by a.attnum
+  loop
+    execute format('select ($1).%I is null', wanted.name) into is_lacking using new;
+    if not is_lacking then
+      continue;
+    end if;
+    value := null;
+    if wanted.is_unique then
+      value := to_jsonb(new.id::text);
+    else
+      if sessions is null then
+        session := (
+          select s.id from public.chat_sessions s
+          where s.tenant_id = new.tenant_id and s.user_id = new.user_id
+          order by s.updated_at desc nulls last limit 1);
+        sessions := array(
+          select s.id from public.chat_sessions s
+          where s.tenant_id = new.tenant_id and s.user_id is not null limit 1000);
+      end if;
+      execute format('select to_jsonb(x.%I) from public.chat_sessions x where x.id = $1', wanted.name) into value using session;
+    end if;
+    if value is null and not wanted.is_unique then
+      execute format('select (array_agg(s.j))[1] from (select x.%1$I::text as v, to_jsonb(x.%1$I) as j, x.user_id as who from public.chat_sessions x where x.id = any ($1)) s where s.v is not null group by s.v having count(distinct s.who) > 1 order by count(*) desc limit 1', wanted.name)
+      into value using sessions;
+    end if;
+    if value is null then
+      value := case when wanted.type in ('json', 'jsonb') then '{}'
+        else case wanted.category when 'S' then '""' when 'N' then '0' when 'B' then 'false' when 'A' then '[]' end end::jsonb;
+    end if;
+    if value is not null then
+      new := jsonb_populate_record(new, jsonb_build_object(wanted.name, value));
+    end if;
+  end loop;
+  return new;
+end
+$$;
+revoke all on function chat_private.complete_session() from public;
+
 -- After the new application has written a conversation: writes it to chat_sessions for the old one.
 create function chat_private.follow_conversation() returns trigger
 language plpgsql security definer
@@ -1587,6 +1651,9 @@ create trigger update_conversation_on_message after insert on public.messages
   referencing new table as new_rows for each statement execute function chat_private.touch_conversations();
 create trigger update_conversation_on_change after update on public.messages
   referencing new table as new_rows for each statement execute function chat_private.touch_conversations();
+create trigger rethread_complete_session before insert on public.chat_sessions
+  for each row when (coalesce(current_setting('rethread.in_step', true), '') = 'on')
+  execute function chat_private.complete_session();
 create trigger rethread_follow_session after insert or update or delete on public.chat_sessions
   for each row execute function chat_private.follow_session();
 create trigger rethread_follow_truncation after truncate on public.chat_sessions

@@ -2,6 +2,7 @@
 --! phase: contract
 --! ends-old-app: chat_sessions is gone from the application's sight
 
+drop trigger rethread_complete_session on public.chat_sessions;
 drop trigger rethread_follow_session on public.chat_sessions;
 drop trigger rethread_follow_truncation on public.chat_sessions;
 drop trigger rethread_follow_conversation on public.conversations;

@@ -188,8 +188,8 @@ create trigger rethread_keep_chats_of_others
   before delete on public.projects
   for each row execute function chat_private.keep_chats_of_others();
 alter table public.chat_sessions
-  add constraint chat_sessions_project_id_fkey foreign key (project_id) references public.projects (id) on delete cascade;
+  add constraint chat_sessions_project_id_fkey foreign key (project_id) references public.projects (id) on delete cascade on update cascade;
 alter table public.chat_sessions
-  add constraint chat_sessions_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade;
+  add constraint chat_sessions_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade on update cascade;
 alter table chat_private.kept_chats
-  add constraint kept_chats_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade;
+  add constraint kept_chats_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade on update cascade;

@@ -867,11 +867,11 @@ create trigger rethread_note_pruned after delete on public.chat_sessions
 
 -- Last, because these block writes to the application's tables until the commit.
 alter table public.chat_sessions
-  add constraint chat_sessions_conversation_id_fkey foreign key (conversation_id) references public.conversations (id) on delete cascade,
-  add constraint chat_sessions_request_id_fkey foreign key (request_id) references public.requests (id) on delete set null,
-  add constraint chat_sessions_iso_agent_id_fkey foreign key (iso_agent_id) references public.iso_agents (id) on delete cascade,
-  add constraint chat_sessions_primary_quote_id_fkey foreign key (primary_quote_id) references public.quotes (id) on delete set null,
-  add constraint chat_sessions_proposal_id_fkey foreign key (proposal_id) references public.proposals (id) on delete set null;
+  add constraint chat_sessions_conversation_id_fkey foreign key (conversation_id) references public.conversations (id) on delete cascade on update cascade,
+  add constraint chat_sessions_request_id_fkey foreign key (request_id) references public.requests (id) on delete set null on update cascade,
+  add constraint chat_sessions_iso_agent_id_fkey foreign key (iso_agent_id) references public.iso_agents (id) on delete cascade on update cascade,
+  add constraint chat_sessions_primary_quote_id_fkey foreign key (primary_quote_id) references public.quotes (id) on delete set null on update cascade,
+  add constraint chat_sessions_proposal_id_fkey foreign key (proposal_id) references public.proposals (id) on delete set null on update cascade;
 
 create trigger rethread_follow_conversations after insert on public.conversations
   referencing new table as new_rows for each statement execute function chat_private.follow_conversations();

@@ -295,6 +295,6 @@ grant select, insert, update, delete on public.chat_sessions to authenticated, s
 
 -- Last, because these block writes to workspaces and auth.users until the commit.
 alter table public.chat_sessions
-  add constraint chat_sessions_workspace_id_fkey foreign key (workspace_id) references public.workspaces (id) on delete cascade;
+  add constraint chat_sessions_workspace_id_fkey foreign key (workspace_id) references public.workspaces (id) on delete cascade on update cascade;
 alter table public.chat_sessions
-  add constraint chat_sessions_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade;
+  add constraint chat_sessions_user_id_fkey foreign key (user_id) references auth.users (id) on delete cascade on update cascade;

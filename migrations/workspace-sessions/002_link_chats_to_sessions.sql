@@ -208,6 +208,19 @@ end
 $$;
 revoke all on function chat_private.put_legacy_session(uuid, uuid, uuid, timestamptz, timestamptz, text, text[]) from public;
 
+-- Whether a message of another workspace than before keeps its session. Then not the message has moved: the
+-- key of its workspace changes, and foreign keys carry the change to messages and to sessions, in any order.
+create function chat_private.goes_along(session uuid, workspace_id uuid, workspace uuid) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select exists (
+    select from public.chat_sessions s
+    where s.id = goes_along.session and (s.workspace_id = goes_along.workspace
+      or s.workspace_id = goes_along.workspace_id and not exists (select from public.workspaces w where w.id = goes_along.workspace_id)))
+$$;
+revoke all on function chat_private.goes_along(uuid, uuid, uuid) from public;
+
 -- Never fails the application's statement, and waits only for a moment: a message that cannot get its session
 -- now is left to the backfill. The names of its triggers sort last, because a trigger of the application may
 -- change the author or workspace of a message, or refuse it.
@@ -221,6 +234,9 @@ as $$
 begin
   if chat_private.has_used_time(0.5) then
     raise lock_not_available;
+  end if;
+  if tg_op = 'UPDATE' and chat_private.goes_along(new.session_id, old.workspace_id, new.workspace_id) then
+    return new;
   end if;
   new.session_id := chat_private.make_legacy_session(new.workspace_id, new.user_id, new.created_at,
     chat_private.legacy_opening(new.created_at, new.role::text, new.message::text));
@@ -260,6 +276,9 @@ begin
   begin
     if chat_private.has_used_time(0.5) then
       raise lock_not_available;
+    end if;
+    if tg_op = 'UPDATE' and chat_private.goes_along(new.session_id, old.workspace_id, new.workspace_id) then
+      return null;
     end if;
     update public.chats c
     set session_id = chat_private.make_legacy_session(new.workspace_id, new.user_id, new.created_at,

@@ -39,6 +39,7 @@ begin
 end
 $$;
 
+drop trigger if exists rethread_complete_session on public.chat_sessions;
 drop trigger if exists rethread_follow_session on public.chat_sessions;
 drop trigger if exists rethread_follow_truncation on public.chat_sessions;
 drop trigger if exists rethread_guard_conversation_id on public.conversations;
@@ -48,6 +49,7 @@ drop trigger if exists rethread_follow_changed_messages on public.messages;
 drop trigger if exists rethread_follow_deleted_messages on public.messages;
 drop trigger if exists update_conversation_on_message on public.messages;
 drop trigger if exists update_conversation_on_change on public.messages;
+drop function if exists chat_private.complete_session();
 drop function if exists chat_private.follow_session();
 drop function if exists chat_private.follow_truncation();
 drop function if exists chat_private.guard_conversation_id();

@@ -85,16 +85,23 @@ declare
   -- sessions come back as they are: no trigger of the application fires
   held text[] := rethread_archive.hold_off('public.chat_sessions', true, true);
 begin
+  -- what the new application wrote has none of the columns that only the old one knows
+  create trigger rethread_complete_returning before insert on public.chat_sessions
+    for each row execute function chat_private.complete_session();
   begin
     insert into public.chat_sessions (id, tenant_id, user_id, title, messages, metadata, created_at, updated_at)
     select c.id, c.tenant_id, c.user_id, c.title, '[]', c.metadata, c.created_at, c.updated_at
     from public.conversations c
     where not exists (select from public.chat_sessions s where s.id = c.id);
+    -- the key of a tenant or a user may have changed, which foreign keys carry to conversations only
     update public.chat_sessions s
-    set title = case when s.title is null and c.title = 'New Conversation' then null else c.title end, metadata = c.metadata, updated_at = c.updated_at
+    set tenant_id = case when exists (select from public.tenants t where t.id = s.tenant_id) then s.tenant_id else c.tenant_id end,
+      user_id = case when exists (select from auth.users u where u.id = s.user_id) then s.user_id else c.user_id end,
+      title = case when s.title is null and c.title = 'New Conversation' then null else c.title end, metadata = c.metadata, updated_at = c.updated_at
     from public.conversations c
     where c.id = s.id
-      and (c.title is distinct from coalesce(s.title, 'New Conversation') or c.metadata is distinct from s.metadata or c.updated_at is distinct from s.updated_at);
+      and (not exists (select from public.tenants t where t.id = s.tenant_id) or not exists (select from auth.users u where u.id = s.user_id)
+        or c.title is distinct from coalesce(s.title, 'New Conversation') or c.metadata is distinct from s.metadata or c.updated_at is distinct from s.updated_at);
     perform chat_private.rebuild_session(c.id) from public.conversations c;
   exception
     when lock_not_available or deadlock_detected then raise;
@@ -106,9 +113,12 @@ begin
           select item.id, item.tenant_id, item.user_id, item.title, '[]', item.metadata, item.created_at, item.updated_at
           where not exists (select from public.chat_sessions s where s.id = item.id);
           update public.chat_sessions s
-          set title = case when s.title is null and item.title = 'New Conversation' then null else item.title end, metadata = item.metadata, updated_at = item.updated_at
+          set tenant_id = case when exists (select from public.tenants t where t.id = s.tenant_id) then s.tenant_id else item.tenant_id end,
+            user_id = case when exists (select from auth.users u where u.id = s.user_id) then s.user_id else item.user_id end,
+            title = case when s.title is null and item.title = 'New Conversation' then null else item.title end, metadata = item.metadata, updated_at = item.updated_at
           where s.id = item.id
-            and (item.title is distinct from coalesce(s.title, 'New Conversation') or item.metadata is distinct from s.metadata or item.updated_at is distinct from s.updated_at);
+            and (not exists (select from public.tenants t where t.id = s.tenant_id) or not exists (select from auth.users u where u.id = s.user_id)
+              or item.title is distinct from coalesce(s.title, 'New Conversation') or item.metadata is distinct from s.metadata or item.updated_at is distinct from s.updated_at);
           perform chat_private.rebuild_session(item.id);
         exception
           when lock_not_available or deadlock_detected then raise;
@@ -125,6 +135,7 @@ begin
       when others then raise notice 'session % keeps its messages: %', item.id, sqlerrm;
     end;
   end loop;
+  drop trigger rethread_complete_returning on public.chat_sessions;
   perform rethread_archive.release(held);
   for item in select * from rethread_archive.chat_sessions_manifest where kind = 'foreign key' order by name loop
     execute format('alter table public.chat_sessions add constraint %I %s', item.name, item.definition);
@@ -144,6 +155,9 @@ create trigger rethread_follow_changed_messages after update on public.messages
   referencing old table as old_rows new table as new_rows for each statement execute function chat_private.follow_messages();
 create trigger rethread_follow_deleted_messages after delete on public.messages
   referencing old table as old_rows for each statement execute function chat_private.follow_messages();
+create trigger rethread_complete_session before insert on public.chat_sessions
+  for each row when (coalesce(current_setting('rethread.in_step', true), '') = 'on')
+  execute function chat_private.complete_session();
 create trigger rethread_follow_session after insert or update or delete on public.chat_sessions
   for each row execute function chat_private.follow_session();
 create trigger rethread_follow_truncation after truncate on public.chat_sessions

@@ -20,6 +20,7 @@ drop function if exists chat_private.touch_session();
 drop function if exists chat_private.settle_session(uuid);
 drop function if exists chat_private.catch_up(uuid);
 drop function if exists chat_private.fill_session();
+drop function if exists chat_private.goes_along(uuid, uuid, uuid);
 drop function if exists chat_private.move_session();
 drop function if exists chat_private.make_legacy_session(uuid, uuid, timestamptz, text);
 drop function if exists chat_private.legacy_session_of(uuid, uuid, timestamptz);

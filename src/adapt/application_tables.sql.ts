@@ -1,5 +1,5 @@
 import { seesAllRows } from '../database/catalog.sql.js'
-import type { Db } from '../database/types.js'
+import { type Db, literal } from '../database/types.js'
 import { partText, tableText } from '../model/table_name.js'
 
 /** A column of an application's table, with what shows its role in a track. */
@@ -110,7 +110,7 @@ export async function filledShares(
 /** The values of a column in a sample of rows. */
 export interface SeenValues {
   rows: number
-  /** Distinct values, at most ten. */
+  /** Distinct values, at most ten; all labels of an enum. */
   some: string[]
   /** The largest number; null if no value is a number. */
   largest: number | null
@@ -120,10 +120,16 @@ export interface SeenValues {
   someIso: boolean
 }
 
-/** Reads the values of a column in a sample of rows. */
+/** Reads the values of a column in a sample of rows. Of an enum, all its labels are values. */
 export async function seenValues(sql: Db, table: string, column: string, iso: string): Promise<SeenValues> {
   const [row] = await sql.unsafe<SeenValues[]>(
-    `select count(*)::int as rows, coalesce((array_agg(distinct v))[1:10], '{}') as some,
+    `select count(*)::int as rows, coalesce((
+         select array_agg(e.enumlabel::text order by e.enumsortorder) from pg_catalog.pg_enum e
+         where e.enumtypid = (
+           select coalesce(nullif(y.typbasetype, 0), y.oid) from pg_catalog.pg_attribute a
+           join pg_catalog.pg_type y on y.oid = a.atttypid
+           where a.attrelid = ${literal(table)}::regclass and a.attname = ${literal(column)})
+       ), (array_agg(distinct v))[1:10], '{}') as some,
        max(case when v ~ '^\\d+(\\.\\d+)?$' then v::numeric end)::float8 as largest,
        coalesce(bool_and(v ~ $1), false) as iso, coalesce(bool_or(v ~ $1), false) as "someIso"
      from (select ${partText(column)}::text as v from ${table} where ${partText(column)} is not null limit ${sampled}) t`,

@@ -9,6 +9,8 @@ export interface CatalogColumn {
   base: string
   /** True for GENERATED ALWAYS AS IDENTITY. */
   always: boolean
+  /** True if a CHECK of the column or its domain compares it with a number from below. */
+  positive: boolean
   /** Length of a varchar; null if it has none. */
   length: number | null
   /**
@@ -25,6 +27,10 @@ export async function columnsOf(sql: Db, tables: string[]): Promise<CatalogColum
       case y.typtype when 'e' then format('%I.%I', m.nspname, y.typname)
         else format_type(coalesce(nullif(y.typbasetype, 0), a.atttypid), -1) end as base,
       a.attidentity = 'a' as always,
+      exists (
+        select from pg_catalog.pg_constraint k
+        where k.contype = 'c' and (k.contypid = a.atttypid or k.conrelid = a.attrelid and k.conkey = array[a.attnum])
+          and pg_get_constraintdef(k.oid) ~ '>=? *[(]?[0-9]') as positive,
       nullif(greatest(a.atttypmod, y.typtypmod), -1) - 4 as length,
       case when a.attidentity <> ''
         then format('nextval(%L::regclass)', pg_get_serial_sequence(a.attrelid::regclass::text, a.attname))

@@ -131,6 +131,8 @@ function valueForm(
     return form && { ...form, type: here.base, ...(said === undefined ? {} : { values: said }) }
   }
   if (said !== undefined) return { ...codeForm(readCodes(role, said), here.base), values: said }
+  if (here.base === 'json' && allowed.includes('jsonb') && !allowed.includes('json'))
+    return { type: 'json', reads: '({})::jsonb', writes: '({})::json' }
   return role === contentRole(info) && /^jsonb?$/.test(here.base) ? jsonTextForm(here) : null
 }
 
@@ -143,7 +145,9 @@ const probeForm = (here: CatalogColumn, allowed: string[]): Partial<ColumnBindin
   allowed.length === 0
     ? {}
     : {
-        ...(isNumber(here.base) && !allowed.includes('timestamptz') ? { number: true } : {}),
+        ...(isNumber(here.base) && !allowed.includes('timestamptz')
+          ? { number: true, ...(here.positive ? { positive: true } : {}) }
+          : {}),
         ...(here.length !== null && here.length < uuidLength && allowed.includes('uuid')
           ? { short: true }
           : {}),

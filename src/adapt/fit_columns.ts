@@ -43,6 +43,9 @@ export const idColumnOf = (table: ApplicationTable): ApplicationColumn | null =>
   table.columns.find(c => c.column === 'id') ??
   null
 
+/** True for the role of who says a message, or of a member: of any type, and called so. */
+const isRole = ({ column, types }: WantedColumn): boolean => column === 'role' && types.length === 0
+
 const named = (name: number, column: ApplicationColumn, what: string): string =>
   name > 0 ? `its name, and it is ${column.base}` : what
 
@@ -62,6 +65,8 @@ function evidence(
     if (column.unique) return { score: 4 + name, because: 'unique and never null' }
     return name > 2 ? { score: 3 + name, because: 'its name' } : null
   }
+  // any column could hold roles, and few do
+  if (isRole(want) && name === 0) return null
   const wants = (type: RegExp) => want.types.some(t => type.test(t))
   const right = wants(/^time/)
     ? times.test(column.base)
@@ -74,13 +79,19 @@ function evidence(
   return near && name > 1 ? { score: 4 + name, because: named(name, column, '') } : null
 }
 
-/** That no column is similar. If the track only reads a value of it, also the SQL that adds one. */
-const unlike = ({ column, of, types }: WantedColumn, { table }: ApplicationTable): string =>
-  `no column is like it${
-    of === null && column !== 'id' && types.length > 0
-      ? `: where there is none, alter table ${table} add column ${column} ${types[0]}`
+/**
+ * That no column is similar. If the track only reads a value of it, also the SQL that adds one. Where people
+ * write to each other, every message is a person's.
+ */
+function unlike(want: WantedColumn, { table }: ApplicationTable): string {
+  const { column, of, types } = want
+  const type = isRole(want) ? "text default 'user'" : types[0]
+  return `no column is like it${
+    of === null && column !== 'id' && type !== undefined
+      ? `: where there is none, alter table ${table} add column ${column} ${type}`
       : ''
   }`
+}
 
 function reference(
   of: string,

@@ -1,3 +1,4 @@
+import { relationName, strings } from '../files/statements.js'
 import { UsageError } from '../model/failure.js'
 import type { Mapping } from '../model/mapping.js'
 import { nearest } from '../model/similar.js'
@@ -65,6 +66,15 @@ export function judgeMapping(track: string, names: TrackNames, mapping: Mapping)
     if (long)
       throw new UsageError(`--map ${role}`, `a name has at most ${longestBytes} bytes, \`${long}\` has more`)
   }
+  for (const [role, calls] of writtenByTheirs(names)) {
+    const to = bindingOf(mapping[role])?.column
+    const column = role.split('.')[1]!
+    if (to !== undefined && to !== column)
+      throw new UsageError(
+        `--map ${role}`,
+        `a trigger calls ${calls}(), a function of the application, which writes \`${column}\`: the column keeps this name`,
+      )
+  }
   const tables = Object.entries(names.roles).map(([entity, { table }]) => {
     const to = mapping[entity]
     return { role: entity, to: located(typeof to === 'string' ? to : table) }
@@ -80,6 +90,25 @@ export function judgeMapping(track: string, names: TrackNames, mapping: Mapping)
       mapping,
     )
   }
+}
+
+/**
+ * Columns of the track's own tables that a function of the application writes, with that function: it is
+ * called after what it updates.
+ */
+function writtenByTheirs({ roles, statements }: TrackNames): Map<string, string> {
+  const made = new Set(
+    statements.filter(s => s.kind === 'CreateFunctionStmt').map(s => strings(s.node.funcname).join('.')),
+  )
+  const written = new Map<string, string>()
+  for (const { node } of statements.filter(s => s.kind === 'CreateTrigStmt')) {
+    const calls = strings(node.funcname).join('.')
+    const column = /\bupdate_(\w+)$/.exec(calls)?.[1]
+    const table = relationName(node.relation)
+    const entity = Object.keys(roles).find(e => roles[e]!.table === table)
+    if (!made.has(calls) && column && entity && roles[entity]!.new) written.set(`${entity}.${column}`, calls)
+  }
+  return written
 }
 
 function throwIfOne(list: { role: string; to: string }[], mapping: Mapping): void {

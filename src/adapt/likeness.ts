@@ -19,6 +19,8 @@ export function likeness(name: string, own: string, usual: readonly string[]): n
   if (words === wordsOf(own)) return exact
   const known = usual.map(wordsOf)
   if (known.includes(words)) return usualName
+  // names that run their words together: `userid`, `createdat`
+  if ([wordsOf(own), ...known].some(k => k.includes('_') && k.replaceAll('_', '') === words)) return usualName
   return [wordsOf(own), ...known].some(k => words.endsWith(`_${k}`)) ? usualEnding : 0
 }
 
@@ -26,5 +28,5 @@ export function likeness(name: string, own: string, usual: readonly string[]): n
 export function namedAfter(column: string, table: string): boolean {
   const words = wordsOf(column).replace(/_id$/, '')
   const last = wordsOf(table)
-  return words === last || last.endsWith(`_${words}`)
+  return words === last || last.endsWith(`_${words}`) || words === `${last}id`
 }

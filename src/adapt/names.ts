@@ -47,6 +47,8 @@ export interface Names {
   makes(table: string, column: string): MadeIds | null
   /** True if the probe ids with this letter belong to a column of numbers. */
   isNumber(letter: string): boolean
+  /** True if that column takes no negative numbers. */
+  isPositive(letter: string): boolean
   /** True if they belong to a column of numbers below 2^15. */
   isSmall(letter: string): boolean
   /** True if they belong to a column of texts that is too short for a uuid. */
@@ -119,6 +121,7 @@ export function mappedNames(track: TrackRoles, mapping: Mapping, own: Map<string
     type: (name, within) => (within && types.get(`${within}.${name}`)) || (types.get(name) ?? null),
     makes: (table, column) => made.get(`${parts(table).name}.${column}`) ?? null,
     isNumber: letter => probed(letter)?.number ?? false,
+    isPositive: letter => probed(letter)?.positive ?? false,
     isSmall: letter => probed(letter)?.type === 'smallint',
     isShort: letter => probed(letter)?.short ?? false,
     lacks: (table, column) => absent.has(columnText(parts(table), column)),

@@ -88,7 +88,7 @@ export async function plainBindings(
     binding(
       apiKey,
       reached.map(grantedText).join(' ') || 'none',
-      `no role of the API is there; this is who may use \`${reader?.table ?? users!.table}\` beside its owner${watched ? `, and what policies of \`${watched.table}\` let each reach` : ''}`,
+      `no role of the API is there; this is who may use \`${(reader ?? users)?.table ?? 'its tables'}\` beside its owner${watched ? `, and what policies of \`${watched.table}\` let each reach` : ''}`,
     ),
   ]
 }

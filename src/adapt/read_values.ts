@@ -38,9 +38,15 @@ export async function readValues(
         continue
       }
       const seen = await readAside(sql, tx => seenValues(tx, table.table, fitted.column!.column, isoTime))
-      if (kind === 'word' && given[role] === undefined && !areOtherWords(seen, fitted.column!.base)) continue
+      const words = roleWordsOf(role, info)
+      if (kind === 'word' && given[role] === undefined && !areOtherWords(seen, fitted.column!.base, words))
+        continue
       const found =
-        kind === 'time' ? unitSeen(seen, fitted.column!.base) : kind === 'word' ? wordsSeen(seen) : null
+        kind === 'time'
+          ? unitSeen(seen, fitted.column!.base)
+          : kind === 'word'
+            ? wordsSeen(seen, words)
+            : null
       const said = given[role] ?? found
       if (said !== null) known[role] = said
       if (given[role] !== undefined) judge(role, given[role], kind, fitted.column!.base, seen)
@@ -51,10 +57,10 @@ export async function readValues(
         confidence:
           said === null
             ? 'open'
-            : kind === 'word' && given[role] === undefined && !isSameWord(said)
+            : kind === 'word' && given[role] === undefined && !isSameWord(said, words)
               ? 'likely'
               : 'certain',
-        because: given[role] === undefined ? why(kind, fitted.column!.base, seen) : 'as you said',
+        because: given[role] === undefined ? why(kind, fitted.column!.base, seen, words) : 'as you said',
         rivals: [],
         renamed: false,
         isOfValues: true,
@@ -71,30 +77,48 @@ type ValueKind = 'time' | 'code' | 'word'
 /** A column with more distinct words than this holds no roles. */
 const manyWords = 6
 
-/** Usual words for the track's roles. */
-const usualWords: Record<string, RegExp> = {
-  user: /^(user|human|customer|client|visitor|guest|member)$/i,
-  assistant: /^(assistant|ai|bot|model|agent)$/i,
-  system: /^(system|developer)$/i,
+/** Usual words for what a track knows as the values of a column, by its own words. */
+type RoleWords = Record<string, string[]>
+
+/** Those for who says a message. */
+const usualWords: RoleWords = {
+  user: ['human', 'customer', 'client', 'visitor', 'guest', 'member'],
+  assistant: ['ai', 'bot', 'model', 'agent'],
+  system: ['developer'],
+}
+
+/** The words for a column of roles. Null for any other column. */
+function roleWordsOf(role: string, { messages, roles }: TrackInfo): RoleWords | null {
+  if (messages && role === `${namesIn(messages.table)!.at(-1)}.${messages.role}`) return usualWords
+  const [entity, column] = role.split('.') as [string, string]
+  return roles?.[entity]?.columns[column]?.words ?? null
 }
 
 const isPlainText = (base: string): boolean => /^(text|character varying|(.*\.)?citext)$/.test(base)
 
 /**
  * True for a few words that are all unknown to the track. Its probes could not write their own words there.
+ * Of an enum with other words than those of messages, some word that it lacks is enough.
  */
-function areOtherWords(seen: SeenValues | null, base: string): boolean {
-  if (!seen || seen.rows === 0 || seen.some.length > manyWords) return false
-  return !seen.some.some(value => (isPlainText(base) ? value.toLowerCase() : value) === 'user')
+function areOtherWords(seen: SeenValues | null, base: string, words: RoleWords | null): boolean {
+  if (!seen || seen.some.length === 0 || seen.some.length > manyWords) return false
+  const has = (word: string) =>
+    seen.some.some(value => (isPlainText(base) ? value.toLowerCase() : value) === word)
+  if (words === usualWords) return !has('user')
+  return !isPlainText(base) && !Object.keys(words ?? {}).every(has)
 }
 
-/** True if the user's role has the track's name, apart from capitals. */
-const isSameWord = (said: string): boolean => /(^|,)user:user(,|$)/i.test(said)
+/** True if the user's role, or every role of a membership, has the track's name, apart from capitals. */
+const isSameWord = (said: string, words: RoleWords | null): boolean =>
+  words === usualWords
+    ? /(^|,)user:user(,|$)/i.test(said)
+    : said.split(',').every(pair => /^(.+):\1$/i.test(pair))
 
 /** The meaning of usual words. Null unless every role has exactly one. */
-function wordsSeen(seen: SeenValues | null): string | null {
-  const pairs = Object.entries(usualWords).flatMap(([role, usual]) => {
-    const word = seen?.some.find(value => usual.test(value))
+function wordsSeen(seen: SeenValues | null, words: RoleWords | null): string | null {
+  const pairs = Object.entries(words ?? {}).flatMap(([role, usual]) => {
+    const called = (word: string) => seen?.some.find(value => value.toLowerCase() === word)
+    const word = [role, ...usual].map(called).find(found => found !== undefined)
     return word === undefined ? [] : `${word}:${role}`
   })
   return pairs.length > 0 ? pairs.join(',') : null
@@ -106,9 +130,7 @@ function wordsSeen(seen: SeenValues | null): string | null {
 function kindOf(role: string, { want, column }: FittedColumn, info: TrackInfo): ValueKind | null {
   if (!column) return null
   if (want.types.includes('timestamptz')) return needsUnit(column.base) ? 'time' : null
-  const { messages } = info
-  const isRole = messages && role === `${namesIn(messages.table)!.at(-1)}.${messages.role}`
-  return isRole ? (holdsCodes(column.base) ? 'code' : 'word') : null
+  return roleWordsOf(role, info) ? (holdsCodes(column.base) ? 'code' : 'word') : null
 }
 
 function unitSeen(seen: SeenValues | null, base: string): string | null {
@@ -124,18 +146,20 @@ const meaning: Record<string, string> = {
   iso: 'times in ISO form',
 }
 
-function why(kind: ValueKind, base: string, seen: SeenValues | null): string {
+function why(kind: ValueKind, base: string, seen: SeenValues | null, words: RoleWords | null): string {
   const holds =
-    seen && seen.rows > 0
+    seen && seen.some.length > 0
       ? `it is ${base} and holds ${seen.some
           .slice(0, 3)
           .map(v => v || "''")
           .join(', ')}`
       : `it is ${base}`
   if (kind !== 'time') {
-    const [first, second] = seen?.some ?? []
-    const such = second === undefined ? ['0', '1'] : [first, second]
-    return `${holds}: say which role each is, such as ${such[0]}:user,${such[1]}:assistant`
+    const [first, second] = (seen?.some ?? []).map(v => v || "''")
+    const such = second !== undefined ? [first, second] : first === "''" ? [first, 'bot'] : ['0', '1']
+    const [one, other] = words === usualWords ? ['user', 'assistant'] : Object.keys(words!)
+    const found = kind === 'word' && words !== usualWords ? wordsSeen(seen, words) : null
+    return `${holds}: say which role each is, such as ${found ?? `${such[0]}:${one},${such[1]}:${other}`}`
   }
   const unit = unitSeen(seen, base)
   return unit === null ? `${holds}: say whether they are s, ms, us or iso` : `its values are ${meaning[unit]}`

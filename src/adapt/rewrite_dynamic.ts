@@ -6,15 +6,23 @@ import { type Rewrite, renameTable } from './scope.js'
 
 /** Marks a placeholder of format() while the text is parsed. PostgreSQL accepts it as a letter. */
 const formatPlace = '\uE000'
+/** Marks a percent sign that format() writes. */
+const writtenPercent = '\uE001'
 
 /** Replaces placeholders of format() so that the SQL can be parsed: %I and %s by a name, %L by a literal. */
 const parseable = (text: string): string =>
-  text.replace(/%((?:\d+\$)?)([sIL])/g, (_, n: string, kind: string) =>
-    kind === 'L' ? `'${formatPlace}${n}${kind}'` : `${formatPlace}${n}${kind}`,
-  )
+  text
+    .replaceAll('%%', writtenPercent)
+    .replace(/%((?:\d+\$)?)([sIL])/g, (_, n: string, kind: string) =>
+      kind === 'L' ? `'${formatPlace}${n}${kind}'` : `${formatPlace}${n}${kind}`,
+    )
 
-const restored = (text: string): string =>
-  text.replace(new RegExp(`'${formatPlace}((?:\\d+\\$)?L)'`, 'g'), '%$1').replaceAll(formatPlace, '%')
+/** The text with its placeholders. A percent sign in a name of this database is none to format(). */
+const restored = (text: string, isFormat: boolean): string =>
+  (isFormat ? text.replaceAll('%', '%%') : text)
+    .replace(new RegExp(`'${formatPlace}((?:\\d+\\$)?L)'`, 'g'), '%$1')
+    .replaceAll(formatPlace, '%')
+    .replaceAll(writtenPercent, '%%')
 
 /**
  * Rewrites the SQL in the literals of an EXECUTE, including those of format(). A text that does not parse is
@@ -24,12 +32,14 @@ export async function rewriteDynamic(
   { edits, names }: Rewrite,
   rewrite: (text: string) => Promise<string>,
 ): Promise<void> {
-  for (const token of edits.tokens.filter(t => t.kind === 'SCONST')) {
+  for (const [i, token] of edits.tokens.entries()) {
+    if (token.kind !== 'SCONST') continue
+    const isFormat = /^format$/i.test(edits.tokens[i - 2]?.raw ?? '')
     const [, dollars, body] = /^(\$\w*\$)([\s\S]*)\1$/.exec(token.raw) ?? []
     const text = body ?? token.raw.slice(1, -1).replaceAll("''", "'")
     if (!/^\s*\w+\s/.test(text)) continue
     const parsed = parseable(text)
-    const now = restored((await unlessSyntax(rewrite(parsed))) ?? (await inPieces(names, parsed)))
+    const now = restored((await unlessSyntax(rewrite(parsed))) ?? (await inPieces(names, parsed)), isFormat)
     if (now === text) continue
     const literal = dollars ? `${dollars}${now}${dollars}` : quotedText(now)
     edits.replace(token.start, token.end, literal)

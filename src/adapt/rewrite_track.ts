@@ -85,14 +85,20 @@ export async function trackRewriter(
 }
 
 /**
- * Replaces the ids that probes write. A column of numbers gets negative ids, which no application has. A
- * column that is too short for a uuid gets a shorter text.
+ * Replaces the ids that probes write. A column of numbers gets negative ids, which no application has, or
+ * high ones if a constraint wants them positive. A column that is too short for a uuid gets a shorter text.
  */
 const probeIds = (names: Names, text: string): string =>
   text.replace(/\b([0-9a-f])0000000-7e57-4000-8000-0000000000(\d\d)\b/g, (id, letter: string, n: string) =>
     names.isNumber(letter)
-      ? `-${(names.isSmall(letter) ? 30_000 : 757_000_000) + Number.parseInt(letter, 16) * 100 + Number(n)}`
+      ? probeNumber(names, letter, Number.parseInt(letter, 16) * 100 + Number(n))
       : names.isShort(letter)
         ? `probe-${letter}${n}`
         : id,
   )
+
+/** The id of a probe as a number; `n` is below 1600. */
+function probeNumber(names: Names, letter: string, n: number): string {
+  const first = names.isSmall(letter) ? 30_000 : names.isPositive(letter) ? 2_146_000_000 : 757_000_000
+  return `${names.isPositive(letter) ? '' : '-'}${first + n}`
+}

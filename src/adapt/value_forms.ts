@@ -66,13 +66,17 @@ export function unitOfTimes(largest: number): TimeUnit | null {
   return units.find(u => largest / perSecond[u] > 20 * year && largest / perSecond[u] < 130 * year) ?? null
 }
 
-/** Reads `0:user,1:assistant`. Throws USAGE for a code or word that occurs twice. */
-export function readCodes(role: string, said: string): Map<string, string> {
+/**
+ * Reads `0:user,1:assistant`; `''` is a text without characters. Throws USAGE for a code or word that occurs
+ * twice.
+ */
+export function readCodes(role: string, all: string): Map<string, string> {
   const codes = new Map<string, string>()
-  for (const pair of said.split(',')) {
-    const [, code, word] = /^\s*([^:\s]+)\s*:\s*([^:\s]+)\s*$/.exec(pair) ?? []
+  for (const pair of all.split(',')) {
+    const [, said, word] = /^\s*([^:\s]+)\s*:\s*([^:\s]+)\s*$/.exec(pair) ?? []
+    const code = said === "''" ? '' : said
     if (code === undefined || word === undefined || codes.has(code) || [...codes.values()].includes(word))
-      throw new UsageError(`--map-values ${role}=${said}`, 'it looks like chats.role=0:user,1:assistant')
+      throw new UsageError(`--map-values ${role}=${all}`, 'it looks like chats.role=0:user,1:assistant')
     codes.set(code, word)
   }
   return codes

@@ -107,6 +107,7 @@ async function configSchema() {
     values: z.optional(z.string()),
     makes: z.optional(z.string()),
     number: z.optional(z.boolean()),
+    positive: z.optional(z.boolean()),
     short: z.optional(z.boolean()),
     always: z.optional(z.boolean()),
     probe: z.optional(z.string()),

@@ -47,7 +47,7 @@ function foreignProject(root: string, { layouts, wanted }: WantedLayouts): Proje
         const rollback = m.rollback ?? rollbacks.get(m.name)
         if (rollback) m.rollback = rollback
       }
-      track.checks.push(...checksOf(root, track.name, project.faults))
+      track.checks.push(...checksOf(root, track.name, project.faults).checks)
     }
   return project
 }
@@ -80,11 +80,14 @@ function ownProject(root: string): Project {
 const rollbacksOf = (root: string, track: string, faults: Finding[]) =>
   new Map(sqlFiles(root, `rollbacks/${track}`, faults).map(f => [f.base, readRollback(f, faults)]))
 
-/** The checks of a track as it is, with all of its roles. */
-const checksOf = (root: string, track: string, faults: Finding[]) =>
-  sqlFiles(root, `verify/${track}`, faults)
-    .map(f => readCheck(track, f, faults))
-    .filter(check => check.lacks === null)
+/** The checks of a track as it is, with all of its roles, and those for databases without one. */
+function checksOf(root: string, track: string, faults: Finding[]) {
+  const all = sqlFiles(root, `verify/${track}`, faults).map(f => readCheck(track, f, faults))
+  return {
+    checks: all.filter(check => check.lacks === null),
+    checksWithout: all.filter(check => check.lacks !== null),
+  }
+}
 
 function readTrack(root: string, name: string, faults: Finding[]): Track {
   const rollbacks = rollbacksOf(root, name, faults)
@@ -99,7 +102,7 @@ function readTrack(root: string, name: string, faults: Finding[]): Track {
     migrations.push(readMigration(name, version, source, rollbacks.get(source.base) ?? null, faults))
   }
   migrations.sort((a, b) => compareVersions(a.version, b.version) || (a.name < b.name ? -1 : 1))
-  const track = { name, root, layout: null, migrations, checks: checksOf(root, name, faults) }
+  const track = { name, root, layout: null, migrations, ...checksOf(root, name, faults) }
   judgeTrack(track, [...rollbacks.keys()], faults)
   return track
 }

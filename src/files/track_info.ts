@@ -35,13 +35,15 @@ const strangeDefaults = (info: TrackInfo): string[] =>
       .map(value => `filters.${of}.default: \`${value}\` is none of its values`),
   )
 
-/** Checks for databases with a table that none does without. */
-const strangeChecks = (track: Track, info: TrackInfo): string[] =>
-  track.checks.flatMap(({ name, needs }) =>
-    needs === null || info.roles?.[needs]?.optional
+/** Checks for databases with or without a table that none does without. */
+const strangeChecks = ({ checks, checksWithout = [] }: Track, info: TrackInfo): string[] =>
+  [...checks, ...checksWithout].flatMap(({ name, needs, lacks }) => {
+    const role = needs ?? lacks
+    const key = needs === null ? 'without' : 'with'
+    return role === null || info.roles?.[role]?.optional
       ? []
-      : [`check ${name}: \`with: ${needs}\` is no optional role`],
-  )
+      : [`check ${name}: \`${key}: ${role}\` is no optional role`]
+  })
 
 /** Optional roles that go with one which is none, or which itself goes with another. */
 const strangeRoles = (roles: NonNullable<TrackInfo['roles']>): string[] =>

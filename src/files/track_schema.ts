@@ -103,7 +103,14 @@ function roleSchema(z: Zod, { plain: name, table }: NameSchemas) {
   })
   return z.strictObject({
     called,
-    columns: z.record(z.string(), z.strictObject({ of: z.optional(z.string()), called })),
+    columns: z.record(
+      z.string(),
+      z.strictObject({
+        of: z.optional(z.string()),
+        called,
+        words: z.optional(z.record(z.string(), z.array(z.string()))),
+      }),
+    ),
     optional: z.optional(z.union([alone, z.strictObject({ with: z.string() })])),
   })
 }

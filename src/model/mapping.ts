@@ -32,6 +32,8 @@ export interface ColumnBinding {
   makes?: string | undefined
   /** True for ids that are numbers. Probes then use numbers. */
   number?: boolean | undefined
+  /** True for ids that a constraint keeps from being negative. */
+  positive?: boolean | undefined
   /** True for ids that are texts too short for a uuid. Probes then use short texts. */
   short?: boolean | undefined
   /** True for GENERATED ALWAYS AS IDENTITY: an INSERT with a value needs OVERRIDING SYSTEM VALUE. */
@@ -50,12 +52,21 @@ export type Mapping = Record<string, string | ColumnBinding | null>
 /** The expression for the current user in the shipped tracks. */
 export const shippedIdentity = 'auth.uid()'
 
+/** Hints to find a column of a table. */
+interface ColumnHint {
+  /** The entity whose rows it references. */
+  of?: string
+  /** Usual names besides the track's own. */
+  called?: string[]
+  /** By each word that the track knows as its value: usual words of applications for it. */
+  words?: Record<string, string[]>
+}
+
 /** Hints to find a table and its columns in a database. */
 export interface RoleHint {
   /** Usual names besides the track's own. */
   called?: string[]
-  /** By column: the entity whose rows it references, and usual names. */
-  columns: Record<string, { of?: string; called?: string[] }>
+  columns: Record<string, ColumnHint>
   /** Of a table that a database may do without: `init` then leaves out what speaks of it. */
   optional?: Optional
 }

@@ -272,6 +272,8 @@ export interface Track extends BesideTrack {
   layout: ForeignLayout | null
   migrations: Migration[]
   checks: Check[]
+  /** Checks for databases without one of its tables: `init` copies them there, nothing else runs them. */
+  checksWithout?: Check[]
 }
 
 /** All files that were found, with all of their faults. */

@@ -42,7 +42,7 @@ export async function fitSeeds(
     renumberIds(s, given, own, renumbered)
     const added: { column: string; value: string }[] = []
     for (const c of own.filter(c => c.isRequired && !given.includes(c.name))) {
-      const value = await valueFor(tx, c, seeded)
+      const value = await valueFor(tx, c, written === null ? seeded : noTables)
       if (value !== null) added.push({ column: ident(c.name), value })
     }
     const overrides =
@@ -86,8 +86,11 @@ async function seedParent(
 export const renumber = (text: string, renumbered: Renumbered): string =>
   [...renumbered].reduce((all, [id, n]) => all.replaceAll(id, n), text)
 
+const noTables: ReadonlySet<string> = new Set()
+
+/** The value of a column of which the track knows nothing. Null where only the track could say it. */
 async function valueFor(tx: Db, c: SeededColumn, seeded: ReadonlySet<string>): Promise<string | null> {
-  // whose row it is decides what the check finds, so the track must say it
+  // what a persona writes is theirs; what stands there for them may be anybody's who is none of them
   if (c.refersTo && seeded.has(c.refersTo.table)) return null
   const other = c.refersTo
     ? await anyValue(tx, c.refersTo.table, c.refersTo.column)

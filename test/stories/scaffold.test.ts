@@ -146,6 +146,20 @@ test('a track.json that is wrong is told with what is wrong in it', async () => 
     const fault = ran.report.findings.find(f => f.code === 'BAD_TRACK_INFO')!
     expect([ran.code, fault.message]).toEqual([2, expect.stringMatching(says)])
   }
+  // a check for databases with or without a table that none does without
+  writeFileSync(path, JSON.stringify(info))
+  const check = join(cwd, 'verify/helper-chats/only_there.sql')
+  for (const key of ['with', 'without']) {
+    writeFileSync(
+      check,
+      `--! title: There\n--! ${key}: projcts\n\nselect 1 as object, 2 as detail where false`,
+    )
+    const ran = await rethread(db.url, ['plan'], { cwd })
+    const fault = ran.report.findings.find(f => f.code === 'BAD_TRACK_INFO')!
+    const says = `check only_there: \`${key}: projcts\` is no optional role`
+    expect([ran.code, fault.message]).toEqual([2, expect.stringContaining(says)])
+  }
+  rmSync(check)
   rmSync(path)
   expect((await rethread(db.url, ['plan'], { cwd })).code).toBe(0)
 })

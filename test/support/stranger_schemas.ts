@@ -300,4 +300,29 @@ export const strangerSchemas: StrangerSchema[] = [
       `insert into public.messages (conversation_id, role, content) select min(id), 'user', 'hello' from public.conversations`,
     ],
   },
+  {
+    name: 'roles of members as an enum, tenants with positive numbers and a required owner, metadata as JSON, a required column',
+    tables: `create schema kit; grant usage on schema kit to ${api};
+      create type kit.account_role as enum ('owner', 'member');
+      create domain kit.number as bigint check (value > 0);
+      create table kit.accounts (id kit.number primary key, primary_owner uuid not null references auth.users, slug text not null unique);
+      create table kit.account_user (account_id kit.number not null references kit.accounts, user_id uuid not null references auth.users, account_role kit.account_role not null, primary key (account_id, user_id));
+      create table public.threads (id uuid primary key default gen_random_uuid(), account_id kit.number not null references kit.accounts, user_id uuid not null references auth.users, title text,
+        messages json not null default '[]', metadata json, created_at timestamptz default now(), updated_at timestamptz default now(), endpoint text not null check (endpoint <> ''), link text not null unique);
+      insert into auth.users (id) select md5('u' || i)::uuid from generate_series(1, 3) i;
+      insert into kit.accounts select i, md5('u' || i)::uuid, 's' || i from generate_series(1, 2) i;
+      insert into kit.account_user select a, md5('u' || i)::uuid, case when a = i then 'owner' else 'member' end::kit.account_role from generate_series(1, 3) i, generate_series(1, 2) a;
+      insert into public.threads (account_id, user_id, title, messages, endpoint, link) select 1 + i % 2, md5('u' || (i % 3 + 1))::uuid, 't', ${turns}, 'first', 'link ' || i from generate_series(1, 30) i;
+      ${granted('public')}; ${granted('kit')}; ${members('kit.account_user')}`,
+    init: ['--track', 'conversation-history', '--map-values', 'tenant_users.role=owner:admin,member:user'],
+    old: [
+      `insert into public.threads (account_id, user_id, messages, endpoint, link) values (1, md5('u2')::uuid, ${turns}, 'first', gen_random_uuid()::text)`,
+    ],
+    left: 'public.threads s where not exists (select from public.conversations c where c.id = s.id)',
+    fresh: [
+      // a session of the old application must have an endpoint
+      `with opened as (insert into public.conversations (tenant_id, user_id) values (2, md5('u1')::uuid) returning id)
+       insert into public.messages (conversation_id, role, content) select id, 'user', 'hello' from opened`,
+    ],
+  },
 ]

@@ -2,7 +2,7 @@
 --! fix: alter table ... add primary key.
 
 select c.oid::regclass::text as object, 'no valid primary key: rows could be there twice, and no foreign key could refer to them' as detail,
-  array[format('table %I.%I', s.nspname, c.relname)] as about
+  array[format('constraints of %I.%I', s.nspname, c.relname)] as about
 from jsonb_array_elements_text(current_setting('rethread.tables')::jsonb) as n (name)
 join pg_catalog.pg_class c on c.oid = to_regclass(n.name) and c.relkind in ('r', 'p')
 join pg_catalog.pg_namespace s on s.oid = c.relnamespace

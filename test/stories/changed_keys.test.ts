@@ -1,0 +1,165 @@
+import { expect, test } from 'vitest'
+import { contract, rethread, undoAll } from '../support/cli.js'
+import { database, picture, some } from '../support/database.js'
+import { folder } from '../support/folder.js'
+
+/**
+ * Applications that change keys: their own foreign keys carry a new id of a person or a room along, and so do
+ * those of a track. Nothing moves to another session by it, and nobody sees an error.
+ */
+
+const stamp = `create function public.update_updated_at() returns trigger language plpgsql as $$
+  begin new.updated_at = now(); return new; end $$;`
+const people = `create table public.users (id text primary key); insert into public.users select 'u' || i from generate_series(1, 3) i;`
+const along = 'on update cascade on delete cascade'
+
+interface Changing {
+  track: string
+  map: string
+  tables: string
+  /** What is sent while both applications write. */
+  during: string[]
+  /** SQL whose answer no change of a key may change: what is said where. */
+  said: string
+  /** Keys that are changed, each with `?` for the time. */
+  changes: string[]
+}
+
+const cases: Changing[] = [
+  {
+    track: 'workspace-sessions',
+    map: 'auth.users=users,workspaces=rooms,workspaces.owner_id=owner,chats=lines,chats.workspace_id=room',
+    tables: `${stamp} ${people}
+      create table public.rooms (id text primary key, owner text references public.users ${along}, name text);
+      create table public.lines (id bigserial primary key, room text references public.rooms ${along}, user_id text references public.users ${along}, role text, message text, created_at timestamptz default now());
+      insert into public.rooms select 'r' || i, 'u' || i, 'r' from generate_series(1, 3) i;
+      insert into public.lines (room, user_id, role, message) select 'r' || (1 + i % 3), 'u' || (1 + i % 3), 'user', 'm' || i from generate_series(1, 30) i`,
+    during: [
+      `with opened as (insert into public.chat_sessions (workspace_id, user_id, title) select id, owner, 'opened' from public.rooms order by name, id limit 1 returning id, workspace_id, user_id)
+       insert into public.lines (session_id, room, user_id, role, message) select id, workspace_id, user_id, 'user', 'own' from opened`,
+    ],
+    said: `select s.title, l.message, l.room = s.workspace_id as here from public.lines l join public.chat_sessions s on s.id = l.session_id order by 2, 1`,
+    changes: [
+      `update public.rooms set id = id || '?' where name = 'r'`,
+      `update public.users set id = id || '?'`,
+    ],
+  },
+  {
+    track: 'conversation-history',
+    map: 'auth.users=users,tenants=firms,tenant_users=members,chat_sessions=threads',
+    tables: `${people}
+      create table public.firms (id text primary key, name text);
+      create table public.members (firm_id text references public.firms ${along}, user_id text references public.users ${along}, role text not null default 'user', primary key (firm_id, user_id));
+      create table public.threads (id uuid primary key default gen_random_uuid(), firm_id text references public.firms ${along}, user_id text references public.users ${along}, title text,
+        messages jsonb default '[]', metadata jsonb, created_at timestamptz default now(), updated_at timestamptz default now());
+      insert into public.firms values ('f', 'firm');
+      insert into public.members select 'f', id from public.users;
+      insert into public.threads (firm_id, user_id, title, messages) select 'f', 'u' || (1 + i % 3), 't' || i, '[{"role":"user","content":"q"},{"role":"assistant","content":"a"}]' from generate_series(1, 12) i`,
+    during: [
+      `with opened as (insert into public.conversations (tenant_id, user_id, title) select firm_id, user_id, 'opened' from public.members limit 1 returning id)
+       insert into public.messages (conversation_id, role, content) select id, 'user', 'own' from opened`,
+      `update public.threads set messages = messages || '{"role":"user","content":"more"}' where title = 't1'`,
+    ],
+    said: `select c.title, m.content, c.tenant_id = f.id as here from public.messages m join public.conversations c on c.id = m.conversation_id cross join public.firms f order by 1, 2`,
+    changes: [`update public.firms set id = id || '?'`, `update public.users set id = id || '?'`],
+  },
+  {
+    track: 'trip-sessions',
+    map: 'iso_agents=agents,requests=trips,requests.iso_agent_id=agent_id,conversations.request_id=trip_id,quotes.request_id=trip_id,proposals.request_id=trip_id',
+    tables: `
+      create table public.agents (id text primary key, clerk_user_id text not null unique);
+      create table public.trips (id text primary key, agent_id text references public.agents ${along}, departure_airport text, arrival_airport text);
+      create table public.quotes (id text primary key, trip_id text references public.trips ${along});
+      create table public.proposals (id text primary key, trip_id text references public.trips ${along});
+      create table public.conversations (id text primary key, trip_id text references public.trips ${along}, subject text);
+      create table public.messages (id bigserial primary key, conversation_id text references public.conversations ${along}, sender_type text, content text, created_at timestamptz default now());
+      insert into public.agents select 'a' || i, 'clerk ' || i from generate_series(1, 3) i;
+      insert into public.trips select 't' || i, 'a' || (1 + i % 3) from generate_series(1, 6) i;
+      insert into public.quotes select 'q' || i, 't' || i from generate_series(1, 3) i;
+      insert into public.proposals select 'p' || i, 't' || i from generate_series(1, 3) i;
+      insert into public.conversations select 'c' || i, 't' || i, 's' || i from generate_series(1, 6) i;
+      insert into public.messages (conversation_id, sender_type, content) select 'c' || (1 + i % 6), 'agent', 'm' from generate_series(1, 24) i`,
+    during: [
+      `insert into public.messages (conversation_id, sender_type, content) select id, 'agent', 'more' from public.conversations limit 1`,
+    ],
+    said: `select c.subject, s.message_count, a.clerk_user_id, s.request_id = c.trip_id as here, (s.primary_quote_id is null) as unquoted
+      from public.chat_sessions s join public.conversations c on c.id = s.conversation_id join public.agents a on a.id = s.iso_agent_id order by 1`,
+    changes: ['agents', 'trips', 'quotes', 'proposals', 'conversations'].map(
+      t => `update public.${t} set id = id || '?'`,
+    ),
+  },
+  {
+    track: 'helper-chats',
+    map: 'auth.users=users',
+    tables: `${people} create table public.projects (id text primary key, user_id text references public.users ${along});
+      insert into public.projects select 'p' || i, 'u' || i from generate_series(1, 3) i`,
+    during: [
+      `with opened as (insert into public.chat_sessions (project_id, user_id, helper) select id, user_id, 'h' from public.projects limit 1 returning id)
+       insert into public.chat_messages (session_id, role, content) select id, 'user', 'own' from opened`,
+    ],
+    said: `select m.content, s.project_id = p.id as here from public.chat_messages m join public.chat_sessions s on s.id = m.session_id join public.projects p on p.user_id = s.user_id`,
+    changes: [`update public.users set id = id || '?'`, `update public.projects set id = id || '?'`],
+  },
+  {
+    track: 'codebase-sessions',
+    map: 'auth.users=users',
+    tables: people,
+    during: [
+      `insert into public.codebase_chat_sessions (session_id, user_id) select 'chat-1-abc', min(id) from public.users`,
+    ],
+    said: `select s.session_id, u.id is not null as here from public.codebase_chat_sessions s left join public.users u on u.id = s.user_id`,
+    changes: [`update public.users set id = id || '?'`],
+  },
+]
+
+test.each(
+  cases.flatMap((c, n) =>
+    some(n % 2 ? 'oldest' : 'newest').map(server => [c.track, server.major, c, server] as const),
+  ),
+)(
+  '%s on PostgreSQL %i: a key may change at any time',
+  async (_, __, c, server) => {
+    const cwd = folder({})
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(
+      `drop schema auth cascade; alter default privileges in schema public revoke all on tables from anon, authenticated, service_role; ${c.tables}`,
+    )
+    const ran = async (...args: string[]) => {
+      const { code, report } = await rethread(db.url, args, { cwd })
+      const wrong = report.checks.filter(
+        k => k.outcome === 'failed' || (k.level === 'error' && k.found.some(f => !f.preExisting)),
+      )
+      const refused = report.findings.filter(f => f.level === 'refused' || f.level === 'error')
+      expect([args, code, refused.map(f => f.message), wrong.map(k => [k.check, k.found])]).toEqual([
+        args,
+        0,
+        [],
+        [],
+      ])
+    }
+    const change = async (time: number, filled = true) => {
+      const before = await db.sql.unsafe(c.said)
+      for (const statement of c.changes) await db.sql.unsafe(statement.replaceAll('?', `-${time}`))
+      const after = await db.sql.unsafe(c.said)
+      // before the backfill an update gives what it changes its session
+      if (filled) expect(after).toEqual(before)
+      expect(after.filter(row => row.here !== true)).toEqual([])
+    }
+    await ran('init', '--track', c.track, '--map', c.map)
+    const { schema } = await picture(db.sql)
+    await ran('migrate', '--phase', 'expand')
+    for (const statement of c.during) await db.sql.unsafe(statement)
+    await change(1, false)
+    await ran('migrate')
+    await change(2)
+    await ran('verify')
+    await ran('migrate', ...contract)
+    await change(3)
+    await ran('verify')
+    await ran('rollback', ...undoAll(db.name))
+    expect((await picture(db.sql)).schema).toEqual(schema)
+    await ran('restore', 'latest')
+    await ran('verify')
+  },
+  60_000,
+)
