@@ -170,7 +170,7 @@ export async function storedContentCounts(
 }
 
 /** Rows of the quarantine; older versions kept no exact values. */
-const keptRows = `(
+const quarantinedRows = `(
   select k.relation, k.original, nullif(to_jsonb(k) -> 'exact', 'null') as exact from rethread_archive.quarantine k)`
 
 /** The current counts of each unit, including quarantined rows. `key` is the table's primary key. */
@@ -189,7 +189,7 @@ export async function unitCounts(
       ? ''
       : `union all
          select ${list('r')} from (
-           select ${read} from ${keptRows} q cross join lateral jsonb_to_record${keptRecordSql} as r (${typed})
+           select ${read} from ${quarantinedRows} q cross join lateral jsonb_to_record${keptRecordSql} as r (${typed})
            where q.relation = ${literal(table)}
          ) r (${columns})
          where not exists (select from ${table} o where ${key.map(k => `o.${ident(k)} = r.${ident(k)}`).join(' and ')})`

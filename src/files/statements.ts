@@ -100,7 +100,7 @@ const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[
 })
 
 /** Rows of a VALUES list that stay in its tree. */
-const keptRows = 1000
+const rowsParsed = 1000
 
 /**
  * An INSERT whose VALUES list is long, without the later rows that only hold constants. Nobody asks for
@@ -108,9 +108,9 @@ const keptRows = 1000
  */
 function withoutConstantRows(statement: Node): Node {
   const select = statement.InsertStmt?.selectStmt?.SelectStmt
-  if (select?.valuesLists?.length > keptRows)
+  if (select?.valuesLists?.length > rowsParsed)
     select.valuesLists = select.valuesLists.filter(
-      (row: Node, i: number) => i < keptRows || !row.List.items.every((item: Node) => item.A_Const),
+      (row: Node, i: number) => i < rowsParsed || !row.List.items.every((item: Node) => item.A_Const),
     )
   return statement
 }
