@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { knowsNothing } from '../src/database/known.js'
 import { readBackfillStatement } from '../src/files/backfill_statement.js'
-import { discover } from '../src/files/discover.js'
-import { lint } from '../src/files/lint.js'
+import { discover, foreignFolder } from '../src/files/discover.js'
+import { lint, shortSql } from '../src/files/lint.js'
 import { proofOf } from '../src/files/statement_proof.js'
 import { parseStatements, rawChecksum, SyntaxFault, tokenChecksum } from '../src/files/statements.js'
 import type { LedgerRow } from '../src/model/plan.js'
@@ -506,4 +506,25 @@ describe('the plan', () => {
       ],
     ])
   })
+})
+
+describe('the folder of another tool that is not read', () => {
+  test.each([
+    [['supabase/migrations/1_a.sql'], 'supabase/migrations'],
+    [['prisma/migrations/1_a/migration.sql'], 'prisma/migrations'],
+    [['apps/api/db-migrations/1_a.sql'], 'apps/api/db-migrations'],
+    [['packages/core/Migrations/1_a/up.sql'], 'packages/core/Migrations'],
+    [['node_modules/tool/migrations/1_a.sql', '.git/migrations/1_a.sql'], null],
+    [['a/b/c/migrations/1_a.sql', 'docs/migrations/readme.md', 'sql/1_a.sql'], null],
+  ])('%j: %s', (paths, found) => {
+    const files = Object.fromEntries(paths.map(path => [path, 'select 1;']))
+    expect(foreignFolder(folder(files))).toBe(found)
+  })
+})
+
+test('a message shows the beginning of a statement on one line, not its first line only', () => {
+  expect(shortSql('alter table public.chats\n  add column session_id uuid')).toBe(
+    'alter table public.chats add column session_id uuid',
+  )
+  expect(shortSql(`select ${'x'.repeat(200)}`)).toBe(`select ${'x'.repeat(93)} ...`)
 })

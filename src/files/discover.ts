@@ -199,16 +199,42 @@ const usualFolders = [
   'migrations',
 ]
 
-/** The folder of an application in which another tool keeps its migrations. Null if there is none. */
-export const foreignFolder = (root: string): string | null =>
-  usualFolders.find(folder => {
+/** The name of a folder of migrations, wherever an application keeps it. */
+const nameOfMigrations = /^(db[-_]?)?(migrations?|migrate|changelogs?)$/i
+
+/** Folders without files of the application. */
+const notTheirs = /^(\.|node_modules$|vendor$|dist$|build$|target$)/
+
+/** Limits of the search for such a folder. A large repository must not make a command wait. */
+const searchDepth = 3
+const mostSearched = 200
+
+/**
+ * The folder of an application in which another tool keeps its migrations: a usual one, or one below it whose
+ * name says so. Null if there is none.
+ */
+export function foreignFolder(root: string): string | null {
+  const usual = usualFolders.find(folder => {
     const path = join(root, folder)
     return existsSync(path) && statSync(path).isDirectory() && hasSql(path)
-  }) ?? null
+  })
+  if (usual !== undefined) return usual
+  const queue: { path: string; depth: number }[] = [{ path: '', depth: 0 }]
+  for (let i = 0; i < Math.min(queue.length, mostSearched); i++) {
+    const { path, depth } = queue[i]!
+    for (const entry of safeList(join(root, path))) {
+      if (!entry.isDirectory() || notTheirs.test(entry.name)) continue
+      const below = path === '' ? entry.name : `${path}/${entry.name}`
+      if (nameOfMigrations.test(entry.name) && hasSql(join(root, below))) return below
+      if (depth + 1 < searchDepth) queue.push({ path: below, depth: depth + 1 })
+    }
+  }
+  return null
+}
 
 /** Whether a folder has an SQL file, or a folder with one, as in Prisma's and Diesel's layouts. */
 const hasSql = (path: string): boolean =>
-  readdirSync(path, { withFileTypes: true }).some(entry =>
+  safeList(path).some(entry =>
     entry.isDirectory()
       ? existsSync(join(path, entry.name, 'migration.sql')) || existsSync(join(path, entry.name, 'up.sql'))
       : entry.name.endsWith('.sql'),

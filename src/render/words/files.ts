@@ -162,7 +162,7 @@ export const fileWords = {
       sentence`${f.help ? sentence`${f.help} ` : ''}Or excuse it above the statement, with the reason: -- allow SQUAWK: ...`,
   ),
   BYTE_ORDER_MARK: say(
-    s => sentence`\`${s}\` starts with a byte order mark; it is left out when the file is sent.`,
+    s => sentence`\`${s}\` starts with a byte order mark, which psql would send to the server.`,
     s => sentence`sed -i '1s/^\\xEF\\xBB\\xBF//' ${s}`,
   ),
   CR_IN_BODY: say(

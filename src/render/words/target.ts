@@ -371,7 +371,7 @@ export const targetWords = {
     () => 'Wait for it, or give it longer: --lock-wait 600',
   ),
   TRACK_UNCLEAR: say(
-    (_, f) => sentence`Which track? ${f.reason}.`,
+    (_, f) => sentence`The track is not clear. ${f.reason}.`,
     // NEAREST_TRACK has the command
     (_, f) =>
       f.command === null ? f.tracks.map(track => sentence`--track ${track}`).join(' | ') || null : null,
