@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { readMap } from '../src/adapt/mapping.js'
 import { readTrackNames, trackRewriter } from '../src/adapt/rewrite_track.js'
+import { filled } from '../src/adapt/scope.js'
 import { discover, projectFolders } from '../src/files/discover.js'
 import { parseStatements } from '../src/files/statements.js'
 import { readTrackInfo } from '../src/files/track_info.js'
@@ -120,6 +121,12 @@ const cases: [string, string[], string, string][] = [
     `do $$ begin execute format('alter table public."a%%b" drop constraint %I', 'a'); execute 'select ''%'' from public."a%b"'; end $$;`,
   ],
   [
+    'dollars in a name do not end a body',
+    ['chats="a$$b"'],
+    'do $$ begin execute $f$select 1 from public.chats$f$; end $$;',
+    'do $body1$ begin execute $f$select 1 from public."a$$b"$f$; end $body1$;',
+  ],
+  [
     'a table that goes to the archive and comes back',
     ['chats=app.posts'],
     'alter table public.chats set schema rethread_archive; alter table rethread_archive.chats set schema public;',
@@ -156,6 +163,10 @@ test.each([
   [[`chats=${'ä'.repeat(32)}`], /a name has at most 63 bytes/],
 ])('%s is refused with what to do', async (map, why) => {
   await expect(rewriter('workspace-sessions', map)).rejects.toThrow(why)
+})
+
+test('dollars in a name are none of a replacement', () => {
+  expect(filled('{}::text', 'c."a$$b"')).toBe('(c."a$$b"::text)')
 })
 
 test('a name of 63 bytes is one, and names may be exchanged', async () => {

@@ -94,3 +94,10 @@ export function itemsIn(edits: Edits, open: number): { first: number; last: numb
   }
   return items
 }
+
+/** A text in dollar quotes: those that it had, or others if a name of the database has them within. */
+export function inDollars(quote: string, text: string): string {
+  let now = quote
+  for (let n = 1; text.includes(now); n++) now = `$body${n}$`
+  return `${now}${text}${now}`
+}

@@ -19,7 +19,7 @@ const hasPolicies = (roles: OwnGrant[]): boolean => roles.some(r => r.reaches !=
 export function policyOf({ node, text }: Statement, roles: OwnGrant[], tables: OwnTables): string | null {
   const bound = rolesThatReach(roles, 'own')
   if (bound.length === 0 || !tables.made.has(relationName(node.table))) return null
-  return `${text.replace(/\bto authenticated\b/, `to ${bound.join(', ')}`)};`
+  return `${text.replace(/\bto authenticated\b/, () => `to ${bound.join(', ')}`)};`
 }
 
 /**

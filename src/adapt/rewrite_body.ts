@@ -7,7 +7,7 @@ import {
   strings,
 } from '../files/statements.js'
 import { tableText } from '../model/table_name.js'
-import { type Edits, editsOf, type SqlToken } from './edits.js'
+import { type Edits, editsOf, inDollars, type SqlToken } from './edits.js'
 import type { Names } from './names.js'
 import { rewriteDynamic } from './rewrite_dynamic.js'
 import { visit } from './rewrite_query.js'
@@ -76,7 +76,7 @@ async function rewriteBody(track: Rewriting, to: Rewrite, statement: Statement, 
     language === 'plpgsql'
       ? await rewritePlpgsql(track, statement.text, text, scope, kind === 'DoStmt' ? null : body)
       : await rewriteSql(track, sentinels(track.names, text, body.name), scope, body)
-  if (now !== text) to.edits.replace(literal.start, literal.end, `${quote}${now}${quote}`)
+  if (now !== text) to.edits.replace(literal.start, literal.end, inDollars(quote!, now))
 }
 
 /** The row sources in a function body: NEW and OLD, transition tables, and parameters of a row type. */

@@ -1,6 +1,6 @@
 import { SyntaxFault } from '../files/statements.js'
 import { quotedText, tableText } from '../model/table_name.js'
-import { editsOf } from './edits.js'
+import { editsOf, inDollars } from './edits.js'
 import type { Names } from './names.js'
 import { type Rewrite, renameTable } from './scope.js'
 
@@ -41,7 +41,7 @@ export async function rewriteDynamic(
     const parsed = parseable(text)
     const now = restored((await unlessSyntax(rewrite(parsed))) ?? (await inPieces(names, parsed)), isFormat)
     if (now === text) continue
-    const literal = dollars ? `${dollars}${now}${dollars}` : quotedText(now)
+    const literal = dollars ? inDollars(dollars, now) : quotedText(now)
     edits.replace(token.start, token.end, literal)
   }
 }

@@ -176,7 +176,7 @@ export function renameColumn(to: Rewrite, ref: Node, scope: NameScope, plain: bo
 
 /** Inserts a value into an SQL template at `{}`. */
 export const filled = (template: string, value: string): string =>
-  template === '{}' ? value : `(${template.replaceAll('{}', value)})`
+  template === '{}' ? value : `(${template.replaceAll('{}', () => value)})`
 
 /**
  * Qualifies a parameter in an SQL body: a column of the application with the same name would take precedence.

@@ -134,7 +134,7 @@ function grantWithoutApi(statement: Statement, { roles, tables }: Plain): string
   if (!grantees.some(g => apiRoles.includes(g))) return text
   if (!node.is_grant) {
     const left = grantees.filter(g => !apiRoles.includes(g))
-    return left.length === 0 ? null : `${text.replace(/\bfrom\s[\s\S]*$/i, `from ${left.join(', ')}`)};`
+    return left.length === 0 ? null : `${text.replace(/\bfrom\s[\s\S]*$/i, () => `from ${left.join(', ')}`)};`
   }
   const objects = grantedObjects(statement)
   const given =

@@ -101,7 +101,7 @@ export function maskWords(text: string, argv: string[]): string {
 function maskSecrets(text: string, url: string): string {
   if (url === '') return text
   // first the URL: with a masked password it would not be found
-  let masked = text.replaceAll(url, maskUrl(url))
+  let masked = text.replaceAll(url, () => maskUrl(url))
   for (const secret of secretsIn(url)) masked = masked.replaceAll(secret, '***')
   return masked
 }

@@ -9,4 +9,4 @@ export function messageValue(info: TrackInfo, what: 'content' | 'created', alias
 
 /** SQL of a column, converted by a template if there is one. */
 export const readAs = (template: string | undefined, column: string): string =>
-  template === undefined ? column : `(${template.replaceAll('{}', column)})`
+  template === undefined ? column : `(${template.replaceAll('{}', () => column)})`

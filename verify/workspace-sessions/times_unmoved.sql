@@ -21,8 +21,10 @@ join (
 ) w on w.xmin = c.xmin::text
 where exists (
     select from pg_catalog.pg_attribute a
-    where a.attrelid = 'public.chats'::regclass and a.attname = 'updated_at' and not a.attisdropped)
-  and (to_jsonb(c.*) ->> 'updated_at')::timestamptz >= w.started_at
+    where a.attrelid = 'public.chats'::regclass and a.attname = 'updated_at' and not a.attisdropped
+      and a.atttypid in ('timestamptz'::regtype, 'timestamp'::regtype))
+  -- a column of that name may be anything
+  and case when to_jsonb(c.*) ->> 'updated_at' ~ E'^\\d{4,}-\\d\\d-\\d\\dT' then (to_jsonb(c.*) ->> 'updated_at')::timestamptz end >= w.started_at
   and c.created_at < w.started_at
 order by 1
 limit 100

@@ -64,5 +64,5 @@ function onDatabases(fix: string, { names, of, list }: OfFleet): string {
   const some = names.length > mostNames ? '<names>' : names.join(',')
   const flags = `--targets ${shellWord(list)}${names.length === of ? '' : ` --select ${some}`}`
   const url = `--database-url '<URL of ${names.length === 1 ? names[0]! : 'each'}>'`
-  return fix.replace(commandsOfList, `$& ${flags}`).replace(commandsOfOne, `$& ${url}`)
+  return fix.replace(commandsOfList, c => `${c} ${flags}`).replace(commandsOfOne, c => `${c} ${url}`)
 }
