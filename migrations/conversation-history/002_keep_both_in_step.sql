@@ -816,10 +816,12 @@ begin
   if has_nodes and changed_keys <> '{}' then
     tree := jsonb_set(tree, place, tree #> place || (select jsonb_object_agg(c.key, c.node) from unnest(changed_keys, changed_nodes) c (key, node)));
   elsif changed_keys <> '{}' then
-    tree := jsonb_set(tree, place, (
+    now_at := (
       select jsonb_agg(coalesce(c.node, a.value) order by a.n)
       from jsonb_array_elements(tree #> place) with ordinality as a (value, n)
-      left join unnest(changed_keys, changed_nodes) c (key, node) on c.key::bigint = a.n - 1));
+      left join unnest(changed_keys, changed_nodes) c (key, node) on c.key::bigint = a.n - 1);
+    -- jsonb_set leaves the whole as it is where the path is empty
+    tree := case place when '{}' then now_at else jsonb_set(tree, place, now_at) end;
   end if;
   -- An element that says an earlier time than one before it has that one's time. Where that one is gone, it
   -- is written down.

@@ -224,7 +224,7 @@ begin
     set row_security = off
     as $body$
     begin
-      perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(new.user_id::text, 0));
+      perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('rethread:sessions:' || new.user_id::text, 0));
       if (select count(*) from public.chat_sessions s where s.user_id = new.user_id) >= %1$s then
         raise exception 'a user may have at most %1$s chat sessions' using errcode = 'check_violation', hint = 'Delete a session first.';
       end if;

@@ -136,7 +136,7 @@ declare
   found_id uuid;
 begin
   -- one at a time for a conversation: two calls at once make one session
-  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(conversation::text, 0));
+  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('rethread:session:' || conversation::text, 0));
   select s.id into found_id
   from public.chat_sessions s
   where s.conversation_id = conversation and s.iso_agent_id = agent

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { configured, contract, rethread } from '../support/cli.js'
-import { database, newest, picture, some } from '../support/database.js'
+import { database, newest, open, picture, some } from '../support/database.js'
 
 /** Faults of the kinds met in the field, each found by a command that a person would run. */
 const faults: [what: string, sql: string, check: string, says: RegExp][] = [
@@ -76,6 +76,51 @@ test('a clean database verifies clean, and the probes leave nothing behind', asy
   // it would prove nothing if nobody saw anything
   expect(real.rows.reduce((n, r) => n + Number(r[3]), 0)).toBeGreaterThan(0)
   expect(real.rows.every(r => r[4] === true)).toBe(true)
+})
+
+test('an advisory lock that the application takes by the hash of an id keeps nothing of a track waiting', async () => {
+  await using db = await database(newest(), 'trip-sessions', 60)
+  const sql = open(db.url, 1)
+  const held = open(db.url, 1)
+  try {
+    expect((await rethread(db.url, ['migrate', '--track', 'trip-sessions'])).code).toBe(0)
+    const hold = (id: string) => held`select pg_advisory_lock(hashtextextended(${id}, 0))`
+    const [row] =
+      await sql`select conversation_id::text as id, iso_agent_id::text as agent from public.chat_sessions limit 1`
+    await hold(row!.id)
+    await sql`set lock_timeout = '200ms'`
+    const [made] =
+      await sql`select public.create_or_update_chat_session(${row!.id}, ${row!.agent}) is not null as made`
+    expect(made).toEqual({ made: true })
+    await using chats = await database(newest(), 'helper-chats', 60)
+    const cwd = configured({ settings: { max_sessions_per_user: '500' } })
+    expect((await rethread(chats.url, ['migrate', '--track', 'helper-chats'], { cwd })).code).toBe(0)
+    const [project] = await chats.sql`select id::text, user_id::text as "user" from public.projects limit 1`
+    await chats.sql.begin(async tx => {
+      const other = open(chats.url, 1)
+      await other`select pg_advisory_lock(hashtextextended(${project!.user}, 0))`
+      await tx`set local lock_timeout = '200ms'`
+      await tx`insert into public.chat_sessions (user_id, project_id, helper, thread_id) values (${project!.user}, ${project!.id}, 'planner', 'a thread')`
+      await other.end()
+    })
+  } finally {
+    await sql.end()
+    await held.end()
+  }
+})
+
+test('while the owner of the messages has switched triggers off, that is said and isolation is still looked at', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 60)
+  expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+  await db.sql.unsafe(`
+    alter table public.chats disable trigger zzz_rethread_fill_session_on_insert, disable trigger rethread_fill_session_after_insert;
+    insert into public.chats (workspace_id, user_id, message) select id, owner_id, 'unseen' from public.workspaces where owner_id is not null limit 1`)
+  const ran = await rethread(db.url, ['verify', '--only', 'access_overlap,triggers,orphaned_messages'])
+  expect(ran.report.checks.map(c => [c.check, c.outcome]).sort()).toEqual([
+    ['access_overlap', 'pass'],
+    ['orphaned_messages', 'found'],
+    ['triggers', 'found'],
+  ])
 })
 
 test('of a large table only some rows are tried by an update without WHERE, and what lets the others’ through is found', async () => {
