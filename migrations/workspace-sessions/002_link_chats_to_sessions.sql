@@ -62,17 +62,17 @@ create index behind_message on chat_private.behind (message);
 create index behind_touch on chat_private.behind (session_id) where operation = 'touch';
 revoke all on chat_private.behind from public, anon, authenticated, service_role;
 
--- Notes for 007 that a message has lost its session. Returns its new one, which is none.
-create function chat_private.lost_session(message text, session uuid) returns uuid
+-- Notes for 007 that the session of a message does not exist, before 007 takes its id away. True.
+create function chat_private.note_lost(message text, session uuid) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into chat_private.behind (message, session_id, operation, sqlstate) values (message, session, 'lost', '00000');
-  return null;
+  return true;
 end
 $$;
-revoke all on function chat_private.lost_session(text, uuid) from public;
+revoke all on function chat_private.note_lost(text, uuid) from public;
 
 -- Whether the application's statement has used so much of the time that its statement_timeout gives it.
 -- After half of it the triggers leave what they would do for later. What the server cancels because all is

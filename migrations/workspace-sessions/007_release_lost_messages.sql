@@ -21,6 +21,8 @@
 -- The message stays, and is quarantined like any other of a deleted workspace. A message that never had a
 -- session is none of these: it came past the triggers after 005, which gives it its session in the next run.
 update public.chats c
-set session_id = chat_private.lost_session(c.id::text, c.session_id)
+set session_id = null
 where c.session_id is not null
-  and not exists (select from public.chat_sessions s where s.id = c.session_id);
+  -- with case a message is only noted if its session does not exist
+  and case when exists (select from public.chat_sessions s where s.id = c.session_id) then false
+    else chat_private.note_lost(c.id::text, c.session_id) end;

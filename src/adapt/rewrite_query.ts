@@ -3,7 +3,7 @@ import { namesIn, partText } from '../model/table_name.js'
 import { closing, nextNamed } from './edits.js'
 import { rewriteAttribute, rewriteConstant, rewriteKey } from './rewrite_literal.js'
 import { rewriteType } from './rewrite_type.js'
-import { rewriteValues, wrap } from './rewrite_values.js'
+import { endsValue, rewriteValues, wrap } from './rewrite_values.js'
 import {
   emptyScope,
   filled,
@@ -246,9 +246,8 @@ function assignments(to: Rewrite, list: Node[] | undefined, target: RowSource, s
     const equals = nextNamed(to.edits, '=', to.edits.at(t.location))
     let last = equals + 1
     for (let i = equals + 1; i < to.edits.tokens.length; i++) {
-      const { raw } = to.edits.tokens[i]!
-      if (raw === '(') i = closing(to.edits, i)
-      else if (raw === ',' || raw === ';' || raw === ')' || /^(where|from|returning)$/i.test(raw)) break
+      if (to.edits.tokens[i]!.raw === '(') i = closing(to.edits, i)
+      else if (endsValue(to.edits, i)) break
       last = i
     }
     wrap(to, { first: equals + 1, last }, writes)

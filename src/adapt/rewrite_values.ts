@@ -81,8 +81,16 @@ function firstLocation(node: unknown): number {
   return least
 }
 
-/** Words that end a select list. */
+/** Words that end a select list, or the assignments of an UPDATE. */
 const afterItems = /^(from|where|group|having|window|union|order|limit|offset|fetch|for|on|returning)$/i
+
+/** Whether a value ends before this token. A name after a dot and the FROM of IS DISTINCT FROM are parts of it. */
+export function endsValue({ tokens }: Edits, at: number): boolean {
+  const raw = tokens[at]?.raw
+  if (raw === undefined || raw === ',' || raw === ';' || raw === ')') return true
+  const before = tokens[at - 1]?.raw ?? ''
+  return afterItems.test(raw) && before !== '.' && !(/^from$/i.test(raw) && /^distinct$/i.test(before))
+}
 
 /** The items of a select list, each as its first and last token. */
 function selectItems(edits: Edits, query: Node): Item[] {
@@ -90,12 +98,11 @@ function selectItems(edits: Edits, query: Node): Item[] {
   const items: Item[] = []
   let begin = first
   for (let i = first; i <= edits.tokens.length; i++) {
-    const raw = edits.tokens[i]?.raw ?? 'from'
-    if (raw === '(') i = closing(edits, i)
-    else if (raw === ',' || raw === ';' || raw === ')' || afterItems.test(raw)) {
+    if (edits.tokens[i]?.raw === '(') i = closing(edits, i)
+    else if (endsValue(edits, i)) {
       items.push({ first: begin, last: i - 1 })
       begin = i + 1
-      if (raw !== ',') return items
+      if (edits.tokens[i]?.raw !== ',') return items
     }
   }
   return items

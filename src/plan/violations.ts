@@ -100,15 +100,20 @@ function functionsCalled({ node }: Statement, functions: ReadonlyMap<string, Sta
   return [...called]
 }
 
-/** The findings for the answers: ROWS_VIOLATE, or what could not be found out. */
-export const judgeAnswers = (questions: ViolationQuestion[], answers: TwinAnswers['answers']): Finding[] =>
-  questions.flatMap((asked, i) => {
+/** The findings for the answers: ROWS_VIOLATE for the first file that stops, or what could not be found out. */
+export function judgeAnswers(questions: ViolationQuestion[], answers: TwinAnswers['answers']): Finding[] {
+  const violated = new Set<string>()
+  return questions.flatMap((asked, i) => {
     const answer = answers[i]!
     if (answer === false) return []
     if (typeof answer === 'string') return [notLookedAt(asked, answer)]
     const { name: constraint, definition, table } = asked.check
+    const key = JSON.stringify([table, constraint])
+    if (violated.has(key)) return []
+    violated.add(key)
     return [finding('ROWS_VIOLATE', table, { constraint, definition, migration: asked.path })]
   })
+}
 
 const notLookedAt = ({ check, path }: Pick<ViolationQuestion, 'check' | 'path'>, reason: string): Finding =>
   finding('ROWS_NOT_LOOKED_AT', check.table, {

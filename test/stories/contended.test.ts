@@ -151,7 +151,7 @@ test.concurrent.each([1, 2])(
       const said = ran.report.findings.filter(f => f.level === 'error').map(f => `${f.message} ${f.fix}`)
       expect([ran.code, said]).toEqual([
         2,
-        [expect.stringMatching(/want of connections: too many connections for role .* connection limit/)],
+        [expect.stringMatching(/lacks connections: too many connections for role .* connection limit/)],
       ])
       await db.sql.unsafe(`alter role ${role} connection limit -1`)
       const again = await rethread(url.href, ['migrate'])

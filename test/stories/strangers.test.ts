@@ -218,9 +218,9 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
       expect(await refusal(db, project, true)).toEqual(['UNFIT_TABLE public.chats_there'])
     })
     const alike = `create collation public.alike (provider = icu, locale = 'und-u-ks-level2', deterministic = false);`
-    const roles = `${alike} alter table public.tenant_users alter role type text collate public.alike`
-    await on(server, 'conversation-history', threads('jsonb', '', roles), async (db, project) => {
-      expect(await refusal(db, project)).toEqual(['WRONG_TYPE column public.tenant_users.role'])
+    const titles = `${alike} alter table public.chat_sessions alter title type text collate public.alike`
+    await on(server, 'conversation-history', threads('jsonb', '', titles), async (db, project) => {
+      expect(await refusal(db, project)).toEqual(['WRONG_TYPE column public.chat_sessions.title'])
     })
     const computed = threads('jsonb').replace(
       "messages jsonb default '[]'",
@@ -622,7 +622,7 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
       'conversation-history',
       threads(
         'jsonb',
-        ', model text not null',
+        `, model text not null check (title <> 'fresh')`,
         `insert into public.chat_sessions (tenant_id, user_id, title, messages, model)
           select md5('firm')::uuid, md5('person ' || n)::uuid, 'thread ' || n, '[{"role": "user", "content": "hello"}]', 'm' from generate_series(1, 3) n;
         create table public.shares (thread uuid references public.chat_sessions (id) on delete cascade);
