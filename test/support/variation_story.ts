@@ -1,4 +1,5 @@
 import { type ConsentRequest, openProject, type Report } from '../../src/index.js'
+import { isSevere, leavesUnseen } from '../../src/model/report.js'
 import { differences } from '../../src/run/schema_snapshot.js'
 import { type ObjectRow, objects } from '../../src/run/schema_snapshot.sql.js'
 import { type Database, database, picture } from './database.js'
@@ -163,7 +164,7 @@ export class VariationStory implements AsyncDisposable {
     const doctor = await this.command('doctor', {})
     // a plan looks at the same things: not every time
     const looks = this.d.chance(0.3) ? [doctor, await this.command('plan', {})] : [doctor]
-    const no = looks.filter(r => r.verdict !== 'clean')
+    const no = looks.filter(r => r.verdict !== 'clean' && !wantsConsentOnly(r))
     if (no.length === 0) return 'fitting'
     const unknown = looks.some(r => r.findings.some(f => f.code === 'ROWS_NOT_LOOKED_AT'))
     const migrated = await this.command('migrate', {})
@@ -327,6 +328,12 @@ const kept = new Set([
 ])
 
 /** A report that says how the work ended, in good or bad: not that it was cut off. */
+/** The doctor is asked without the consent that the migration has. */
+const wantsConsentOnly = ({ command, findings }: Report): boolean =>
+  command === 'doctor' &&
+  !leavesUnseen(findings) &&
+  findings.filter(isSevere).every(f => f.code === 'CONSENT_NEEDED')
+
 const ends = (report: Report): boolean => report.verdict === 'clean' || report.verdict === 'attention'
 
 const said = (report: Report): string =>
