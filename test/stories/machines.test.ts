@@ -99,51 +99,56 @@ describe.runIf(hasMachines)('machines of their own networks', () => {
     },
   )
 
-  test.concurrent('a run over many databases is cut off: each is old or new, and another machine completes them', {
-    timeout: 300_000,
-  }, async () => {
-    using first = Machine.make(3)
-    using second = Machine.make(4)
-    const names = Array.from({ length: 6 }, (_, i) => `tenant${i}`)
-    const tenants: Awaited<ReturnType<typeof make>>[] = []
-    for (const name of names)
-      tenants.push(await make(name, 'create table public.notes (id bigint primary key)'))
-    const cwd = folder({
-      'migrations/001_tags.sql': 'create table public.tags (id bigint primary key);\nselect pg_sleep(0.3);\n',
-      'migrations/002_title.sql': 'alter table public.notes add column title text;\n',
-    })
-    const listFor = (machine: Machine) => {
-      const path = join(folder({ tenants: '' }), 'tenants')
-      writeFileSync(path, names.map(n => `${n}=${urlFrom(machine, n)}`).join('\n'))
-      chmodSync(path, 0o600)
-      return path
-    }
-    const args = (machine: Machine) => [
-      ...['migrate', '--targets', listFor(machine), '--jobs', '2', '--canary', '0'],
-      ...['--stop-after', '6', '--quiet'],
-    ]
-    const progress = () =>
-      Promise.all(
-        tenants.map(async sql => {
-          const [row] = await sql`
+  test.runIf(process.env.RETHREAD_SOAK).concurrent(
+    'a run over many databases is cut off: each is old or new, and another machine completes them',
+    {
+      timeout: 300_000,
+    },
+    async () => {
+      using first = Machine.make(3)
+      using second = Machine.make(4)
+      const names = Array.from({ length: 6 }, (_, i) => `tenant${i}`)
+      const tenants: Awaited<ReturnType<typeof make>>[] = []
+      for (const name of names)
+        tenants.push(await make(name, 'create table public.notes (id bigint primary key)'))
+      const cwd = folder({
+        'migrations/001_tags.sql':
+          'create table public.tags (id bigint primary key);\nselect pg_sleep(0.3);\n',
+        'migrations/002_title.sql': 'alter table public.notes add column title text;\n',
+      })
+      const listFor = (machine: Machine) => {
+        const path = join(folder({ tenants: '' }), 'tenants')
+        writeFileSync(path, names.map(n => `${n}=${urlFrom(machine, n)}`).join('\n'))
+        chmodSync(path, 0o600)
+        return path
+      }
+      const args = (machine: Machine) => [
+        ...['migrate', '--targets', listFor(machine), '--jobs', '2', '--canary', '0'],
+        ...['--stop-after', '6', '--quiet'],
+      ]
+      const progress = () =>
+        Promise.all(
+          tenants.map(async sql => {
+            const [row] = await sql`
             select (to_regclass('public.tags') is not null)::int
               + (select count(*) from pg_attribute where attrelid = 'public.notes'::regclass and attname = 'title')::int as files`
-          return row!.files as number
-        }),
-      )
-    const cutOff = ended(first.start(args(first), '', cwd))
-    await until(async () => (await progress()).some(n => n === 2))
-    first.cut()
-    const lost = await cutOff
-    expect(lost.code).toBe(2)
-    const there = await progress()
-    expect(there.some(n => n < 2)).toBe(true)
-    const again = await ended(second.start(args(second), '', cwd))
-    expect([again.code, again.report.targets!.map(t => t.report?.verdict)]).toEqual([
-      0,
-      names.map(() => 'clean'),
-    ])
-    expect(await progress()).toEqual(names.map(() => 2))
-    await Promise.all(tenants.map(sql => sql.end()))
-  })
+            return row!.files as number
+          }),
+        )
+      const cutOff = ended(first.start(args(first), '', cwd))
+      await until(async () => (await progress()).some(n => n === 2))
+      first.cut()
+      const lost = await cutOff
+      expect(lost.code).toBe(2)
+      const there = await progress()
+      expect(there.some(n => n < 2)).toBe(true)
+      const again = await ended(second.start(args(second), '', cwd))
+      expect([again.code, again.report.targets!.map(t => t.report?.verdict)]).toEqual([
+        0,
+        names.map(() => 'clean'),
+      ])
+      expect(await progress()).toEqual(names.map(() => 2))
+      await Promise.all(tenants.map(sql => sql.end()))
+    },
+  )
 })
