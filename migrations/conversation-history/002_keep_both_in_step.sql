@@ -94,9 +94,9 @@ insert into chat_private.times_kept (since) values (clock_timestamp());
 revoke all on chat_private.behind, chat_private.times_kept from public, anon, authenticated, service_role;
 
 -- Whether the application's statement has used so much of the time that its statement_timeout gives it.
--- After half of it the triggers leave what they would do for later. What the server cancels because all is
--- used (a tenth is for what came before the statement's own clock) does not fail the statement, which would
--- have been in time without them; it cancels once. Whoever cancels a statement themselves is obeyed.
+-- When half of it is used, the triggers put off the rest of their work. What the server cancels because all
+-- is used (a tenth is for what came before the statement's own clock) does not fail the statement, which
+-- would have been in time without them; it cancels once. Whoever cancels a statement themselves is obeyed.
 create function chat_private.has_used_time(share numeric) returns boolean
 language sql
 as $$
@@ -1210,7 +1210,7 @@ begin
 end
 $$;
 
--- The messages that a session held which the old application wrote; null where they can't be read now. Of a
+-- The messages that a session held which the old application wrote; null where they cannot be read now. Of a
 -- plain array they have the ids of its places, which nobody has to read.
 create function chat_private.ids_held(session uuid, messages json, started timestamptz) returns uuid[]
 language plpgsql

@@ -127,9 +127,9 @@ create index kept_chats_user_id on chat_private.kept_chats (user_id);
 revoke all on chat_private.kept_chats from public, anon, authenticated, service_role;
 
 -- Whether the application's statement has used so much of the time that its statement_timeout gives it.
--- After half of it the triggers leave what they would do for later. What the server cancels because all is
--- used (a tenth is for what came before the statement's own clock) does not fail the statement, which would
--- have been in time without them; it cancels once. Whoever cancels a statement themselves is obeyed.
+-- When half of it is used, the triggers put off the rest of their work. What the server cancels because all
+-- is used (a tenth is for what came before the statement's own clock) does not fail the statement, which
+-- would have been in time without them; it cancels once. Whoever cancels a statement themselves is obeyed.
 create function chat_private.has_used_time(share numeric) returns boolean
 language sql
 as $$
@@ -139,8 +139,8 @@ $$;
 revoke all on function chat_private.has_used_time(numeric) from public;
 
 -- A project that is deleted, be it with its owner's account, takes its owner's chats along. Those of others
--- stay, without a project. Never fails the application's statement: what can't be kept in its place now, such
--- as for a trigger that raises or leaves it as it is, is put by and comes back.
+-- stay, without a project. Never fails the application's statement: what cannot be kept in its place now,
+-- such as for a trigger that raises or leaves it as it is, is stored apart and comes back.
 create function chat_private.keep_chats_of_others() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -165,7 +165,7 @@ begin
         select jsonb_agg(to_jsonb(m) order by m.created_at, m.id) from public.chat_messages m where m.session_id = s.id), '[]'), sqlstate
       from public.chat_sessions s
       where s.project_id = old.id and s.user_id is distinct from old.user_id
-        -- whose account goes in the same statement
+        -- only of users whose account is not deleted in the same statement
         and exists (select from auth.users u where u.id = s.user_id)
       on conflict (session_id) do update
       set user_id = excluded.user_id, original = excluded.original, messages = excluded.messages, sqlstate = excluded.sqlstate, at = excluded.at;

@@ -423,9 +423,9 @@ end
 $$;
 
 -- Whether the application's statement has used so much of the time that its statement_timeout gives it.
--- After half of it the triggers leave what they would do for later. What the server cancels because all is
--- used (a tenth is for what came before the statement's own clock) does not fail the statement, which would
--- have been in time without them; it cancels once. Whoever cancels a statement themselves is obeyed.
+-- When half of it is used, the triggers put off the rest of their work. What the server cancels because all
+-- is used (a tenth is for what came before the statement's own clock) does not fail the statement, which
+-- would have been in time without them; it cancels once. Whoever cancels a statement themselves is obeyed.
 create function chat_private.has_used_time(share numeric) returns boolean
 language sql
 as $$
@@ -737,7 +737,7 @@ begin
       where s.n = 0 or is_counted or s.n is distinct from k.n or exists (select from chat_private.behind b where b.conversation_id = c.id)
       order by 1
     loop
-      -- an older snapshot can't see what others have counted meanwhile
+      -- an older snapshot cannot see what others have counted meanwhile
       if one.n > 0 and (sees_all or is_counted) then
         perform chat_private.catch_up(one.id);
       end if;

@@ -103,8 +103,9 @@ create function chat_private.legacy_opening(at timestamptz, role text, said text
 language sql immutable parallel safe
 as $$ select null::text $$;
 
--- Whether this track made a session from old messages, with any grouping. With coalesce the planner expects
--- this of half of the sessions. Otherwise it expects one session, and may count all messages again for each.
+-- Whether this track made a session from old messages, with any grouping. With coalesce the planner estimates
+-- that half of the sessions match. Without it the estimate is one session, and a plan may count all messages
+-- again for each.
 create function chat_private.is_legacy_session(id uuid, workspace_id uuid, author_id uuid) returns boolean
 language sql immutable parallel safe
 as $$

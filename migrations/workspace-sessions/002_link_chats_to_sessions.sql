@@ -75,9 +75,9 @@ $$;
 revoke all on function chat_private.note_lost(text, uuid) from public;
 
 -- Whether the application's statement has used so much of the time that its statement_timeout gives it.
--- After half of it the triggers leave what they would do for later. What the server cancels because all is
--- used (a tenth is for what came before the statement's own clock) does not fail the statement, which would
--- have been in time without them; it cancels once. Whoever cancels a statement themselves is obeyed.
+-- When half of it is used, the triggers put off the rest of their work. What the server cancels because all
+-- is used (a tenth is for what came before the statement's own clock) does not fail the statement, which
+-- would have been in time without them; it cancels once. Whoever cancels a statement themselves is obeyed.
 create function chat_private.has_used_time(share numeric) returns boolean
 language sql
 as $$

@@ -101,7 +101,7 @@ function createsLeftOut(c: Cutting, range: TokenRange): boolean {
 /** True where an object is left out whose name is at an index, after IF NOT EXISTS. */
 const nameIsLeftOut = (c: Cutting, at: number): boolean => isLeftOut(c, isWord(c, at, 'if') ? at + 3 : at)
 
-/** A function by its name; what its parameters and results are can't be cut. */
+/** A function by its name; what its parameters and results are cannot be cut. */
 function createdIsLeftOut(c: Cutting, at: number, range: TokenRange): boolean {
   if (isLeftOut(c, at)) return true
   throw new Underivable(c, range)

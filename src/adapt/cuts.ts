@@ -20,7 +20,7 @@ export interface Cutting {
   apply(): string
 }
 
-/** Opens a text for cuts. Throws SyntaxFault where the scanner can't read it. */
+/** Opens a text for cuts. Throws SyntaxFault where the scanner cannot read it. */
 export async function cuttingOf(text: string, out: LeftOut): Promise<Cutting> {
   const { tokens } = await editsOf(text)
   const cuts: { start: number; end: number; by: string }[] = []
@@ -138,7 +138,7 @@ export function cutMentioned(c: Cutting, range: TokenRange): boolean {
   )
 }
 
-/** A part of a file that can't be derived without a role. */
+/** A part of a file that cannot be derived without a role. */
 export class Underivable extends Error {
   constructor(c: Cutting, { from, to }: TokenRange) {
     super(c.text.slice(c.tokens[from]!.start, c.tokens[to - 1]!.end))

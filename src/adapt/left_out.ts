@@ -11,7 +11,7 @@ export interface LeftOut {
   objects: ReadonlySet<string>
   /** Columns that name rows of these tables, in whatever table they are. */
   columns: ReadonlySet<string>
-  /** The unit of backfills whose own is among the columns. */
+  /** The unit for a backfill whose own unit column is left out. */
   unit: string | null
   /** Matches a text that has one of these names as a word. */
   named: RegExp
@@ -28,7 +28,7 @@ export const companion = (hint: RoleHint | undefined): string | null =>
 
 /**
  * A mapping with the roles that go along with those it says are none. Throws USAGE for a role that the track
- * can't do without, and for one that comes and goes with another.
+ * cannot do without, and for one that comes and goes with another.
  */
 export function withCompanions(track: string, hints: RoleHints | undefined, mapping: Mapping): Mapping {
   const all: Mapping = { ...mapping }

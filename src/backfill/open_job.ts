@@ -23,7 +23,7 @@ interface OpenedJob {
   every: PendingSpec
 }
 
-/** Opens a backfill, or takes it up where it stopped. Throws where its file or its table can't be walked. */
+/** Opens a backfill, or takes it up where it stopped. Throws where its file or its table cannot be walked. */
 export async function openJob(
   run: Run,
   migration: Migration,

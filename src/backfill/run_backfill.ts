@@ -49,7 +49,7 @@ export async function runBackfill(
   const monitor = await monitorHealth(job)
   const outcome = await untilDone(job).finally(async () => {
     await monitor.stop()
-    // what can't be put back now, the next run puts back
+    // what cannot be put back now, the next run puts back
     if (!helper && !run.writer.lost) await restoreTableSettings(run)
   })
   const { sql } = run.writer

@@ -14,7 +14,7 @@ export default defineCommand({
     apply: flag('--apply', 'do it; without this flag nothing is changed'),
     remove: flag(
       '--delete',
-      'delete sessions with what follows them; `restore` brings them back (needs DELETES_DATA)',
+      'delete sessions and all rows that depend on them; `restore` brings them back (needs DELETES_DATA)',
     ),
     soft: flag('--soft', 'mark sessions as deleted, where the track has a column for that'),
     archives: flag('--archives', 'prune the archives of rollbacks instead of sessions (needs DELETES_DATA)'),

@@ -239,7 +239,7 @@ async function encrypt(socket: Socket, address: Address): Promise<Socket> {
       if (!statSync(path).isFile()) throw new Error('it is not a file')
       return readFileSync(path)
     } catch (error) {
-      throw fail(`${what} \`${path}\` can't be read`, error)
+      throw fail(`${what} \`${path}\` cannot be read`, error)
     }
   }
   const secured = connectTls({

@@ -37,7 +37,7 @@ export interface ReadRun {
 export interface ForeseenRun extends ReadRun {
   /** The plan with everything that wants a decision. */
   judged: Plan
-  /** What judging it has found: triggers that fire, rows that can't be taken out. */
+  /** What judging it has found: triggers that fire, rows that cannot be taken out. */
   findings: Finding[]
   /** Which roles read what, before and afterwards. */
   readers: Table[]

@@ -7,7 +7,7 @@ import type { Migration } from '../model/project.js'
 import { rowEstimate } from '../verify/probes.sql.js'
 
 /**
- * Why a step can't be rehearsed inside a transaction on a live target, and whether
+ * Why a step cannot be rehearsed inside a transaction on a live target, and whether
  * those after it build on it.
  */
 export async function whyNotInPlace(tx: Db, m: Migration): Promise<{ reason: string; ends: boolean } | null> {

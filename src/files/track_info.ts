@@ -100,7 +100,7 @@ export function judgeSettings(
     return wrong
       ? [
           finding('BAD_SETTING', `settings.${name}`, {
-            reason: `it can't be \`${value}\`: ${spec.help}`,
+            reason: `it cannot be \`${value}\`: ${spec.help}`,
             known: spec.values ?? [],
           }),
         ]

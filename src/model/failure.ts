@@ -83,7 +83,7 @@ export const noSuchFile = 'there is no such file'
 
 /** Why a file could not be read, as the end of a sentence. */
 export const whyNotRead = (error: Error): string =>
-  codeOf(error) === 'ENOENT' ? noSuchFile : `it can't be read: ${error.message}`
+  codeOf(error) === 'ENOENT' ? noSuchFile : `it cannot be read: ${error.message}`
 
 /** True if a package, or a file of it, is not installed. */
 export const isNotInstalled = (error: unknown): boolean =>

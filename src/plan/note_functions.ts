@@ -6,8 +6,8 @@ import type { Track } from '../model/project.js'
 const privateTable = /^chat_private\./
 
 /**
- * Functions of a track that write nothing but rows of its private tables. No foreign key and no trigger of the
- * application depends on those.
+ * Functions of a track that write nothing but rows of its private tables. No foreign key and no trigger of
+ * the application depends on those.
  */
 export async function noteFunctions(track: Track): Promise<Set<string>> {
   const found = new Set<string>()

@@ -100,7 +100,7 @@ function functionsCalled({ node }: Statement, functions: ReadonlyMap<string, Sta
   return [...called]
 }
 
-/** The findings for the answers: ROWS_VIOLATE for the first file that stops, or what could not be found out. */
+/** The findings for the answers: ROWS_VIOLATE for the first file that stops, or what is not known. */
 export function judgeAnswers(questions: ViolationQuestion[], answers: TwinAnswers['answers']): Finding[] {
   const violated = new Set<string>()
   return questions.flatMap((asked, i) => {

@@ -74,7 +74,7 @@ export const readBackSql = (target: string, names: string, { base = false } = {}
 export const keptRecordSql = `(q.original || coalesce(q.exact, '{}'))`
 
 /**
- * - `plain` is a value of `json` as `jsonb`, or its text where `jsonb` can't hold it: it has the
+ * - `plain` is a value of `json` as `jsonb`, or its text where `jsonb` cannot hold it: it has the
  *   character \\u0000, half of a pair of surrogates, or a number that is too large.
  * - `is_back` is true where the row is in its table again with all its values. Without `exact`, which
  *   copies of older versions lack, it compares what JSON holds.

@@ -66,7 +66,7 @@ export class AccessState {
   stop(migration: string, reason: string): void {
     this.stopped = true
     this.changed = true
-    this.everything ??= `${migration} can't be tried before it runs: ${reason}`
+    this.everything ??= `${migration} cannot be tried before it runs: ${reason}`
   }
 
   /** If a migration writes rows of a table whose triggers may write other rows, nothing is known after it. */

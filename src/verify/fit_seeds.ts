@@ -16,7 +16,7 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
  * The statements that seed a check, for the tables as somebody has them: columns of which the track knows
  * nothing and that must be given get a value (that of another row where it may repeat, else one of their
  * type), and ids that are uuids in the file become numbers where the table has numbers. Rows that they refer
- * to in tables which no seed writes are made first. What can't be given a value, such as a key to another
+ * to in tables which no seed writes are made first. What cannot be given a value, such as a key to another
  * seeded row, is left to the server to refuse. `written` are tables that other seeds write; null for
  * statements of a persona, who make no rows for others.
  */

@@ -105,7 +105,7 @@ export async function runCheck(
     const reason = !fault
       ? (error as Error).message
       : isFiltered(error)
-        ? `${fault.message} (this role can't see every row: a check would count too few)`
+        ? `${fault.message} (this role cannot see every row: a check would count too few)`
         : faultOf(check, error)
     return bare({ ...base, outcome: 'failed', reason, durationMs: spent() })
   }

@@ -193,7 +193,7 @@ describe.each(some('newest'))('the database on PostgreSQL $major', server => {
       /`public\.chat_sessions` already exists/,
     )
     const adopted = await rethread(db.url, ['migrate', '--baseline', '001'])
-    expectFinding(adopted, 'BASELINE_UNPROVEN', 3, /can't be adopted/)
+    expectFinding(adopted, 'BASELINE_UNPROVEN', 3, /cannot be adopted/)
     expect(await picture(db.sql)).toEqual(before)
   })
 
@@ -408,7 +408,7 @@ describe('the files', () => {
       await rethread(newest().url, ['status', '--config', '.'], { cwd: folder }),
       'BAD_CONFIG',
       2,
-      /can't be read: EISDIR/,
+      /cannot be read: EISDIR/,
     )
   })
 

@@ -94,9 +94,9 @@ describe.each(packages.slice(process.env.RETHREAD_SOAK ? 0 : 1))(
         'a root that is not there',
         'localhost',
         'sslmode=verify-full&sslrootcert=/nowhere.crt',
-        /can't be read/,
+        /cannot be read/,
       ],
-      ['a root that is a folder', 'localhost', 'sslmode=verify-full&sslrootcert=/tmp', /can't be read/],
+      ['a root that is a folder', 'localhost', 'sslmode=verify-full&sslrootcert=/tmp', /cannot be read/],
     ])('%s', async (_what, host, query, refused) => {
       const named = query.replace('OURS', ours.cert).replace('OTHERS', others.cert)
       const [said] = await seen(named, host)

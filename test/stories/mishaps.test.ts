@@ -100,7 +100,7 @@ const away = undoAll('postgres', 'IGNORES_DRIFT')
 
 const isSetting = (kind: string): boolean => ['read-only', 'time-outs'].includes(kind)
 
-/** Another kind that happens at once with the first; null where they can't meet. */
+/** Another kind that happens at once with the first; null where they cannot meet. */
 function companionOf(kind: string, kinds: Generator<string>): string | null {
   const other = kinds.next().value!
   return other === kind || [kind, other].includes('pooler restarted') ? null : other

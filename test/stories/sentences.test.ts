@@ -211,7 +211,7 @@ describe.each(servers())('what is said of a run on PostgreSQL $major is so', ser
     )
     expect(said).toEqual({
       denied: expect.stringMatching(/permission denied for table notes \(this role lacks a right/),
-      hidden: expect.stringMatching(/row-level security.*can't see every row/),
+      hidden: expect.stringMatching(/row-level security.*cannot see every row/),
     })
     await db.sql.unsafe(`drop owned by ${role}; drop role ${role}`)
   })

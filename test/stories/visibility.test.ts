@@ -291,7 +291,7 @@ describe.each(some('newest'))('the preview of a plan, on PostgreSQL $major', ser
     )
     expect(await why(policy('app.put_together()'))).toMatch(/puts its statements together/)
     expect(await why('alter table app.notes add team int;', policy('team = 1'))).toMatch(
-      /002_x can't be tried before it runs: 42703/,
+      /002_x cannot be tried before it runs: 42703/,
     )
     expect(await why('update app.notes set tenant = 1;', policy('tenant = 1'))).toMatch(
       /001_x has rows of app\.notes to write before/,

@@ -14,7 +14,7 @@ export interface Applications {
   said: string
   /** After the changes and before the restore: what `said` must be. */
   expected: string
-  /** Archived rows that can't come back, by their table, counted before the restore. */
+  /** Archived rows that cannot come back, by their table, counted before the restore. */
   conflicts?: string
   /** One change of the old application; told to `said`, where the test keeps a model of its own. */
   change(next: () => number, said: Said, n: number): string | null

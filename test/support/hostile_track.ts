@@ -33,7 +33,7 @@ const namer =
     return long ? `${name}${'ü'.repeat(Math.floor(left / 2))}${'x'.repeat(left % 2)}` : name
   }
 
-/** Makes a track of one's own: expand, an index, a backfill with a row that can't be done, contract. */
+/** Makes a track of one's own: expand, an index, a backfill with a row that cannot be done, contract. */
 export function hostileTrack(style: string | string[], long: boolean, role: string): HostileTrack {
   const name = namer(style, long)
   const q = (n: number): string => partText(name(n))

@@ -113,7 +113,7 @@ export const targetExplanations = {
     'Correct the rows, then validate the constraint.',
   ),
   ROWS_NOT_LOOKED_AT: explained(
-    'Whether rows violate a constraint that was never validated could not be found out.',
+    'It is not known whether rows violate a constraint that was never validated.',
     'Some rows may fail in the backfill. They would be reported and kept.',
     'Validate the constraint to be sure before the run.',
   ),

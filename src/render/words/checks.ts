@@ -66,7 +66,7 @@ export const checkWords = {
   ),
   NO_SIGHTS: say(
     s =>
-      sentence`What people could see before the first step of \`${s}\` was not recorded, so before and after can't be compared.`,
+      sentence`What people could see before the first step of \`${s}\` was not recorded, so before and after cannot be compared.`,
     null,
   ),
   MUTANT_SURVIVED: say(

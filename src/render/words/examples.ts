@@ -32,7 +32,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   FILE_TOO_LARGE: [file, { characters: 28_888_953, most: 8_000_000 }],
   BAD_TRACK_INFO: ['migrations/own/track.json', { reason: 'sessions.table: wants string' }],
   BAD_EXPECTED: ['verify/mine/expected.json', { reason: 'columns.0.table: it is missing' }],
-  BAD_SETTING: ['settings.group_by', { reason: "it can't be `day`", known: ['workspace', 'author'] }],
+  BAD_SETTING: ['settings.group_by', { reason: 'it cannot be `day`', known: ['workspace', 'author'] }],
   NO_TRACK_INFO: ['own'],
   FILE_EXISTS: [file],
   SEEN: ['003_link_messages', { track: 'own' }],

@@ -188,11 +188,11 @@ export const fileWords = {
     (s, f) =>
       f.drops
         ? sentence`\`${s}\`: \`${f.sql}\` drops data, which must be archived in the same transaction, and runs in none.`
-        : sentence`\`${s}\`: the catalog can't prove that \`${f.sql}\` has run, so a run that was stopped could not be resumed.`,
+        : sentence`\`${s}\`: the catalog cannot prove that \`${f.sql}\` has run, so a run that was stopped could not be resumed.`,
     () => 'Move it to a file with a transaction.',
   ),
   NEEDS_NO_TRANSACTION: say(
-    (s, f) => sentence`\`${s}\`: \`${f.sql}\` can't run inside a transaction.`,
+    (s, f) => sentence`\`${s}\`: \`${f.sql}\` cannot run inside a transaction.`,
     () => 'Put it in a file with the header `--! transaction: none`',
   ),
   NAME_TOO_LONG: say(

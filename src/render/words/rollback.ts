@@ -21,12 +21,12 @@ export const rollbackWords = {
     (_, f) => f.instead,
   ),
   IRREVERSIBLE: say(
-    (s, f) => sentence`\`${s}\` can't be rolled back: ${f.reason}.`,
+    (s, f) => sentence`\`${s}\` cannot be rolled back: ${f.reason}.`,
     (_, f) => f.command,
   ),
   NO_WAY_BACK: say(
     (s, f) =>
-      sentence`\`${s}\` can't be rolled back now: some of its rows were put back as a trial, and the server refused them (${f.at}): ${f.sqlstate}: ${f.reason}. Nothing was changed.`,
+      sentence`\`${s}\` cannot be rolled back now: some of its rows were put back as a trial, and the server refused them (${f.at}): ${f.sqlstate}: ${f.reason}. Nothing was changed.`,
     () => 'Remove the cause that the server names, then run the same command again.',
   ),
   LEFT_ASIDE: say(
@@ -63,7 +63,7 @@ export const rollbackWords = {
   ROLLBACK_DIFFERS: say(
     (s, f) => sentence`The schema is not as it was before \`${s}\`:${bullets(f.objects)}`,
     () =>
-      '- is missing, + is new, ~ is different: others changed it meanwhile, or a rollback file is incomplete.',
+      '- is missing, + is new, ~ is different. Either somebody has changed the objects since, or a rollback file is incomplete.',
   ),
   UNTESTED_ROLLBACK: say(
     (s, f) =>

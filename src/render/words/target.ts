@@ -327,7 +327,7 @@ export const targetWords = {
       sentence`If it was made by the same SQL: rethread migrate --track ${f.track} --baseline ${f.name}   If it was made by other SQL for the same purpose: rethread migrate --track ${f.track} --adopt   If it is something else: rename it, or choose another name.`,
   ),
   BASELINE_UNPROVEN: say(
-    (s, f) => sentence`\`${s}\` can't be adopted; the catalog does not show:${bullets(f.missing)}`,
+    (s, f) => sentence`\`${s}\` cannot be adopted; the catalog does not show:${bullets(f.missing)}`,
     () =>
       'Adopt up to the migration before it, then migrate. Or: rethread migrate --adopt --fix-up fix_up.sql   writes the SQL for what is missing.',
   ),

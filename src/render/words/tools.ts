@@ -63,7 +63,7 @@ export const toolWords = {
       sentence`Put the file back as it was. If its effect is the same: rethread repair ${s} --applied --track ${f.track} --reason '...'`,
   ),
   HISTORY_NOT_KEPT: say(
-    (s, f) => sentence`The history of ${s} can't be written: ${f.reason}.`,
+    (s, f) => sentence`The history of ${s} cannot be written: ${f.reason}.`,
     () => 'Remove `history` from the configuration, or fix what is missing.',
   ),
   REPAIRED: say(
