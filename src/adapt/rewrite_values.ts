@@ -84,7 +84,7 @@ function firstLocation(node: unknown): number {
 /** Words that end a select list, or the assignments of an UPDATE. */
 const afterItems = /^(from|where|group|having|window|union|order|limit|offset|fetch|for|on|returning)$/i
 
-/** Whether a value ends before this token. A name after a dot and the FROM of IS DISTINCT FROM belong to it. */
+/** Whether a value ends before this token. A name after a dot belongs to it, and so does IS DISTINCT FROM. */
 export function endsValue({ tokens }: Edits, at: number): boolean {
   const raw = tokens[at]?.raw
   if (raw === undefined || raw === ',' || raw === ';' || raw === ')') return true
