@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { HazardCode } from '../../src/index.js'
 import { rethread } from '../support/cli.js'
-import { type Database, database, newest, open, servers, some } from '../support/database.js'
+import { type Database, database, inTurn, open, servers, some } from '../support/database.js'
 import { inProcess, said } from '../support/in_process.js'
 import { random as randomFrom, seed } from '../support/random.js'
 
@@ -55,6 +55,8 @@ const behind = async (db: Database): Promise<number> =>
   )[0]!.n
 
 describe.each(servers())('both applications on PostgreSQL $major', server => {
+  const test = inTurn(server)
+
   test('a user who writes another message’s id into an array of their own changes nothing of anybody else', async () => {
     await using db = await database(server, 'conversation-history')
     await migrated(db)
@@ -478,100 +480,93 @@ describe.each(servers())('both applications on PostgreSQL $major', server => {
     expect(verified.report.checks.filter(c => c.outcome !== 'pass')).toEqual([])
   })
 
-  test.runIf(server.major === newest().major || process.env.RETHREAD_ALL)(
-    'what one side writes while a row of the other is locked or refuses it is made good: title, metadata, owner, texts',
-    async () => {
-      await using db = await database(server, 'conversation-history', 300)
-      const project = await inProcess(db.url, { track: 'conversation-history' })
-      expect((await project.migrate()).verdict).toBe('clean')
-      const [titled, edited, shortened, moved, renamed] = (
-        await db.sql<
-          { id: string }[]
-        >`select id from public.chat_sessions where title like 'Chat %' order by id limit 5`
-      ).map(r => r.id) as [string, string, string, string, string]
-      const write = (set: string, session: string) =>
-        db.sql.unsafe(`update public.chat_sessions set ${set} where id = '${session}'`)
-      /** While somebody holds the row of the other side and changes nothing. */
-      const held = (rows: string, set: string, session: string) =>
-        db.sql.begin(async tx => {
-          await tx.unsafe(`select from public.${rows} = '${session}' for update`)
-          await write(set, session)
-        })
-      await held('conversations where id', `title = 'while it was held', metadata = '{"held": true}'`, titled)
-      const message = 'messages where conversation_id'
-      await held(
-        message,
-        `messages = jsonb_set(messages, '{0,content}', '"edited while it was held"')`,
-        edited,
-      )
-      await held(message, 'messages = messages - 1', shortened)
-      /** While a trigger of the application refuses every update of the other side. */
-      const refused = async (table: string, statement: string) => {
-        await db.sql.unsafe(`
+  test('what one side writes while a row of the other is locked or refuses it is made good: title, metadata, owner, texts', async () => {
+    await using db = await database(server, 'conversation-history', 300)
+    const project = await inProcess(db.url, { track: 'conversation-history' })
+    expect((await project.migrate()).verdict).toBe('clean')
+    const [titled, edited, shortened, moved, renamed] = (
+      await db.sql<
+        { id: string }[]
+      >`select id from public.chat_sessions where title like 'Chat %' order by id limit 5`
+    ).map(r => r.id) as [string, string, string, string, string]
+    const write = (set: string, session: string) =>
+      db.sql.unsafe(`update public.chat_sessions set ${set} where id = '${session}'`)
+    /** While somebody holds the row of the other side and changes nothing. */
+    const held = (rows: string, set: string, session: string) =>
+      db.sql.begin(async tx => {
+        await tx.unsafe(`select from public.${rows} = '${session}' for update`)
+        await write(set, session)
+      })
+    await held('conversations where id', `title = 'while it was held', metadata = '{"held": true}'`, titled)
+    const message = 'messages where conversation_id'
+    await held(message, `messages = jsonb_set(messages, '{0,content}', '"edited while it was held"')`, edited)
+    await held(message, 'messages = messages - 1', shortened)
+    /** While a trigger of the application refuses every update of the other side. */
+    const refused = async (table: string, statement: string) => {
+      await db.sql.unsafe(`
         create or replace function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$;
         create trigger refuse before update on public.${table} for each row execute function public.refuse()`)
-        await db.sql.unsafe(statement)
-        await db.sql.unsafe(`drop trigger refuse on public.${table}; drop function public.refuse()`)
-      }
-      const other = `(select t.id from public.tenants t where t.id <> tenant_id order by 1 limit 1)`
-      await refused(
-        'conversations',
-        `update public.chat_sessions set title = 'moved', tenant_id = ${other} where id = '${moved}'`,
-      )
-      await refused(
-        'chat_sessions',
-        `update public.conversations set title = 'renamed' where id = '${renamed}'`,
-      )
-      // what the old application writes next brings the session up to date, and says nothing about the title
-      await write(`messages = messages || '[{"role": "user", "content": "said next"}]'`, renamed)
-      const heads = async () => {
-        const rows = await db.sql<{ id: string; title: string; same: boolean }[]>`
+      await db.sql.unsafe(statement)
+      await db.sql.unsafe(`drop trigger refuse on public.${table}; drop function public.refuse()`)
+    }
+    const other = `(select t.id from public.tenants t where t.id <> tenant_id order by 1 limit 1)`
+    await refused(
+      'conversations',
+      `update public.chat_sessions set title = 'moved', tenant_id = ${other} where id = '${moved}'`,
+    )
+    await refused(
+      'chat_sessions',
+      `update public.conversations set title = 'renamed' where id = '${renamed}'`,
+    )
+    // what the old application writes next brings the session up to date, and says nothing about the title
+    await write(`messages = messages || '[{"role": "user", "content": "said next"}]'`, renamed)
+    const heads = async () => {
+      const rows = await db.sql<{ id: string; title: string; same: boolean }[]>`
         select c.id, c.title, (c.title, c.metadata, c.tenant_id, c.user_id) is not distinct from (s.title, s.metadata, s.tenant_id, s.user_id) as same
         from public.conversations c join public.chat_sessions s using (id)
         where c.id in ${db.sql([titled, moved, renamed])}`
-        return [titled, moved, renamed].map(id => {
-          const row = rows.find(r => r.id === id)!
-          return [row.title.replace(/ \d+$/, ''), row.same]
-        })
-      }
-      expect(await heads()).toEqual([
-        ['Chat', false],
-        ['Chat', false],
-        ['renamed', true],
-      ])
-      const found = (await project.verify({ only: ['behind', 'same_heads', 'accounted'] })).checks
-      expect(found.map(c => [c.check, c.found.length > 0])).toEqual([
-        ['accounted', true],
-        ['behind', true],
-        ['same_heads', true],
-      ])
-      const caught = await said(project.migrate({ consent: { allow: ['IGNORES_DRIFT'] } }))
-      expect([caught.verdict, caught.codes]).toEqual(['clean', expect.arrayContaining(['BACKFILL_REOPENED'])])
-      expect(await heads()).toEqual([
-        ['while it was held', true],
-        ['moved', true],
-        ['renamed', true],
-      ])
-      expect(await behind(db)).toBe(0)
-      for (const session of [edited, shortened, renamed])
-        expect(await contents(db, session)).toEqual(await elements(db, session))
-      expect((await contents(db, edited))[0]).toBe('edited while it was held')
-      // what no trigger saw is found, and the old application is not ended over it
-      await db.sql.unsafe(`
+      return [titled, moved, renamed].map(id => {
+        const row = rows.find(r => r.id === id)!
+        return [row.title.replace(/ \d+$/, ''), row.same]
+      })
+    }
+    expect(await heads()).toEqual([
+      ['Chat', false],
+      ['Chat', false],
+      ['renamed', true],
+    ])
+    const found = (await project.verify({ only: ['behind', 'same_heads', 'accounted'] })).checks
+    expect(found.map(c => [c.check, c.found.length > 0])).toEqual([
+      ['accounted', true],
+      ['behind', true],
+      ['same_heads', true],
+    ])
+    const caught = await said(project.migrate({ consent: { allow: ['IGNORES_DRIFT'] } }))
+    expect([caught.verdict, caught.codes]).toEqual(['clean', expect.arrayContaining(['BACKFILL_REOPENED'])])
+    expect(await heads()).toEqual([
+      ['while it was held', true],
+      ['moved', true],
+      ['renamed', true],
+    ])
+    expect(await behind(db)).toBe(0)
+    for (const session of [edited, shortened, renamed])
+      expect(await contents(db, session)).toEqual(await elements(db, session))
+    expect((await contents(db, edited))[0]).toBe('edited while it was held')
+    // what no trigger saw is found, and the old application is not ended over it
+    await db.sql.unsafe(`
       set session_replication_role = replica;
       update public.chat_sessions set title = 'loaded' where id = '${titled}';
       update public.chat_sessions set messages = jsonb_set(messages, '{0,content}', '"loaded"') where id = '${edited}';
       reset session_replication_role`)
-      const ending = await said(
-        project.migrate({ phase: 'contract', consent: { allow: ['ENDS_OLD_APP', 'IGNORES_DRIFT'] } }),
-      )
-      await project.close()
-      expect(ending.findings.filter(f => f.code === 'GATE').map(f => f.facts)).toEqual([
-        { check: 'accounted', rows: 1 },
-        { check: 'same_heads', rows: 1 },
-      ])
-    },
-  )
+    const ending = await said(
+      project.migrate({ phase: 'contract', consent: { allow: ['ENDS_OLD_APP', 'IGNORES_DRIFT'] } }),
+    )
+    await project.close()
+    expect(ending.findings.filter(f => f.code === 'GATE').map(f => f.facts)).toEqual([
+      { check: 'accounted', rows: 1 },
+      { check: 'same_heads', rows: 1 },
+    ])
+  })
 
   test('a fault while the other side is written is noted, gates the end of the old application, and is made good', async () => {
     await using db = await database(server, 'conversation-history', 300)

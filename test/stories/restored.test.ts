@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { HazardCode } from '../../src/index.js'
 import { type Ran, rethread, undoAll } from '../support/cli.js'
-import { copyOf, type Database, database, servers, some } from '../support/database.js'
+import { copyOf, type Database, database, inTurn, servers, some } from '../support/database.js'
 import { inProcess, said as saidOf } from '../support/in_process.js'
 import { proxy } from '../support/proxy.js'
 
@@ -47,6 +47,8 @@ const said = async (db: Database) => {
 }
 
 describe.each(servers())('restore on PostgreSQL $major', server => {
+  const test = inTurn(server)
+
   test('messages and sessions that people deleted after the rollback stay deleted; nothing is doubled by its place', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(arrays)

@@ -23,11 +23,11 @@ export const some = (which: 'oldest' | 'newest'): Server[] =>
  * A `test` for a file with many stories that hardly differ from one version to the next: each runs on one of
  * the servers, chosen by its name, and on all of them where `some` gives all.
  */
-export function inTurn(server: Server): (name: string, story: () => Promise<void>) => void {
+export function inTurn(server: Server): (name: string, story: () => Promise<void>, timeout?: number) => void {
   const all = servers()
-  return (name, story) => {
+  return (name, story, timeout) => {
     const turn = [...name].reduce((sum, letter) => sum + letter.codePointAt(0)!, 0) % all.length
-    if (some('oldest').length > 1 || all[turn]!.major === server.major) test(name, story)
+    if (some('oldest').length > 1 || all[turn]!.major === server.major) test(name, story, timeout)
   }
 }
 /** The newest server. */
