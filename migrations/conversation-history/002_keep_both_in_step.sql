@@ -245,9 +245,9 @@ as $$
     from form f
     cross join json_each(case when f.form = 'nodes' then messages #> place else '{}' end) e
   ),
-  -- All is read once, looked up in one value, and asked for as a subquery, which the server computes once.
-  -- What is asked of each node takes minutes for thousands, be it the whole document, all nodes, or the
-  -- way so far, as a CYCLE clause has it.
+  -- The nodes are read once into one value. It is a subquery, so the server computes it once. A query for
+  -- each node takes minutes with thousands of nodes, whether it reads the whole document, all nodes, or the
+  -- path so far, as a CYCLE clause does.
   parents as materialized (
     select case when place = '{mapping}' then messages ->> 'current_node'
         else messages #>> (place[:cardinality(place) - 1] || '{currentId}') end as current_key,
@@ -315,7 +315,7 @@ as $$
   union all
   select x.n, x.key, x.value, x.is_current, place || x.key
   from (
-    -- numbered before the silent ones go, so that a node which falls silent moves no other
+    -- numbered before the silent nodes are removed, so that a node that becomes silent changes no number
     select row_number() over (order by w.depth desc nulls last, o.n) as n, o.key, o.value, w.depth is not null as is_current
     from node o cross join lateral (select ((select c.depths from current_branch c) ->> o.key)::int as depth offset 0) w
   ) x

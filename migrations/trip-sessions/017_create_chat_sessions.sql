@@ -245,8 +245,8 @@ create table chat_private.chatkit_reads (at timestamptz not null, reads bigint n
 revoke all on chat_private.chatkit_usage, chat_private.chatkit_reads from public, anon, authenticated, service_role;
 insert into chat_private.chatkit_reads (at, reads) select u.at, u.reads from chat_private.chatkit_usage u;
 
--- The first value of these columns that exists and is not blank. Applications differ in their columns; a row
--- as JSON may be asked for one that does not exist.
+-- The first value of these columns that exists and is not blank. Applications have different columns: of a
+-- row as JSON, a key that does not exist gives null, not an error.
 create function chat_private.first_of(value jsonb, variadic columns text[]) returns text
 language sql immutable parallel safe
 as $$

@@ -35,7 +35,8 @@ const limits = {
 
 /**
  * How long to rest, as a multiple of the work. `beside`: while another session is active, whose commits wait
- * for the same core (docs/backfill.md, Beside an application). `amiss`: while a signal is above its limit.
+ * for the same core (docs/backfill.md, Beside an application). `amiss`: while a health signal is above its
+ * limit.
  */
 const rests = { beside: 1.5, amiss: 3 } as const
 
