@@ -27,7 +27,7 @@ import {
   triggersFiredBy,
 } from './firing_triggers.sql.js'
 import { learnStatement } from './learn_changes.js'
-import { noteFunctions } from './note_functions.js'
+import { isNoteFunction } from './note_functions.js'
 import { triggersAfter } from './triggers_after.js'
 
 /** The application's triggers and rules that the writes of a backfill fire. */
@@ -86,7 +86,7 @@ export async function firingTriggers(
     whyNotByKind(statement) ??
     whyNotByTriggers(own, theirs) ??
     whyNotByKeys(known, table, bound) ??
-    whyNotByFunctions(known, statement, await noteFunctions(track)) ??
+    (await whyNotByFunctions(track, known, statement)) ??
     ((await mayHoldTriggers(scopeOf(sql)))
       ? null
       : `this role may not: grant set on parameter session_replication_role to ${facts!.role};   as an administrator (PostgreSQL 15 or later)`)
@@ -141,12 +141,12 @@ function whyNotByKeys(known: Known, table: string, { columns, emptied }: Bound):
   return key ? `it sets a column of the foreign key ${key.name}, which would not be looked after` : null
 }
 
-function whyNotByFunctions(known: Known, statement: Statement, notes: ReadonlySet<string>): string | null {
+async function whyNotByFunctions(track: Track, known: Known, statement: Statement): Promise<string | null> {
   const named = functionsNamed([statement])
-  const acting = [...known.functions].find(
-    ([asked, f]) => f.acts && named.has(asked) && !notes.has(asked),
-  )?.[1]
-  return acting ? `its function ${acting.asked} may write other tables` : null
+  for (const [asked, { acts }] of known.functions)
+    if (acts && named.has(asked) && !(await isNoteFunction(track, asked)))
+      return `its function ${asked} may write other tables`
+  return null
 }
 
 /** What is known about the rows that an UPDATE writes. */

@@ -6,17 +6,16 @@ import type { Track } from '../model/project.js'
 const privateTable = /^chat_private\./
 
 /**
- * Functions of a track that write nothing but rows of its private tables. No foreign key and no trigger of
- * the application depends on those.
+ * Whether a track creates this function, and it writes nothing but rows of the track's private tables. No
+ * foreign key and no trigger of the application depends on those.
  */
-export async function noteFunctions(track: Track): Promise<Set<string>> {
-  const found = new Set<string>()
+export async function isNoteFunction(track: Track, name: string): Promise<boolean> {
   for (const { file } of track.migrations)
     for (const statement of await statementsOrNone(file.text)) {
-      if (statement.kind !== 'CreateFunctionStmt') continue
+      const { kind, node } = statement
+      if (kind !== 'CreateFunctionStmt' || strings(node.funcname).join('.') !== name) continue
       const { tables, filled, unread } = await rowChanges([statement])
-      if (unread.length === 0 && tables.size === 0 && [...filled].every(table => privateTable.test(table)))
-        found.add(strings(statement.node.funcname).join('.'))
+      return unread.length === 0 && tables.size === 0 && [...filled].every(table => privateTable.test(table))
     }
-  return found
+  return false
 }
