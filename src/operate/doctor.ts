@@ -2,10 +2,10 @@ import { eventTriggers } from '../database/catalog.sql.js'
 import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeRights, judgeServer, preflight, type Target } from '../database/server.js'
-import { foresee } from '../dry_run/foreseen_run.js'
 import { lint, toLint } from '../files/lint.js'
 import { squawk } from '../files/squawk.js'
 import { readTrackInfo } from '../files/track_info.js'
+import { judgePlan } from '../migrate/judge_plan.js'
 import { readPlan } from '../migrate/read_plan.js'
 import type { Consent, LedgerRow } from '../model/plan.js'
 import type { Check, Project, Track } from '../model/project.js'
@@ -28,6 +28,7 @@ import { noneFits } from '../plan/nearest_track.js'
 import { migrateCommand } from '../plan/next_command.js'
 import { layoutFindings } from '../plan/open_context.js'
 import { finishedOf, foldLedger } from '../run/ledger_history.js'
+import { drifted, noDrift } from '../run/schema_snapshot.js'
 import { foretell } from '../verify/foretell.js'
 import { isOutlook } from '../verify/run_check.js'
 import { lesserRole } from './deploy_role.js'
@@ -131,17 +132,16 @@ async function lookAtTrack(
   return { tables: shapes ? [shapes.table] : [], findings }
 }
 
-/** What `migrate` would want consent for, by name, and why. */
+/** What `migrate` would want consent for, by name, and why, in a database that lacks nothing. */
 async function decisionsAhead(
   { ctx, connection, target, consent }: Patient,
   track: Track,
 ): Promise<Finding[]> {
-  const options = { ...barePlanOptions, consent }
-  const read = await readPlan(connection, track, options)
-  if (read.plan.steps.length === 0) return []
-  const said = await readTrackInfo(track)
-  const { judged, findings } = await foresee({ ctx, connection, track, options, target, read, said })
-  return [...findings, ...guard(judged, consent)]
+  const { plan, hasLedger } = await readPlan(connection, track, barePlanOptions)
+  if (plan.steps.length === 0) return []
+  const { changed } = hasLedger ? await drifted(connection, target.major) : noDrift
+  const judged = await judgePlan(ctx, connection, track, { plan, changed, obstacles: [] })
+  return [...judged.findings, ...guard(judged.plan, consent)]
 }
 
 /**
