@@ -1,4 +1,5 @@
 import { type Node, rangeTable, strings } from '../files/statements.js'
+import { readAs } from '../model/message_value.js'
 import { partText, tableText } from '../model/table_name.js'
 import type { Edits } from './edits.js'
 import type { Names, NewColumn } from './names.js'
@@ -176,7 +177,7 @@ export function renameColumn(to: Rewrite, ref: Node, scope: NameScope, plain: bo
 
 /** Inserts a value into an SQL template at `{}`. */
 export const filled = (template: string, value: string): string =>
-  template === '{}' ? value : `(${template.replaceAll('{}', () => value)})`
+  template === '{}' ? value : readAs(template, value)
 
 /**
  * Qualifies a parameter in an SQL body: a column of the application with the same name would take precedence.

@@ -1,3 +1,4 @@
+import { columnNames } from '../database/catalog.sql.js'
 import { type Db, ident, literal } from '../database/types.js'
 
 /** Creates the table for rows that are deleted from another table. */
@@ -42,11 +43,7 @@ async function hasRules(sql: Db, table: string): Promise<boolean> {
  * deferred constraints of the table are checked before that.
  */
 async function keepByTrigger(sql: Db, { text, table, storedAs }: KeptDeletion, parameters: string[]) {
-  const columns = await sql<{ name: string }[]>`
-    select a.attname::text as name from pg_catalog.pg_attribute a
-    where a.attrelid = to_regclass(${table}) and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-    order by a.attnum`
-  const names = columns.map(c => ident(c.name))
+  const names = (await columnNames(sql, table)).map(ident)
   const trigger = 'rethread_keep_deleted'
   await sql.unsafe(`
     create function rethread_archive.keep_deleted() returns trigger

@@ -67,9 +67,13 @@ export const mostCharacters = 8_000_000
  */
 export const parseStatements = (text: string): Promise<Statement[]> => parsed(withoutByteOrderMark(text))
 
+function refuseTooLarge(text: string): void {
+  if (text.length > mostCharacters) throw new SyntaxFault(`it has more than ${mostCharacters} characters`, 0)
+}
+
 const parsed = memoByText(rememberedCharacters, async (text): Promise<Statement[]> => {
   if (text.trim() === '') return []
-  if (text.length > mostCharacters) throw new SyntaxFault(`it has more than ${mostCharacters} characters`, 0)
+  refuseTooLarge(text)
   const { parse, hasSqlDetails } = await parser()
   const bytes = Buffer.from(text)
   const chars = charsOf(text, bytes)
@@ -174,7 +178,7 @@ export const scanTokens = (text: string): Promise<Token[]> => scanned(withoutByt
 
 const scanned = memoByText(rememberedCharacters, async (text): Promise<Token[]> => {
   if (text === '') return []
-  if (text.length > mostCharacters) throw new SyntaxFault(`it has more than ${mostCharacters} characters`, 0)
+  refuseTooLarge(text)
   const { scan } = await parser()
   const bytes = Buffer.from(text)
   const chars = charsOf(text, bytes)
