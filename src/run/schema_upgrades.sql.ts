@@ -186,7 +186,8 @@ export const upgrades: readonly string[] = [
   // the table is created with the others of its schema
   `comment on table rethread_archive.brought_back is 'Rows of archived tables without a key that a restore has brought back';`,
   // the values of a row that JSON does not hold exactly, as text
-  'alter table rethread_archive.quarantine add column if not exists exact jsonb;',
+  `alter table rethread_archive.quarantine add column if not exists exact jsonb;
+  comment on table rethread_archive.brought_back is 'Rows of archived tables that an interrupted restore has brought back';`,
 ]
 
 /**
