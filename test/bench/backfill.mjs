@@ -6,10 +6,9 @@
 // beside it, whose latency is told), BENCH_ROUNDS (1; of several the latencies are taken together, for a
 // host's mood changes by the minute), BENCH_QUIET=1 (a server that has not logged much lately) and
 // BENCH_SETTINGS (of the server, as JSON).
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import postgres from 'postgres'
 import { beside, felt, where } from './app.mjs'
+import { fillExample, withoutAwkwardRows } from './example.mjs'
 import { watched } from './host.mjs'
 import { reached } from './markdown.mjs'
 
@@ -128,17 +127,9 @@ export default async function backfill({ rethread, server, root, table }) {
     const { url, stop } = await server({ ...settings, ...JSON.parse(process.env.BENCH_SETTINGS ?? '{}') })
     const sql = postgres(url, { max: 1, onnotice: () => {} })
     try {
-      await sql.unsafe(
-        `set synchronous_commit = off; set demo.messages = ${messages}; set demo.workspaces = 2000`,
-      )
-      for (const file of ['supabase-shim.sql', 'workspace-sessions/before.sql'])
-        await sql.unsafe(readFileSync(join(root, 'examples', file), 'utf8'))
+      await fillExample(sql, root, { messages, workspaces: 2000 })
       // the hand-written ways know nothing of awkward rows
-      await sql.unsafe(
-        `delete from chats c where created_at is null or workspace_id is null or not exists (select from workspaces w where w.id = c.workspace_id and w.owner_id is not null)`,
-      )
-      await sql.unsafe('vacuum (analyze) chats')
-      await sql.unsafe('checkpoint')
+      await withoutAwkwardRows(sql)
       if (process.env.BENCH_QUIET === '1') await forgetLog(sql)
       const facts = async () =>
         (

@@ -2,11 +2,12 @@
 // and applied migrations: seconds, memory of the command line, WAL and the number of statements sent, each
 // on a database of its own. Writes docs/growth.svg. BENCH_GROWTH names some of the dimensions, separated by
 // commas, BENCH_LEAST and BENCH_MOST the fewest and the most messages.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { chart } from './chart.mjs'
+import { fillExample } from './example.mjs'
 
 const least = Number(process.env.BENCH_LEAST ?? 0)
 const most = Number(process.env.BENCH_MOST ?? 2_000_000)
@@ -89,11 +90,7 @@ export default async function growth({ rethread, server, root, table }) {
             rmSync(dir, { recursive: true })
             return
           }
-          await sql.unsafe(
-            `set synchronous_commit = off; set demo.messages = ${at.messages}; set demo.workspaces = ${at.workspaces}`,
-          )
-          for (const file of ['supabase-shim.sql', 'workspace-sessions/before.sql'])
-            await sql.unsafe(readFileSync(join(root, 'examples', file), 'utf8'))
+          await fillExample(sql, root, at)
           const columns = Array.from({ length: at.columns }, (_, i) => `add column more_${i} text`)
           if (at.columns > 0) await sql.unsafe(`alter table public.chats ${columns.join(', ')}`)
           for (let i = 0; i < at.tables; i++)

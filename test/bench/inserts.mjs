@@ -1,8 +1,7 @@
 // What the triggers cost one inserted message while both applications run: the same statement on a database
 // without them and on a migrated one, in turns, on one connection each. BENCH_PAIRS (3000), BENCH_MESSAGES.
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import postgres from 'postgres'
+import { fillExample } from './example.mjs'
 import { reached } from './markdown.mjs'
 
 const pairs = Number(process.env.BENCH_PAIRS ?? 3000)
@@ -23,9 +22,7 @@ export default async function inserts({ rethread, server, root, table }) {
       url.pathname = `/${name}`
       const sql = postgres(url.href, { max: 1, onnotice: () => {} })
       opened.push(sql)
-      await sql.unsafe(`set synchronous_commit = off; set demo.messages = ${messages}`)
-      for (const file of ['supabase-shim.sql', 'workspace-sessions/before.sql'])
-        await sql.unsafe(readFileSync(join(root, 'examples', file), 'utf8'))
+      await fillExample(sql, root, { messages })
       if (isMigrated) await rethread(url.href, ['migrate'])
       await sql.unsafe('vacuum (analyze)')
       await sql.unsafe('set synchronous_commit = on')

@@ -1,8 +1,7 @@
 // The commands that people run on a large, migrated database: how long each takes, and how often it reads the
 // messages and the sessions from end to end, as the server counts it. BENCH_MESSAGES, BENCH_WORKSPACES.
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import postgres from 'postgres'
+import { fillExample } from './example.mjs'
 import { reached } from './markdown.mjs'
 
 const messages = Number(process.env.BENCH_MESSAGES ?? 2_000_000)
@@ -27,11 +26,7 @@ export default async function operate({ rethread, server, root, table }) {
   const sql = postgres(db.url, { max: 1, onnotice: () => {} })
   const rows = []
   try {
-    await sql.unsafe(
-      `set synchronous_commit = off; set demo.messages = ${messages}; set demo.workspaces = ${workspaces}`,
-    )
-    for (const file of ['supabase-shim.sql', 'workspace-sessions/before.sql'])
-      await sql.unsafe(readFileSync(join(root, 'examples', file), 'utf8'))
+    await fillExample(sql, root, { messages, workspaces })
     await rethread(db.url, ['migrate', '--phase', 'contract', '--allow', 'ENDS_OLD_APP,QUARANTINES_ROWS'])
     await sql.unsafe('vacuum (analyze) public.chats')
     await sql.unsafe('vacuum (analyze) public.chat_sessions')

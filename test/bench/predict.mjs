@@ -1,9 +1,8 @@
 // How long the backfill of 2M messages was said to take against how long it took: by `plan
 // --sample` beforehand, and by the rate of a canary of 100,000 rows. Ratios of the middle of the
 // span that the plan tells.
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import postgres from 'postgres'
+import { fillExample } from './example.mjs'
 
 const messages = Number(process.env.BENCH_MESSAGES ?? 2_000_000)
 const migration = '005_assign_messages'
@@ -24,9 +23,7 @@ function said(report, title) {
 export default async function predict({ rethread, server, root, table }) {
   const db = await server()
   const sql = postgres(db.url, { max: 1, onnotice: () => {} })
-  await sql.unsafe(`set demo.messages = ${messages}`)
-  await sql.unsafe(readFileSync(join(root, 'examples/supabase-shim.sql'), 'utf8'))
-  await sql.unsafe(readFileSync(join(root, 'examples/workspace-sessions/before.sql'), 'utf8'))
+  await fillExample(sql, root, { messages })
   await sql.end()
   const track = ['--track', 'workspace-sessions']
   await rethread(db.url, ['migrate', ...track, '--to', '004_create_legacy_sessions', '--phase', 'backfill'])

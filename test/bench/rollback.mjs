@@ -1,9 +1,8 @@
 // Rolling back with an old application at work: its latency beside its own idle latency, and its errors. And
 // how long the move of a table into the archive takes with few rows and with many.
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import postgres from 'postgres'
 import { beside } from './app.mjs'
+import { fillExample } from './example.mjs'
 
 const messages = Number(process.env.BENCH_MESSAGES ?? 2_000_000)
 
@@ -12,9 +11,7 @@ export default async function rollback({ rethread, server, root, table }) {
   for (const size of [messages / 20, messages]) {
     const db = await server()
     const sql = postgres(db.url, { max: 1, onnotice: () => {} })
-    await sql.unsafe(`set demo.messages = ${size}`)
-    await sql.unsafe(readFileSync(join(root, 'examples/supabase-shim.sql'), 'utf8'))
-    await sql.unsafe(readFileSync(join(root, 'examples/workspace-sessions/before.sql'), 'utf8'))
+    await fillExample(sql, root, { messages: size })
     await rethread(db.url, ['migrate'])
     // what people make: sessions of their own with messages, an hour ago
     await sql.unsafe(`

@@ -1,9 +1,10 @@
 // The whole `migrate` of a small database, start-up included, compared with psql that runs the same files:
 // 20,000 messages in 100 workspaces, up to NOT NULL. BENCH_MESSAGES, BENCH_ROUNDS (5).
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
+import { fillExample, withoutAwkwardRows } from './example.mjs'
 import { reached } from './markdown.mjs'
 
 const messages = Number(process.env.BENCH_MESSAGES ?? 20_000)
@@ -37,17 +38,9 @@ export default async function small({ rethread, server, median, root, table }) {
         const url = new URL(db.url)
         url.pathname = `/${name}`
         const sql = postgres(url.href, { max: 1, onnotice: () => {} })
-        await sql.unsafe(
-          `set synchronous_commit = off; set demo.messages = ${messages}; set demo.workspaces = 100`,
-        )
-        for (const file of ['supabase-shim.sql', 'workspace-sessions/before.sql'])
-          await sql.unsafe(readFileSync(join(root, 'examples', file), 'utf8'))
+        await fillExample(sql, root, { messages, workspaces: 100 })
         // psql has no quarantine, so rows that no session can take would stop it
-        await sql.unsafe(
-          `delete from chats c where created_at is null or workspace_id is null or not exists (select from workspaces w where w.id = c.workspace_id and w.owner_id is not null)`,
-        )
-        await sql.unsafe('vacuum (analyze) chats')
-        await sql.unsafe('checkpoint')
+        await withoutAwkwardRows(sql)
         if (who === 'psql') seconds.psql.push(psql(url.href, root))
         else {
           const ran = await rethread(url.href, [

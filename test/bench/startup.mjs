@@ -1,9 +1,10 @@
 // `rethread migrate` with nothing to do against a bare script that connects and reads
 // one row.
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
+import { fillExample } from './example.mjs'
 import { reached } from './markdown.mjs'
 
 /** Most that the whole run may take, in times of the bare script. */
@@ -13,8 +14,7 @@ export default async function startup({ rethread, server, median, root, table })
   const { url, stop } = await server()
   try {
     const sql = postgres(url, { max: 1, onnotice: () => {} })
-    for (const file of ['supabase-shim.sql', 'workspace-sessions/before.sql'])
-      await sql.unsafe(readFileSync(join(root, 'examples', file), 'utf8'))
+    await fillExample(sql, root)
     await sql.end()
     await rethread(url, ['migrate'])
     const floor = join(root, '.rethread/bench/floor.mjs')

@@ -2,18 +2,15 @@
 // message joined with its session. That pass reads the table, as it must where nobody has put the workspace
 // into the index of the sessions; how long it takes along that index is told beside it. Also: locks that
 // would block a writer, watched while it runs.
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import postgres from 'postgres'
+import { fillExample } from './example.mjs'
 
 const messages = Number(process.env.BENCH_MESSAGES ?? 2_000_000)
 
 export default async function verify({ rethread, server, median, root, table }) {
   const db = await server()
   const sql = postgres(db.url, { max: 1, onnotice: () => {} })
-  await sql.unsafe(`set demo.messages = ${messages}`)
-  await sql.unsafe(readFileSync(join(root, 'examples/supabase-shim.sql'), 'utf8'))
-  await sql.unsafe(readFileSync(join(root, 'examples/workspace-sessions/before.sql'), 'utf8'))
+  await fillExample(sql, root, { messages })
   await rethread(db.url, ['migrate', '--phase', 'contract', '--allow', 'ENDS_OLD_APP,QUARANTINES_ROWS'])
   await sql.unsafe('vacuum analyze public.chats')
   const pass = []

@@ -1,9 +1,8 @@
 // What finding out what ten sampled persons see costs, under three kinds of policies: one with an index, one
 // without, and one that asks another table for each row. Blocks and rows of the messages table are counted
 // by the server, so they do not depend on the machine. BENCH_MESSAGES.
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import postgres from 'postgres'
+import { fillExample } from './example.mjs'
 import { reached } from './markdown.mjs'
 
 const messages = Number(process.env.BENCH_MESSAGES ?? 200_000)
@@ -24,9 +23,7 @@ export default async function visibility({ rethread, server, root, table }) {
     const db = await server()
     const sql = postgres(db.url, { max: 1, onnotice: () => {} })
     try {
-      await sql.unsafe(`set synchronous_commit = off; set demo.messages = ${messages}`)
-      for (const file of ['supabase-shim.sql', 'workspace-sessions/before.sql'])
-        await sql.unsafe(readFileSync(join(root, 'examples', file), 'utf8'))
+      await fillExample(sql, root, { messages })
       await sql.unsafe(policy)
       await sql.unsafe('alter table public.chats enable row level security')
       await sql.unsafe('vacuum (analyze) public.chats')
