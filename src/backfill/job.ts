@@ -3,7 +3,7 @@ import type { Failure } from '../model/failure.js'
 import type { Consent } from '../model/plan.js'
 import type { Migration } from '../model/project.js'
 import type { Run } from '../run/run.js'
-import type { PendingSpec } from './pending.sql.js'
+import type { KeptSpec } from './pending.sql.js'
 import type { Advice } from './throttle.js'
 import type { KeyColumn } from './walk_keys.sql.js'
 
@@ -50,7 +50,7 @@ export interface Job {
   /** The key to walk along, for a table without pages of its own; else null. */
   keys: KeyColumn[] | null
   options: BackfillOptions
-  pending: PendingSpec
+  pending: KeptSpec
   /** Failed rows of this invocation, shared by its workers. */
   failures: RowFailures
   progress: Progress

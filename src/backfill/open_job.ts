@@ -2,12 +2,13 @@ import { heapsOf } from '../database/catalog.sql.js'
 import { type BackfillStatement, readBackfillStatement } from '../files/backfill_statement.js'
 import { Failure } from '../model/failure.js'
 import type { Migration } from '../model/project.js'
+import { keptAs } from '../run/kept_rows.sql.js'
 import type { Run } from '../run/run.js'
 import { newestRow } from './backfill_results.js'
 import { noFailures } from './failed_rows.js'
 import { noAdvice } from './health_monitor.js'
 import type { BackfillOptions, Job } from './job.js'
-import { isSetAside, type PendingSpec } from './pending.sql.js'
+import { isSetAside, type KeptSpec } from './pending.sql.js'
 import { pendingSpecOf, referencesOf, rowKeyOf, withinUnit } from './pending_spec.js'
 import { leastRangePages, passesFor } from './range_cursor.js'
 import { type BackfillRow, openBackfill } from './run_backfill.sql.js'
@@ -20,7 +21,7 @@ const unknownRowsPerPage = 100
 /** One invocation that may begin, and all rows of its backfill that are to do, whatever unit is asked for. */
 interface OpenedJob {
   job: Job
-  every: PendingSpec
+  every: KeptSpec
 }
 
 /** Opens a backfill, or takes it up where it stopped. Throws where its file or its table cannot be walked. */
@@ -39,12 +40,11 @@ export async function openJob(
   const { id, rowsPerPage } = await openRanges(run, migration, { whole, keys, options })
   const track = run.ctx.tracks().find(t => t.name === migration.track)
   const references = await referencesOf(sql, migration)
-  const every = await pendingSpecOf(sql, track, migration, {
-    alias: whole.alias,
-    key,
-    run: run.id,
-    references,
-  })
+  const { alias } = whole
+  const every = {
+    ...pendingSpecOf(track, migration, { alias, key, run: run.id, references }),
+    kept: await keptAs(sql, spec.table, alias),
+  }
   const pending = options.unit === null ? every : withinUnit(every, spec.unit!, options.unit)
   const row = await newestRow(run, migration)
   const job: Job = {
@@ -102,7 +102,7 @@ async function openRanges(
 }
 
 /** A statement that deletes takes only what is set aside, whatever the file's own condition says. */
-const sparing = (whole: BackfillStatement, pending: PendingSpec): BackfillStatement =>
+const sparing = (whole: BackfillStatement, pending: KeptSpec): BackfillStatement =>
   pending.removes && whole.deletesTable
     ? { ...whole, restrict: part => whole.restrict(`${part} and ${isSetAside(pending)}`) }
     : whole

@@ -10,7 +10,7 @@ import type { KeyColumn } from './walk_keys.sql.js'
 export const rowKey = (alias: string, key: KeyColumn[]): string =>
   key.length > 0 ? keyText(key.map(c => `${alias}.${c.name}`)) : `md5(to_jsonb(${alias}.*)::text)`
 
-/** Which rows of a backfill are pending, and how a row is quarantined. */
+/** Which rows of a backfill are pending. */
 export interface PendingSpec {
   track: string
   migration: string
@@ -19,8 +19,6 @@ export interface PendingSpec {
   pending: string
   reason: string | null
   key: KeyColumn[]
-  /** The row as the quarantine keeps it. */
-  kept: KeptAs
   run: number
   /** True if the backfill removes rows: quarantined rows must then be gone from the table. */
   removes: boolean
@@ -32,6 +30,11 @@ export interface PendingSpec {
   hasFailedRows: boolean
   /** True if an earlier backfill of the track quarantines rows of the same table for its own reasons. */
   explainedBefore: boolean
+}
+
+/** The same, and how the quarantine keeps a row: for what copies rows, or compares them with their copies. */
+export interface KeptSpec extends PendingSpec {
+  kept: KeptAs
 }
 
 /** What a sweep looks for, and how it rests. */
@@ -76,7 +79,7 @@ const isOwn = (s: PendingSpec): string => `rethread_q.migration = ${literal(s.mi
 /**
  * Of a backfill that removes rows: whether there is a copy of the current row. Else it may not be deleted.
  */
-export const isSetAside = (s: PendingSpec): string =>
+export const isSetAside = (s: KeptSpec): string =>
   `exists (${copyOf(s)} and ${isOwn(s)} and rethread_q.original = ${s.kept.original} and rethread_q.exact = ${s.kept.exact}) and ${mayLeave(s)}`
 
 /**
@@ -155,7 +158,11 @@ const betweenReasonsSeconds = 0.2
  * reason is evaluated again before the copies are committed; a row that has lost it is pending. A row that
  * failed in another backfill is never quarantined.
  */
-export async function scanPending(sql: Db, s: PendingScan, mostRows: number): Promise<PendingLeft> {
+export async function scanPending(
+  sql: Db,
+  s: PendingScan & KeptSpec,
+  mostRows: number,
+): Promise<PendingLeft> {
   const reason = s.removes ? 'null::text' : `(${s.reason ?? 'null'})::text`
   const values =
     s.key.length > 0
@@ -209,7 +216,7 @@ async function releaseUntrue(sql: Db, s: PendingScan): Promise<number> {
  * Copies the rows that a backfill removes to the quarantine. The same transaction compares their number with
  * the consent. Returns how many rows the backfill may then delete.
  */
-export async function copyLeaving(sql: Db, s: PendingScan, reason: string): Promise<number> {
+export async function copyLeaving(sql: Db, s: PendingScan & KeptSpec, reason: string): Promise<number> {
   await sql.unsafe(
     `${intoQuarantine}
      select $1, $2, ${literal(s.table)}, ${rowKey(s.alias, s.key)}, coalesce((${s.reason ?? 'null'})::text, $4), ${s.kept.original}, ${s.kept.exact}, $3

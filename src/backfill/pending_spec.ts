@@ -3,12 +3,11 @@ import { primaryKey } from '../database/row_key.sql.js'
 import type { Db } from '../database/types.js'
 import { aliasOf } from '../files/backfill_statement.js'
 import type { Migration, Track } from '../model/project.js'
-import { keptAs } from '../run/kept_rows.sql.js'
 import { unitPredicate } from './batch_predicate.sql.js'
 import { betweenRests } from './batch_size.js'
 import { restsFor } from './health_monitor.js'
 import type { Job } from './job.js'
-import type { PendingScan, PendingSpec } from './pending.sql.js'
+import type { KeptSpec, PendingScan, PendingSpec } from './pending.sql.js'
 import { type KeyColumn, keyColumns } from './walk_keys.sql.js'
 
 /** The columns that identify the rows of a backfill's table: those of its header, else the primary key. */
@@ -32,18 +31,16 @@ interface SpecParts {
 }
 
 /** Which rows of a backfill are pending. */
-export const pendingSpecOf = async (
-  sql: Db,
+export const pendingSpecOf = (
   track: Track | undefined,
   m: Migration,
   { alias, key, run, references }: SpecParts,
-): Promise<PendingSpec> => ({
+): PendingSpec => ({
   ...m.backfill!,
   track: m.track,
   migration: m.name,
   alias,
   key,
-  kept: await keptAs(sql, m.backfill!.table, alias),
   run,
   removes: takesOut(m),
   within: null,
@@ -53,7 +50,7 @@ export const pendingSpecOf = async (
 })
 
 /** The same, restricted to one unit such as a workspace. */
-export function withinUnit(spec: PendingSpec, column: string, value: string): PendingSpec {
+export function withinUnit<S extends PendingSpec>(spec: S, column: string, value: string): S {
   const within = unitPredicate(spec.alias, { column, value })
   return { ...spec, within, pending: `(${spec.pending}) and ${within}` }
 }
@@ -62,7 +59,7 @@ export function withinUnit(spec: PendingSpec, column: string, value: string): Pe
 export async function readPendingSpec(sql: Db, track: Track, m: Migration): Promise<PendingSpec> {
   const alias = await aliasOf(m.file.text, m.file.path, m.backfill!)
   const key = await rowKeyOf(sql, m.backfill!)
-  return pendingSpecOf(sql, track, m, { alias, key, run: 0, references: await referencesOf(sql, m) })
+  return pendingSpecOf(track, m, { alias, key, run: 0, references: await referencesOf(sql, m) })
 }
 
 /** Foreign keys that reference a table whose rows a backfill removes. Empty for other backfills. */
@@ -82,7 +79,7 @@ function explainsBefore(track: Track, m: Migration): boolean {
 const scannedPageMs = 0.03
 
 /** What a sweep looks for, with the rests that apply now. */
-export function pendingScanOf(job: Job): PendingScan {
+export function pendingScanOf(job: Job): PendingScan & KeptSpec {
   const factor = restsFor(job)
   return {
     ...job.pending,

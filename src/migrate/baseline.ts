@@ -216,7 +216,7 @@ export async function rowsLeft({ sql }: Connection, m: Migration): Promise<numbe
   const { alias } = await readBackfillStatement(m.file.text, m.file.path, m.backfill)
   const key = await rowKeyOf(sql, m.backfill)
   const spec = {
-    ...(await pendingSpecOf(sql, undefined, m, { alias, key, run: 0, references: [] })),
+    ...pendingSpecOf(undefined, m, { alias, key, run: 0, references: [] }),
     // rows that cannot be processed are no evidence against it
     pending: `(${m.backfill.pending}) and (${m.backfill.reason ?? 'null'}) is null`,
     removes: true,

@@ -3,6 +3,7 @@ import type { KeyColumn } from '../backfill/walk_keys.sql.js'
 import { relationExists } from '../database/catalog.sql.js'
 import { type Db, literal } from '../database/types.js'
 import type { Cells } from '../model/report.js'
+import { keptAs } from '../run/kept_rows.sql.js'
 
 /** Whether a run has created the quarantine in this database. */
 export const hasQuarantine = (sql: Db): Promise<boolean> =>
@@ -69,8 +70,9 @@ export async function rowNow(
   s: PendingSpec,
   key: string,
 ): Promise<{ row: string; pending: boolean; reason: string | null } | null> {
+  const { original } = await keptAs(sql, s.table, s.alias)
   const [now] = await sql.unsafe<{ row: string; pending: boolean; reason: string | null }[]>(
-    `select ${s.kept.original}::text as row, coalesce((${s.pending}), false) as pending, (${s.reason ?? 'null'})::text as reason
+    `select ${original}::text as row, coalesce((${s.pending}), false) as pending, (${s.reason ?? 'null'})::text as reason
      from ${s.table} ${s.alias} where ${rowKey(s.alias, s.key)} = $1`,
     [key],
   )
