@@ -75,12 +75,12 @@ export function readHeader(text: string, path: string, kind: HeaderKind): Header
       continue
     }
     const [, key, value] = pair as unknown as [string, string, string]
-    const meant = nearest(key, known)
-    if (!known.includes(key))
+    if (!known.includes(key)) {
+      const meant = nearest(key, known)
       fault(
         `unknown key \`${key}\`${meant === null ? ` (known: ${known.join(', ')})` : `: is \`${meant}\` meant?`}`,
       )
-    else if (values.has(key)) fault(`key \`${key}\` is repeated (first on line ${values.get(key)!.line})`)
+    } else if (values.has(key)) fault(`key \`${key}\` is repeated (first on line ${values.get(key)!.line})`)
     else if (value === '') fault(`key \`${key}\` has no value`)
     else {
       last = { value, line }

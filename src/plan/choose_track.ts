@@ -10,7 +10,6 @@ import type { Project, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { nearest } from '../model/similar.js'
 import { ledgerRows } from './history.js'
-import { nearestTrack, noneFits, severalFit } from './nearest_track.js'
 
 /** The track with this name. Throws UsageError with the known names if there is none. */
 export function trackNamed(tracks: Track[], name: string): Track {
@@ -32,10 +31,14 @@ export async function chooseTrack(connection: Connection, project: Project): Pro
   if (known.length === 1) return known[0]!
   const fitting = await tracksThatFit(connection, project)
   if (fitting.length === 1) return fitting[0]!
+  const { noneFits, severalFit } = await nearestTracks()
   throw new Failures(
     fitting.length === 0 ? await noneFits(connection.sql, project.tracks) : [severalFit(fitting)],
   )
 }
+
+/** What proposes tracks and mappings: a fifth of the program, which a database that fits does not need. */
+const nearestTracks = () => import('./nearest_track.js')
 
 /** Whether a track fits a database, and the reasons. */
 export interface Fit {
@@ -136,6 +139,6 @@ export async function otherTracks(
     .filter(f => f.fits && f.track.name !== track.name)
     .map(f => f.track.name)
   return other === undefined
-    ? await nearestTrack(connection.sql, [track])
+    ? await (await nearestTracks()).nearestTrack(connection.sql, [track])
     : [finding('OTHER_TRACK', track.name, { tracks: [other, ...more] })]
 }
