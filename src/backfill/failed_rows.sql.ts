@@ -1,6 +1,7 @@
 import { relationExists } from '../database/catalog.sql.js'
 import { type Db, literal } from '../database/types.js'
-import { type PendingRow, type PendingSpec, rowKey } from './pending.sql.js'
+import type { PendingRow, PendingSpec } from './pending.sql.js'
+import { hasKey, rowKey } from './row_identity.sql.js'
 
 /** Why a row failed. The SQLSTATE is null if the statement raised no error but left the row pending. */
 export interface Cause {
@@ -46,7 +47,7 @@ export async function settleFailed(
   const within =
     s.within === null
       ? 'true'
-      : `exists (select from ${s.table} ${s.alias} where ${rowKey(s.alias, s.key)} = rethread_f.key and ${s.within})`
+      : `exists (select from ${s.table} ${s.alias} where ${hasKey(s.alias, s.key, 'rethread_f.key')} and ${s.within})`
   await sql.unsafe(
     `with left_over as (select jsonb_array_elements_text($1::text::jsonb) as key),
      done as (

@@ -1,14 +1,10 @@
 import type { ReferencingKey } from '../database/catalog.sql.js'
-import { keyText } from '../database/row_key.sql.js'
 import { type Db, literal } from '../database/types.js'
 import type { KeptAs } from '../run/kept_rows.sql.js'
 import { restPredicate } from './batch_predicate.sql.js'
+import { hasKey, rowKey } from './row_identity.sql.js'
 import { isReferenced } from './take_out.sql.js'
 import type { KeyColumn } from './walk_keys.sql.js'
-
-/** The identity of a row as text: its primary key, or a hash of its content if it has none. */
-export const rowKey = (alias: string, key: KeyColumn[]): string =>
-  key.length > 0 ? keyText(key.map(c => `${alias}.${c.name}`)) : `md5(to_jsonb(${alias}.*)::text)`
 
 /** Which rows of a backfill are pending. */
 export interface PendingSpec {
@@ -239,7 +235,7 @@ export async function copyLeaving(sql: Db, s: PendingScan & KeptSpec, reason: st
  */
 export async function countAside(sql: Db, s: PendingSpec): Promise<number> {
   const row = (and: string) =>
-    `exists (select from ${s.table} ${s.alias} where ${rowKey(s.alias, s.key)} = rethread_q.key ${and})`
+    `exists (select from ${s.table} ${s.alias} where ${hasKey(s.alias, s.key, 'rethread_q.key')} ${and})`
   const [counted] = await sql.unsafe<{ n: number }[]>(
     `select count(distinct rethread_q.key)::int as n from rethread_archive.quarantine rethread_q
      where ${isOwn(s)} and rethread_q.relation = ${literal(s.table)}
@@ -275,7 +271,7 @@ export async function releaseRepaired(sql: Db, s: PendingSpec): Promise<number> 
   const released = await sql.unsafe(
     `delete from rethread_archive.quarantine rethread_q
      using ${s.table} ${s.alias}
-     where rethread_q.migration = ${literal(s.migration)} and ${isOfRow('rethread_q', s)}
+     where ${isOwn(s)} and rethread_q.relation = ${literal(s.table)} and ${hasKey(s.alias, s.key, 'rethread_q.key')}
        and ((${s.pending}) is not true or (${s.reason}) is null and not exists (
          select from rethread_archive.quarantine rethread_o
          where rethread_o.relation = rethread_q.relation and rethread_o.key = rethread_q.key

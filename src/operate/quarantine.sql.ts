@@ -1,4 +1,5 @@
-import { type PendingSpec, rowKey } from '../backfill/pending.sql.js'
+import type { PendingSpec } from '../backfill/pending.sql.js'
+import { hasKey, rowKey } from '../backfill/row_identity.sql.js'
 import type { KeyColumn } from '../backfill/walk_keys.sql.js'
 import { relationExists } from '../database/catalog.sql.js'
 import { type Db, literal } from '../database/types.js'
@@ -18,7 +19,7 @@ export async function asideByReason(sql: Db, s: PendingSpec): Promise<Cells[]> {
        count(*) filter (where r.waits is null)::int as ${s.removes ? '"taken out"' : '"not in the table"'}
      from rethread_archive.quarantine q
      left join lateral (
-       select coalesce((${s.pending}), false) as waits from ${s.table} ${s.alias} where ${rowKey(s.alias, s.key)} = q.key
+       select coalesce((${s.pending}), false) as waits from ${s.table} ${s.alias} where ${hasKey(s.alias, s.key, 'q.key')}
      ) r on true
      where q.track = ${literal(s.track)} and q.migration = ${literal(s.migration)} and q.relation = ${literal(s.table)}
      group by 1, 2, 3 order by 4 desc, 1`,
@@ -73,7 +74,7 @@ export async function rowNow(
   const { original } = await keptAs(sql, s.table, s.alias)
   const [now] = await sql.unsafe<{ row: string; pending: boolean; reason: string | null }[]>(
     `select ${original}::text as row, coalesce((${s.pending}), false) as pending, (${s.reason ?? 'null'})::text as reason
-     from ${s.table} ${s.alias} where ${rowKey(s.alias, s.key)} = $1`,
+     from ${s.table} ${s.alias} where ${hasKey(s.alias, s.key, '$1::text')}`,
     [key],
   )
   return now ?? null
@@ -108,7 +109,7 @@ export async function accountOf(sql: Db, s: PendingSpec): Promise<Account> {
      gone as (
        select count(distinct q.key) as n from rethread_archive.quarantine q
        where q.relation = ${literal(s.table)} and q.track = ${literal(s.track)}
-         and not exists (select from ${s.table} ${s.alias} where ${rowKey(s.alias, s.key)} = q.key)
+         and not exists (select from ${s.table} ${s.alias} where ${hasKey(s.alias, s.key, 'q.key')})
      )
      select (count(*) + (select n from gone))::int as "cameIn",
        count(*) filter (where not pending)::int as done,
@@ -123,7 +124,7 @@ export async function accountOf(sql: Db, s: PendingSpec): Promise<Account> {
 
 const inPlace = (s: PendingSpec, reason: string): string =>
   `q.track = ${literal(s.track)} and q.migration = ${literal(s.migration)} and q.relation = ${literal(s.table)}
-   and (${reason}::text is null or q.reason = ${reason}) and q.key = ${rowKey(s.alias, s.key)}`
+   and (${reason}::text is null or q.reason = ${reason}) and ${hasKey(s.alias, s.key, 'q.key')}`
 
 /**
  * Deletes the copies of rows that are still in their table, with one reason or with any. Rows that are not

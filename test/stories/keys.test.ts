@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { hasKey, rowKey } from '../../src/backfill/row_identity.sql.js'
 import { keyText, primaryKey } from '../../src/database/row_key.sql.js'
 import type { MigrateRequest, Report } from '../../src/index.js'
 import { database, newest, picture, some } from '../support/database.js'
@@ -154,3 +155,46 @@ test('a row without a key that becomes equal to another that is set aside is not
     await project.close()
   }
 })
+
+test.each([
+  {
+    type: 'uuid',
+    value: `md5(n::text)::uuid`,
+    others: ['', 'a', 'C4CA4238-A0B9-2382-0DCC-509A6F75849B', ' c4ca4238-a0b9-2382-0dcc-509a6f75849b'],
+  },
+  {
+    type: 'bigint',
+    value: `case n when 1 then -9223372036854775808 when 2 then 9223372036854775807 else n end`,
+    others: [
+      '',
+      'x',
+      '+3',
+      '03',
+      '3.0',
+      '9223372036854775808',
+      '-9223372036854775809',
+      '99999999999999999999',
+    ],
+  },
+  { type: 'integer', value: 'n - 3', others: ['9223372036854775807', '-', '1e3', '12345678901'] },
+  { type: 'varchar(9)', value: `'k,' || n`, others: ['k', 'K,1'] },
+])(
+  'a row is found by the text of its key, of type $type, through the index, and by no other text',
+  async ({ type, value, others }) => {
+    await using db = await database(newest(), 'empty')
+    await db.sql.unsafe(
+      `create table public.notes (id ${type} primary key);
+     insert into public.notes select ${value} from generate_series(1, 2000) n;
+     analyze public.notes`,
+    )
+    const key = [{ name: 'id', type }]
+    const found = `select count(*)::int as n from public.notes t join (select ${rowKey('x', key)} as key from public.notes x) k on ${hasKey('t', key, 'k.key')}`
+    expect(await db.sql.unsafe(found)).toEqual([{ n: 2000 }])
+    const stranger = `select count(*)::int as n from unnest($1::text[]) as k (key) join public.notes t on ${hasKey('t', key, 'k.key')}`
+    expect(await db.sql.unsafe(stranger, [others])).toEqual([{ n: 0 }])
+    const plan = await db.sql.unsafe(
+      `explain select from public.notes t where ${hasKey('t', key, "(select '7'::text)")}`,
+    )
+    expect(JSON.stringify(plan)).toMatch(/Index (Only )?Scan/)
+  },
+)
