@@ -107,11 +107,36 @@ export async function filledShares(
   return new Map(columns.map((c, n) => [c, row![`c${n}`]! / row!.rows!]))
 }
 
+/**
+ * In a sample of rows that have a value: how many lead to a row of another table, by each of its columns.
+ * Null if not all rows can be seen.
+ */
+export async function ledRows(
+  sql: Db,
+  table: string,
+  column: string,
+  target: string,
+  keys: string[],
+): Promise<number[] | null> {
+  if (!(await seesAllRows(sql, table)) || !(await seesAllRows(sql, target))) return null
+  const counts = keys.map(
+    (k, n) =>
+      `count(*) filter (where exists (select from ${target} x where x.${partText(k)} = t.v))::int as k${n}`,
+  )
+  const [row] = await sql.unsafe<Record<string, number>[]>(
+    `select ${counts.join(', ')} from (
+       select ${partText(column)} as v from ${table} where ${partText(column)} is not null limit ${sampled}) t`,
+  )
+  return keys.map((_, n) => row![`k${n}`]!)
+}
+
 /** The values of a column in a sample of rows. */
 export interface SeenValues {
   rows: number
-  /** Distinct values, at most ten; all labels of an enum. */
+  /** Distinct values, at most ten; all labels of an enum, and all words of a list in a CHECK. */
   some: string[]
+  /** True if the column accepts no other values: it is an enum, or a CHECK lists them. */
+  closed: boolean
   /** The largest number; null if no value is a number. */
   largest: number | null
   /** True if every value is an ISO 8601 time. */
@@ -120,19 +145,34 @@ export interface SeenValues {
   someIso: boolean
 }
 
-/** Reads the values of a column in a sample of rows. Of an enum, all its labels are values. */
+/**
+ * Reads the values of a column in a sample of rows. Of an enum, all its labels are values; so are the words
+ * of `check (column in (...))`.
+ */
 export async function seenValues(sql: Db, table: string, column: string, iso: string): Promise<SeenValues> {
   const [row] = await sql.unsafe<SeenValues[]>(
-    `select count(*)::int as rows, coalesce((
-         select array_agg(e.enumlabel::text order by e.enumsortorder) from pg_catalog.pg_enum e
-         where e.enumtypid = (
-           select coalesce(nullif(y.typbasetype, 0), y.oid) from pg_catalog.pg_attribute a
-           join pg_catalog.pg_type y on y.oid = a.atttypid
-           where a.attrelid = ${literal(table)}::regclass and a.attname = ${literal(column)})
-       ), (array_agg(distinct v))[1:10], '{}') as some,
+    `with own as (
+       select a.attrelid, a.attnum, coalesce(nullif(y.typbasetype, 0), y.oid) as type from pg_catalog.pg_attribute a
+       join pg_catalog.pg_type y on y.oid = a.atttypid
+       where a.attrelid = ${literal(table)}::regclass and a.attname = ${literal(column)}
+     ),
+     listed as (
+       select coalesce((
+         select array_agg(e.enumlabel::text order by e.enumsortorder) from own o join pg_catalog.pg_enum e on e.enumtypid = o.type
+       ), (
+         select array(select replace(w[1], '''''', '''') from regexp_matches(c.def, '''((?:[^'']|'''')*)''::', 'g') w)
+         from own o
+         cross join lateral (
+           select pg_get_constraintdef(k.oid) as def from pg_catalog.pg_constraint k
+           where k.contype = 'c' and k.conrelid = o.attrelid and k.conkey = array[o.attnum]) c
+         where c.def ~ '^CHECK \\(\\([^=<>~'']* = ANY \\(+ARRAY\\[(''([^'']|'''')*''::[a-z ]+(, )?)+\\]\\)?(::text\\[\\])?\\)\\)\\)*$' limit 1
+       )) as words
+     )
+     select count(v)::int as rows, coalesce(min(l.words), (array_agg(distinct v) filter (where v is not null))[1:10], '{}') as some,
+       bool_or(l.words is not null) as closed,
        max(case when v ~ '^\\d+(\\.\\d+)?$' then v::numeric end)::float8 as largest,
        coalesce(bool_and(v ~ $1), false) as iso, coalesce(bool_or(v ~ $1), false) as "someIso"
-     from (select ${partText(column)}::text as v from ${table} where ${partText(column)} is not null limit ${sampled}) t`,
+     from listed l left join (select ${partText(column)}::text as v from ${table} where ${partText(column)} is not null limit ${sampled}) t on true`,
     [iso],
   )
   return row!

@@ -44,7 +44,7 @@ export const idColumnOf = (table: ApplicationTable): ApplicationColumn | null =>
   null
 
 /** True for the role of who says a message, or of a member: of any type, and called so. */
-const isRole = ({ column, types }: WantedColumn): boolean => column === 'role' && types.length === 0
+export const isRole = ({ column, types }: WantedColumn): boolean => column === 'role' && types.length === 0
 
 const named = (name: number, column: ApplicationColumn, what: string): string =>
   name > 0 ? `its name, and it is ${column.base}` : what
@@ -81,13 +81,22 @@ function evidence(
 
 /**
  * That no column is similar. If the track only reads a value of it, also the SQL that adds one. Where people
- * write to each other, every message is a person's.
+ * write to each other, every message is a person's; where no message says whose it is, it is nobody's.
  */
-function unlike(want: WantedColumn, { table }: ApplicationTable): string {
+function unlike(
+  want: WantedColumn,
+  { table }: ApplicationTable,
+  chosen: ReadonlyMap<string, ApplicationTable>,
+): string {
   const { column, of, types } = want
-  const type = isRole(want) ? "text default 'user'" : types[0]
+  const target = of === null || !want.nullable ? undefined : chosen.get(of)
+  const type = isRole(want)
+    ? "text default 'user'"
+    : of === null
+      ? types[0]
+      : target && idColumnOf(target)?.base
   return `no column is like it${
-    of === null && column !== 'id' && type !== undefined
+    column !== 'id' && type !== undefined
       ? `: where there is none, alter table ${table} add column ${column} ${type}`
       : ''
   }`
@@ -162,7 +171,7 @@ export function fitColumns(
         want: w,
         column: null,
         score: missing,
-        because: said(w) === undefined ? unlike(w, table) : `there is no column \`${said(w)}\``,
+        because: said(w) === undefined ? unlike(w, table, chosen) : `there is no column \`${said(w)}\``,
         rivals: [],
         confidence: 'open' as const,
       },

@@ -3,6 +3,7 @@ import type { Root } from '../database/types.js'
 import type { TrackInfo } from '../model/project.js'
 import { namesIn } from '../model/table_name.js'
 import { holdsMessages } from './application_tables.sql.js'
+import { isRole } from './fit_columns.js'
 import type { Proposal } from './propose.js'
 
 /** What a track says of itself, and what a database has for it. */
@@ -17,13 +18,36 @@ const readsMessages = ({ elements, messages, roles }: TrackInfo): boolean =>
 
 /**
  * The tracks that may be meant. If a table keeps lists of messages in a column, this leaves out tracks that
- * would use its rows as something else, or would leave the messages where they are.
+ * would use its rows as something else, or would leave the messages where they are. The latter also holds for
+ * a table under another name than the track's, to whose rows messages of another table lead.
  */
 export async function mayBeMeant<T extends Candidate>(sql: Root, found: T[]): Promise<T[]> {
-  const lists = await tablesOfLists(sql, found)
-  if (lists.size === 0) return found
+  const led = tablesOfMessages(found)
+  const leaves = ({ proposal }: T) =>
+    proposal.bindings.some(b => b.renamed && led.has(proposal.tables.get(b.role)?.table ?? ''))
+  const meant = found.filter(f => f.info.elements || readsMessages(f.info) || !leaves(f))
+  const lists = await tablesOfLists(sql, meant)
+  if (lists.size === 0) return meant
   const takes = ({ proposal }: T) => [...proposal.tables.values()].some(t => lists.has(t.table))
-  return found.filter(f => f.info.elements || (readsMessages(f.info) && !takes(f)))
+  return meant.filter(f => f.info.elements || (readsMessages(f.info) && !takes(f)))
+}
+
+/**
+ * Tables to whose rows messages lead: another table says who speaks, and has most of what a track wants of
+ * messages.
+ */
+function tablesOfMessages(found: Candidate[]): Set<string> {
+  const led = new Set<string>()
+  for (const { info, proposal } of found) {
+    if (!info.messages || !readsMessages(info)) continue
+    const columns = proposal.columns.get(namesIn(info.messages.table)!.at(-1)!) ?? []
+    const fitted = columns.filter(c => c.column !== null)
+    if (fitted.length * 2 < columns.length || !fitted.some(c => isRole(c.want))) continue
+    for (const { want, column } of fitted)
+      for (const { table } of want.of === null || want.of === 'users' ? [] : column!.references)
+        led.add(table)
+  }
+  return led
 }
 
 /** Tables that keep lists of messages in a column, as a track for such has found them. */

@@ -16,6 +16,7 @@ import {
 } from './application_tables.sql.js'
 import { bindTypes } from './bind.js'
 import { identityBinding, readIdentity } from './identity.js'
+import { keysInUse, sayKeys } from './keys_in_use.js'
 import { leftOut, withCompanions } from './left_out.js'
 import { mayBeMeant } from './message_lists.js'
 import { mappedNames, type Names } from './names.js'
@@ -75,7 +76,11 @@ async function readProposal(
   const read = await readTrackNames(track)
   const { roles, own } = read
   const whole = withCompanions(track.name, info.roles, given.mapping)
-  const found = proposeOptional(tablesWanted(track, roles, info), all, whole, info.roles ?? {})
+  const proposed = (names: Mapping) =>
+    proposeOptional(tablesWanted(track, roles, info), all, names, info.roles ?? {})
+  const first = proposed(whole)
+  const keys = await keysInUse(sql, first, whole)
+  const found = Object.keys(keys).length > 0 ? sayKeys(proposed({ ...whole, ...keys }), keys) : first
   const zone = given.zone ?? zoneWanted(found)
   const values = await readValues(sql, found, info, given.values ?? {})
   const said = await readIdentity(sql, found, info, given.mapping)

@@ -98,14 +98,14 @@ const isPlainText = (base: string): boolean => /^(text|character varying|(.*\.)?
 
 /**
  * True for a few words that are all unknown to the track. Its probes could not write their own words there.
- * Of an enum with other words than those of messages, some word that it lacks is enough.
+ * Of an enum or a CHECK that lists words, other than those of messages, some word that it lacks is enough.
  */
 function areOtherWords(seen: SeenValues | null, base: string, words: RoleWords | null): boolean {
   if (!seen || seen.some.length === 0 || seen.some.length > manyWords) return false
-  const has = (word: string) =>
-    seen.some.some(value => (isPlainText(base) ? value.toLowerCase() : value) === word)
+  const isOpen = isPlainText(base) && !seen.closed
+  const has = (word: string) => seen.some.some(value => (isOpen ? value.toLowerCase() : value) === word)
   if (words === usualWords) return !has('user')
-  return !isPlainText(base) && !Object.keys(words ?? {}).every(has)
+  return !isOpen && !Object.keys(words ?? {}).every(has)
 }
 
 /** True if the user's role, or every role of a membership, has the track's name, apart from capitals. */

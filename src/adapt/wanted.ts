@@ -12,6 +12,8 @@ export interface WantedColumn {
   of: string | null
   /** Usual names besides the track's own. */
   called: string[]
+  /** Of a reference: true if rows may be without one. */
+  nullable: boolean
 }
 
 /** A table of the application's that a track needs. */
@@ -54,6 +56,7 @@ export function wantedTables(
         types: types.get(`${table}.${column}`) ?? [],
         of: hints?.[entity]?.columns[column]?.of ?? null,
         called: hints?.[entity]?.columns[column]?.called ?? [],
+        nullable: hints?.[entity]?.columns[column]?.nullable ?? false,
       })),
     }))
   const placed: WantedTable[] = []

@@ -109,6 +109,7 @@ function roleSchema(z: Zod, { plain: name, table }: NameSchemas) {
         of: z.optional(z.string()),
         called,
         words: z.optional(z.record(z.string(), z.array(z.string()))),
+        nullable: z.optional(z.boolean()),
       }),
     ),
     optional: z.optional(z.union([alone, z.strictObject({ with: z.string() })])),

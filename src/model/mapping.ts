@@ -60,6 +60,8 @@ interface ColumnHint {
   called?: string[]
   /** By each word that the track knows as its value: usual words of applications for it. */
   words?: Record<string, string[]>
+  /** Of a reference: true if the track also reads rows without one, so that the column may be added empty. */
+  nullable?: boolean
 }
 
 /** Hints to find a table and its columns in a database. */

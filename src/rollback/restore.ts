@@ -64,10 +64,13 @@ export async function restore(ctx: Context, track: Track, options: RestoreOption
       consent: options.consent,
       leaseWaitMs: options.leaseWaitMs,
     })
-    // the archive no longer waits to be restored
-    const findings = migrated.findings.filter(f => f.code !== 'ARCHIVE_WAITING')
+    const isMerged = migrated.verdict === 'clean'
+    // the archive no longer waits to be restored; what a rollback costs was counted before its rows come back
+    const findings = migrated.findings.filter(
+      f => f.code !== 'ARCHIVE_WAITING' && !(isMerged && f.code === 'ROLLBACK_COST'),
+    )
     report = { ...migrated, findings, command: 'restore' }
-    if (migrated.verdict !== 'clean') return report
+    if (!isMerged) return report
   }
   const run = await openRun(ctx, 'restore', options.leaseWaitMs)
   // what is restored before an interruption stays

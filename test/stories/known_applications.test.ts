@@ -62,6 +62,49 @@ test('an assistant’s workbench: documents and metadata as JSON, times in secon
   expect(command).not.toContain('<yours>')
 })
 
+test('a chat template whose messages are parts of JSON that name no author: they lead to chats, which are no projects without any', async () => {
+  const { track, differs, command } = await nearest(`
+    create table "User" (id uuid primary key default gen_random_uuid(), email text);
+    create table "Chat" (id uuid primary key default gen_random_uuid(), "createdAt" timestamp not null, title text not null, "userId" uuid not null references "User" (id));
+    create table "Message_v2" (id uuid primary key default gen_random_uuid(), "chatId" uuid not null references "Chat" (id), role varchar not null, parts json not null, attachments json not null, "createdAt" timestamp not null);
+    insert into "User" (email) values ('e'); insert into "Chat" ("createdAt", title, "userId") select now(), 't', id from "User";
+    insert into "Message_v2" ("chatId", role, parts, attachments, "createdAt") select id, 'user', '[{"type":"text","text":"q"}]', '[]', now() from "Chat"`)
+  expect(track).toBe('workspace-sessions')
+  expect(differs).toContain('chats.message is parts (certain')
+  expect(differs).toContain(
+    'chats.user_id: no column is like it: where there is none, alter table public."Message_v2" add column user_id uuid',
+  )
+  expect(command).not.toContain('chats.message=<yours>')
+})
+
+test('an export of a document database: the id that messages name is not the primary key', async () => {
+  const { differs, command } = await nearest(`
+    create table users (_id text primary key, email text);
+    create table conversations (_id text primary key, "conversationId" text not null unique, "user" text not null, title text);
+    create table messages (_id text primary key, "messageId" text not null unique, "conversationId" text not null, "user" text, sender text, text text, "createdAt" text);
+    insert into users values ('66a', 'e'); insert into conversations values ('77b', 'c-1', '66a', 't');
+    insert into messages values ('88c', 'm-1', 'c-1', '66a', 'User', 'hello', '2024-01-01T00:00:00.000Z')`)
+  expect(differs).toContain(
+    'workspaces.id is "conversationId" (certain: rows of other tables name it, and not the primary key)',
+  )
+  expect(command).toContain('workspaces.id="conversationId"')
+  expect(command).toContain('chats.id=_id')
+})
+
+test('members whose roles a CHECK lists: what the words mean is asked for, because no other can be written', async () => {
+  const { track, command } = await nearest(
+    `
+    create table org (id text primary key, name text not null);
+    create table org_member (org_id text not null references org, user_id uuid not null references auth.users, role varchar(9) not null check (role in ('owner', 'member')), primary key (org_id, user_id));
+    create table thread (id text primary key, org_id text not null references org, user_id uuid not null references auth.users, title text, messages jsonb not null, metadata jsonb, kind text check (kind in ('it''s', 'b')), created_at timestamptz, updated_at timestamptz);
+    insert into auth.users (id) values (gen_random_uuid()); insert into org values ('o', 'o'); insert into org_member select 'o', id, 'owner' from auth.users;
+    insert into thread select 't', 'o', id, 't', '[{"role":"user","content":"q"}]', '{}', 'b', now(), now() from auth.users`,
+    false,
+  )
+  expect(track).toBe('conversation-history')
+  expect(command).toContain(`--map-values 'tenant_users.role=owner:admin,member:user'`)
+})
+
 test('a workflow tool with one table and nobody in it: nothing is found, and nothing breaks', async () => {
   const { differs } = await nearest(
     `create table workflow_histories (id serial primary key, session_id text not null, message jsonb not null)`,

@@ -630,7 +630,27 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
       ),
       async (db, project) => {
         expect((await project.migrate()).verdict).toBe('clean')
+        // a share of a new conversation would be refused: said before, with the statement that helps
+        const stopped = await project.migrate(contract)
+        expect(loud(stopped)).toEqual([])
+        const gates = stopped.findings.flatMap(f => (f.code === 'GATE' ? [f.facts.check] : []))
+        expect([stopped.verdict, gates, stopped.steps.map(s => s.outcome)]).toEqual([
+          'attention',
+          ['sessions_unused'],
+          ['not-run'],
+        ])
+        const [share] = (await project.verify({ only: ['sessions_unused'] })).checks[0]!.found
+        const repoint = share!.detail.replace(/^.*?(?=alter table)/, '')
+        await db.sql.unsafe(repoint)
         expect((await project.migrate(contract)).verdict).toBe('clean')
+        const inTheWay = await project.rollback(undo(db))
+        expect([inTheWay.verdict, loud(inTheWay)]).toEqual([
+          'refused',
+          ['DEPENDANTS public.messages, public.conversations'],
+        ])
+        // somebody lets a share lead to the session in the archive
+        await db.sql.unsafe(`alter table public.shares drop constraint shares_thread_fkey,
+          add constraint shares_thread_fkey foreign key (thread) references rethread_archive.chat_sessions (id) on delete cascade`)
         await db.sql.unsafe(`
           insert into public.conversations (id, tenant_id, user_id, title) values (md5('fresh')::uuid, md5('firm')::uuid, md5('person 1')::uuid, 'fresh');
           insert into public.messages (conversation_id, role, content) values (md5('fresh')::uuid, 'user', 'written by the new one');
@@ -647,7 +667,9 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
           ['thread 3', 0],
         ])
         expect((await db.sql`select count(*)::int as n from public.shares`)[0]!.n).toBe(1)
-        await project.restore({ archive: 'latest', consent: contract.consent })
+        const restored = await project.restore({ archive: 'latest', consent: contract.consent })
+        // nothing is said of a rollback that was counted before the rows came back
+        expect(restored.findings.map(f => f.code)).not.toContain('ROLLBACK_COST')
         const [fresh] =
           await db.sql`select content from public.messages where conversation_id = md5('fresh')::uuid`
         expect(fresh?.content).toBe('written by the new one')
