@@ -1,3 +1,4 @@
+import { partText } from '../model/table_name.js'
 import { editsOf, type SqlToken } from './edits.js'
 import type { LeftOut } from './left_out.js'
 
@@ -14,6 +15,8 @@ export interface Cutting {
   out: LeftOut
   /** Names that FROM clauses give to tables which are left out. */
   aliases: Set<string>
+  /** Indexes of columns in whose place another is read. */
+  replaced: Set<number>
   /** Cuts what is between two positions, or puts something in its place. */
   cut(start: number, end: number, by?: string): void
   /** The text without what was cut. */
@@ -29,6 +32,7 @@ export async function cuttingOf(text: string, out: LeftOut): Promise<Cutting> {
     tokens,
     out,
     aliases: new Set(),
+    replaced: new Set(),
     cut: (start, end, by = '') => void cuts.push({ start, end, by }),
     apply() {
       cuts.sort((a, b) => a.start - b.start || b.end - a.end)
@@ -116,7 +120,7 @@ export function cutParts(c: Cutting, parts: TokenRange[], gone: boolean[]): bool
 /** True where a table, function or column that is left out is named at an index, or a name for its rows. */
 export function isLeftOut(c: Cutting, i: number): boolean {
   const token = c.tokens[i]!
-  if (/^['$]/.test(token.raw) || token.kind === 'SCONST') return false
+  if (/^['$]/.test(token.raw) || token.kind === 'SCONST' || c.replaced.has(i)) return false
   if (c.out.columns.has(token.name)) return true
   if (c.tokens[i + 1]?.raw !== '.') return false
   return c.aliases.has(token.name) || c.out.objects.has(`${token.name}.${wordAt(c, i + 2)}`)
@@ -126,6 +130,27 @@ export function isLeftOut(c: Cutting, i: number): boolean {
 export function mentions(c: Cutting, { from, to }: TokenRange): boolean {
   for (let i = from; i < to; i++) if (isLeftOut(c, i)) return true
   return false
+}
+
+/** True where a column is named in a range that its table lacks, in brackets too. */
+export function mentionsMark(c: Cutting, { from, to }: TokenRange): boolean {
+  for (let i = from; i < to; i++) if (c.out.marks.has(wordAt(c, i)) && isLeftOut(c, i)) return true
+  return false
+}
+
+/** Reads other columns in place of those that their tables lack, if there is one for each in a range. */
+export function readInstead(c: Cutting, { from, to }: TokenRange): void {
+  const found: { i: number; by: string }[] = []
+  for (let i = from; i < to; i++) {
+    if (!c.out.marks.has(wordAt(c, i)) || !isLeftOut(c, i)) continue
+    const by = c.out.marks.get(wordAt(c, i))!
+    if (by === null) return
+    found.push({ i, by })
+  }
+  for (const { i, by } of found) {
+    c.cut(c.tokens[i]!.start, c.tokens[i]!.end, partText(by))
+    c.replaced.add(i)
+  }
 }
 
 /** Cuts the items of a list that mention what is left out. True where all do, and nothing is cut. */

@@ -6,10 +6,10 @@ import type { Mapping } from '../model/mapping.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { cutDefinition, cutSql, cutValue, isMentioned } from './cut_statements.js'
 import { Underivable } from './cuts.js'
-import { type LeftOut, leftOut } from './left_out.js'
+import { type LeftOut, leftOut, markedColumns } from './left_out.js'
 import { requiredItems } from './rewrite_header.js'
 import type { Json } from './rewrite_json.js'
-import { readTrackNames } from './rewrite_track.js'
+import { readTrackNames, trackRewriter } from './rewrite_track.js'
 
 /**
  * A function that takes out of a track's files, under the track's own names, what speaks of tables that a
@@ -20,10 +20,15 @@ export async function roleRemover(
   info: TrackInfo | null,
   mapping: Mapping,
 ): Promise<RewriteFile> {
-  const out = leftOut(info, await readTrackNames(track), mapping)
-  return async (folder, file, text) => {
-    const kept = folder === 'verify' && file.endsWith('.sql') ? chosenCheck(text, out) : text
-    if (kept === null || out === null) return kept
+  const marked = markedColumns(track.name, info?.roles, mapping)
+  const out = leftOut(info, await readTrackNames(track), mapping, marked)
+  const marks = Object.fromEntries(marked.map(({ role, mark }) => [role, { column: mark }]))
+  // wherever the column would be renamed, its mark is what is then cut out
+  const mark = marked.length === 0 ? null : await trackRewriter(track, info, marks)
+  return async (folder, file, whole) => {
+    const chosen = folder === 'verify' && file.endsWith('.sql') ? chosenCheck(whole, out) : whole
+    if (chosen === null || out === null) return chosen
+    const kept = mark === null ? chosen : await mark(folder, file, chosen)
     try {
       const now = file.endsWith('.sql')
         ? await sqlWithout(kept, out)
@@ -93,14 +98,30 @@ async function valueWithout(key: string, value: string, out: LeftOut): Promise<s
       return await cutValue(value, out)
     case 'mutant':
       return await cutSql(value, out)
+    case 'alike':
+      return (
+        (
+          await keptOf(
+            value.split(/;\s*/).map(held => heldColumns(held, out)),
+            out,
+          )
+        ).join('; ') || null
+      )
     case 'ours':
     case 'mirrored':
-    case 'alike':
     case 'catch-up':
       return (await keptOf(value.split(/;\s*/), out)).join('; ') || null
     default:
       return value
   }
+}
+
+/** An entry of `alike` without the columns that nothing of the application holds. */
+function heldColumns(entry: string, out: LeftOut): string {
+  const [, table, columns] = /^([^:]+): *(.*)$/s.exec(entry) ?? []
+  if (table === undefined) return entry
+  const kept = columns!.split(/, */).filter(column => !out.alone.has(`${table}.${column}`))
+  return `${table}: ${kept.join(', ')}`
 }
 
 async function keptOf(items: string[], out: LeftOut): Promise<string[]> {

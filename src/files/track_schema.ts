@@ -94,7 +94,7 @@ function readsSchema(z: Zod) {
   return z.strictObject({ role: reads, content: reads, created: reads })
 }
 
-function roleSchema(z: Zod, { plain: name, table }: NameSchemas) {
+function roleSchema(z: Zod, { plain: name, table, column }: NameSchemas) {
   const called = z.optional(z.array(z.string()))
   const alone = z.strictObject({
     without: z.string(),
@@ -109,6 +109,13 @@ function roleSchema(z: Zod, { plain: name, table }: NameSchemas) {
         of: z.optional(z.string()),
         called,
         words: z.optional(z.record(z.string(), z.array(z.string()))),
+        optional: z.optional(
+          z.strictObject({
+            without: z.string(),
+            instead: z.optional(name),
+            alone: z.optional(z.array(column)),
+          }),
+        ),
       }),
     ),
     optional: z.optional(z.union([alone, z.strictObject({ with: z.string() })])),

@@ -60,6 +60,18 @@ interface ColumnHint {
   called?: string[]
   /** By each word that the track knows as its value: usual words of applications for it. */
   words?: Record<string, string[]>
+  /** Of a column that a table may do without. */
+  optional?: OptionalColumn
+}
+
+/** How a track is without a column of the application. */
+export interface OptionalColumn {
+  /** What holds where there is none, in words. */
+  without: string
+  /** The column that is read in its place where a value is inserted or rows are ordered. */
+  instead?: string
+  /** Columns of the track's tables that nothing of the application then holds, as `schema.table.column`. */
+  alone?: string[]
 }
 
 /** Hints to find a table and its columns in a database. */
@@ -86,7 +98,7 @@ type Optional =
       with: string
     }
 
-/** How a mapping, and `--map`, say that a database has no table for a role. */
+/** How a mapping, and `--map`, say that a database has no table or column for a role. */
 export const noTable = 'none'
 
 /** The part of a track's description that is about types of values. */
