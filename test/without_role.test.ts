@@ -14,6 +14,8 @@ const out: LeftOut = {
   roles: new Set(['firms']),
   objects: new Set(['app.firms', 'app.members', 'app.rank_in']),
   columns: new Set(['firm_id']),
+  marks: new Map(),
+  alone: new Set(),
   unit: 'owner',
   named: /\b(?:firms|members|rank_in|firm_id)\b/i,
   spoken: /\bfirm/i,

@@ -13,6 +13,8 @@ export interface FittedColumn {
   want: WantedColumn
   /** Null if the table has none. */
   column: ApplicationColumn | null
+  /** True if it has none and the track can do without. */
+  isNone?: boolean
   confidence: Confidence
   /** Columns with an equal score. */
   rivals: string[]
@@ -29,6 +31,8 @@ interface Evidence {
 /** From this score on, a name, a key or a reference alone is sufficient. */
 const sure = 6
 const missing = -5
+/** The score of a column that the track can do without. */
+const none = -2
 const asSaid = 20
 
 const idTypes = /^(uuid|bigint|integer|smallint|text|character varying)$/
@@ -86,7 +90,8 @@ function evidence(
 function unlike(want: WantedColumn, { table }: ApplicationTable): string {
   const { column, of, types } = want
   const type = isRole(want) ? "text default 'user'" : types[0]
-  return `no column is like it${
+  const why = want.needed === null ? '' : `, and ${want.needed}`
+  return `no column is like it${why}${
     of === null && column !== 'id' && type !== undefined
       ? `: where there is none, alter table ${table} add column ${column} ${type}`
       : ''
@@ -133,6 +138,8 @@ export function fitColumns(
       if (said(w) !== undefined)
         return column.column === said(w) ? [{ want: w, column, score: asSaid, because: 'as you said' }] : []
       const found = taken.has(column.column) ? null : evidence(w, table, column, chosen)
+      // of what the track can do without, a type alone says nothing
+      if (found && isByTypeOnly(w, column)) return []
       return found ? [{ want: w, column, ...found }] : []
     }),
   )
@@ -156,15 +163,38 @@ export function fitColumns(
       .map(a => a.column.column)
     found.confidence = found.rivals.length > 0 ? 'open' : found.score >= sure ? 'certain' : 'likely'
   }
-  return want.columns.map(
-    w =>
-      fitted.get(w) ?? {
-        want: w,
-        column: null,
-        score: missing,
-        because: said(w) === undefined ? unlike(w, table) : `there is no column \`${said(w)}\``,
-        rivals: [],
-        confidence: 'open' as const,
-      },
+  return want.columns.map(w => {
+    const found = fitted.get(w)
+    if (found) return found
+    const open = { want: w, column: null, score: missing, rivals: [], confidence: 'open' as const }
+    if (said(w) !== undefined) return { ...open, because: `there is no column \`${said(w)}\`` }
+    return w.without === null ? { ...open, because: unlike(w, table) } : noneOf(w, table, chosen, used)
+  })
+}
+
+/** True if only the type of a column speaks for it, where the track can do without. */
+const isByTypeOnly = (want: WantedColumn, column: ApplicationColumn): boolean =>
+  want.without !== null && likeness(column.column, want.column, want.called) === 0
+
+/** That a table has no such column; likely, if one of its type is left over and could be it. */
+function noneOf(
+  want: WantedColumn,
+  table: ApplicationTable,
+  chosen: ReadonlyMap<string, ApplicationTable>,
+  used: ReadonlySet<string>,
+): FittedColumn {
+  const [other] = table.columns.filter(
+    c => !used.has(c.column) && !c.key && c.references.length === 0 && evidence(want, table, c, chosen),
   )
+  return {
+    want,
+    column: null,
+    isNone: true,
+    score: none,
+    rivals: [],
+    confidence: other ? 'likely' : 'certain',
+    because: other
+      ? `${want.without}; \`${other.column}\` could be it by its type only`
+      : `no column is like it: ${want.without}`,
+  }
 }

@@ -12,6 +12,10 @@ export interface WantedColumn {
   of: string | null
   /** Usual names besides the track's own. */
   called: string[]
+  /** What holds where a table has none, in words. Null if it must have one. */
+  without: string | null
+  /** What the track does with it, in words. */
+  needed: string | null
 }
 
 /** A table of the application's that a track needs. */
@@ -54,6 +58,8 @@ export function wantedTables(
         types: types.get(`${table}.${column}`) ?? [],
         of: hints?.[entity]?.columns[column]?.of ?? null,
         called: hints?.[entity]?.columns[column]?.called ?? [],
+        without: hints?.[entity]?.columns[column]?.optional?.without ?? null,
+        needed: hints?.[entity]?.columns[column]?.needed ?? null,
       })),
     }))
   const placed: WantedTable[] = []

@@ -109,6 +109,7 @@ function roleSchema(z: Zod, { plain: name, table, column }: NameSchemas) {
         of: z.optional(z.string()),
         called,
         words: z.optional(z.record(z.string(), z.array(z.string()))),
+        needed: z.optional(z.string()),
         optional: z.optional(
           z.strictObject({
             without: z.string(),

@@ -62,6 +62,8 @@ interface ColumnHint {
   words?: Record<string, string[]>
   /** Of a column that a table may do without. */
   optional?: OptionalColumn
+  /** Of one that it may not: what the track does with it, in words. */
+  needed?: string
 }
 
 /** How a track is without a column of the application. */
