@@ -19,6 +19,7 @@ import {
   level,
   mentionsMark,
   readInstead,
+  readValues,
   separated,
   type TokenRange,
   Underivable,
@@ -65,6 +66,7 @@ function unwrap(c: Cutting, { from, to }: TokenRange, kept: TokenRange): void {
 
 /** A term without AND, OR and NOT: it is gone with any part of it. */
 function cutOperand(c: Cutting, range: TokenRange): boolean {
+  readValues(c, range)
   const compared = cutRows(c, range)
   if (compared !== null) return compared
   let gone = false
@@ -171,7 +173,7 @@ function cutArm(c: Cutting, range: TokenRange, dropped: number[]): boolean {
   for (const word of ['where', 'having'])
     if (clauses.has(word) && cutExpression(c, clauses.get(word)!)) return true
   const set = clauses.get('set')
-  if (set && cutList(c, set)) return true
+  if (set && cutAssignments(c, set)) return true
   for (const [word, list] of clauses) {
     if ((word === 'select' || word === 'perform') && cutTargets(c, list, clauses.get('into'), dropped))
       return true
@@ -180,6 +182,16 @@ function cutArm(c: Cutting, range: TokenRange, dropped: number[]): boolean {
     if (/^(group|order|returning)$/.test(word) && cutList(c, list)) cutClause(c, list, word)
   }
   return false
+}
+
+/** Cuts what is assigned to columns that are left out, and what is worked out from them. */
+const cutAssignments = (c: Cutting, list: TokenRange): boolean => {
+  const items = itemsOf(c, list)
+  return cutParts(
+    c,
+    items,
+    items.map(item => isLeftOut(c, item.from) || cutExpression(c, item)),
+  )
 }
 
 const cutList = (c: Cutting, list: TokenRange): boolean => {
@@ -273,7 +285,7 @@ function cutInsert(c: Cutting, range: TokenRange): boolean {
   if (target > 0 && isWord(c, target - 1, 'conflict')) cutBrackets(c, target)
   const clauses = clausesOf(c, rest)
   const set = clauses.get('set')
-  if (set && cutList(c, set)) throw new Underivable(c, rest)
+  if (set && cutAssignments(c, set)) throw new Underivable(c, rest)
   const where = clauses.get('where')
   if (where && cutExpression(c, where)) cutClause(c, where, 'where')
   return false

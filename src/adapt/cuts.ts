@@ -133,22 +133,32 @@ export function mentions(c: Cutting, { from, to }: TokenRange): boolean {
 }
 
 /** True where a column is named in a range that its table lacks, in brackets too. */
-export function mentionsMark(c: Cutting, { from, to }: TokenRange): boolean {
-  for (let i = from; i < to; i++) if (c.out.marks.has(wordAt(c, i)) && isLeftOut(c, i)) return true
-  return false
-}
+export const mentionsMark = (c: Cutting, range: TokenRange): boolean => marksIn(c, range).length > 0
+
+const marksIn = (c: Cutting, { from, to }: TokenRange): number[] =>
+  Array.from({ length: Math.max(0, to - from) }, (_, n) => from + n).filter(
+    i => c.out.marks.has(wordAt(c, i)) && isLeftOut(c, i),
+  )
 
 /** Reads other columns in place of those that their tables lack, if there is one for each in a range. */
-export function readInstead(c: Cutting, { from, to }: TokenRange): void {
-  const found: { i: number; by: string }[] = []
-  for (let i = from; i < to; i++) {
-    if (!c.out.marks.has(wordAt(c, i)) || !isLeftOut(c, i)) continue
-    const by = c.out.marks.get(wordAt(c, i))!
-    if (by === null) return
-    found.push({ i, by })
-  }
+export function readInstead(c: Cutting, range: TokenRange): void {
+  readValues(c, range)
+  const found = marksIn(c, range).map(i => ({ i, by: c.out.marks.get(wordAt(c, i))!.instead }))
+  if (found.some(({ by }) => by === undefined)) return
   for (const { i, by } of found) {
-    c.cut(c.tokens[i]!.start, c.tokens[i]!.end, partText(by))
+    c.cut(c.tokens[i]!.start, c.tokens[i]!.end, partText(by!))
+    c.replaced.add(i)
+  }
+}
+
+/** Reads the value that all rows have in place of columns that their tables lack. */
+export function readValues(c: Cutting, range: TokenRange): void {
+  for (const i of marksIn(c, range)) {
+    const { value } = c.out.marks.get(wordAt(c, i))!
+    if (value === undefined) continue
+    let first = i
+    while (first - 2 >= range.from && c.tokens[first - 1]!.raw === '.') first -= 2
+    c.cut(c.tokens[first]!.start, c.tokens[i]!.end, value)
     c.replaced.add(i)
   }
 }

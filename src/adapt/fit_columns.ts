@@ -172,6 +172,12 @@ export function fitColumns(
   })
 }
 
+/** True for a column whose few values may say who is a person and who is none. */
+const mayHoldRoles = ({ base }: ApplicationColumn): boolean =>
+  !/^(uuid|bigint|integer|numeric|double precision|real|jsonb?|timestamp.*|date|time.*|interval|bytea|tsvector|inet|.*\[\])$/.test(
+    base,
+  )
+
 /** True if only the type of a column speaks for it, where the track can do without. */
 const isByTypeOnly = (want: WantedColumn, column: ApplicationColumn): boolean =>
   want.without !== null && likeness(column.column, want.column, want.called) === 0
@@ -184,7 +190,11 @@ function noneOf(
   used: ReadonlySet<string>,
 ): FittedColumn {
   const [other] = table.columns.filter(
-    c => !used.has(c.column) && !c.key && c.references.length === 0 && evidence(want, table, c, chosen),
+    c =>
+      !used.has(c.column) &&
+      !c.key &&
+      c.references.length === 0 &&
+      (isRole(want) ? mayHoldRoles(c) : evidence(want, table, c, chosen)),
   )
   return {
     want,

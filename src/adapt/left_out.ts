@@ -11,8 +11,8 @@ export interface LeftOut {
   objects: ReadonlySet<string>
   /** Columns that name rows of these tables, in whatever table they are, and marks of columns. */
   columns: ReadonlySet<string>
-  /** By mark of a column that its table lacks: the column that is read in its place; null for none. */
-  marks: ReadonlyMap<string, string | null>
+  /** By mark of a column that its table lacks: the column or the value that is read in its place. */
+  marks: ReadonlyMap<string, Pick<OptionalColumn, 'instead' | 'value'>>
   /** Columns of the track's tables, as `schema.table.column`, that nothing of the application holds. */
   alone: ReadonlySet<string>
   /** The unit for a backfill whose own unit column is left out. */
@@ -128,7 +128,7 @@ export function leftOut(
     roles: new Set(roles),
     objects: new Set(objects),
     columns: new Set([...columns, ...marks]),
-    marks: new Map(marked.map(m => [m.mark, m.optional.instead ?? null])),
+    marks: new Map(marked.map(m => [m.mark, m.optional])),
     alone: new Set(marked.flatMap(m => m.optional.alone ?? [])),
     unit: optional.find(o => o.unit !== undefined)?.unit ?? null,
     named: new RegExp(`\\b(?:${words.join('|')})\\b`, 'i'),

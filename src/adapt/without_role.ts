@@ -80,7 +80,28 @@ async function sqlWithout(text: string, out: LeftOut): Promise<string> {
     // comments that the planner reads
     .replace(/^-- (?:locks|access): .*\n/gm, spoken)
     .replace(/(?:^[ \t]*--(?!!).*\n)+/gm, spoken)
-  return (await cutSql(body, out)).replace(/\n{3,}/g, '\n\n')
+  const cut = (
+    await cutSql(
+      body.replace(accessLiteral, () => '$access$$access$'),
+      out,
+    )
+  ).replace(/\n{3,}/g, '\n\n')
+  const [, access] = accessLiteral.exec(body) ?? []
+  if (access === undefined) return cut
+  const json = await accessWithout(access, out)
+  return cut.replace('$access$$access$', () => `$access$${json}$access$`)
+}
+
+/** The literal of an access file. */
+const accessLiteral = /\$access\$([\s\S]*?)\$access\$/
+
+/** The statements that an access file tries, without what is left out. */
+async function accessWithout(text: string, out: LeftOut): Promise<string> {
+  if (!out.named.test(text)) return text
+  const access: Json = JSON.parse(text)
+  for (const table of access.tables) if (table.reads) table.reads = await cutSql(table.reads, out)
+  for (const call of access.calls ?? []) call.sql = await cutSql(call.sql, out)
+  return JSON.stringify(access, null, 2)
 }
 
 /** A value of a header; null where nothing is left of it. */
@@ -177,6 +198,7 @@ function trackInfoWithout(text: string, out: LeftOut): string {
     object && Object.fromEntries(Object.entries<Json>(object).filter(([k, v]) => !gone(k, v)))
   const ofRole = (role: string) => out.roles.has(role.split('.')[0]!)
   info.filters = without(info.filters, (_, { column }) => out.columns.has(column))
+  if (out.columns.has(info.messages?.role)) delete info.messages.role
   info.sessions = without(info.sessions, (_, column) => out.columns.has(column))
   info.typed = without(info.typed, ofRole)
   info.probes = without(info.probes, (_, role) => ofRole(role))

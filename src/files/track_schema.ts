@@ -57,7 +57,7 @@ const messagesSchema = (z: Zod, { plain: name, table }: NameSchemas) =>
     table,
     session: name,
     to: z.optional(name),
-    role: z.union([name, z.array(name).check(z.minLength(1))]),
+    role: z.optional(z.union([name, z.array(name).check(z.minLength(1))])),
     content: name,
     created: name,
   })
@@ -114,6 +114,7 @@ function roleSchema(z: Zod, { plain: name, table, column }: NameSchemas) {
           z.strictObject({
             without: z.string(),
             instead: z.optional(name),
+            value: z.optional(z.string()),
             alone: z.optional(z.array(column)),
           }),
         ),

@@ -72,6 +72,8 @@ export interface OptionalColumn {
   without: string
   /** The column that is read in its place where a value is inserted or rows are ordered. */
   instead?: string
+  /** SQL of the value that all rows are read with. */
+  value?: string
   /** Columns of the track's tables that nothing of the application then holds, as `schema.table.column`. */
   alone?: string[]
 }

@@ -129,7 +129,7 @@ export interface TrackInfo extends TrackTypes {
     table: string
     session: string
     to?: string
-    role: string | string[]
+    role?: string | string[]
     content: string
     created: string
   }
