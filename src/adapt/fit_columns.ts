@@ -172,11 +172,13 @@ export function fitColumns(
   })
 }
 
-/** True for a column whose few values may say who is a person and who is none. */
-const mayHoldRoles = ({ base }: ApplicationColumn): boolean =>
-  !/^(uuid|bigint|integer|numeric|double precision|real|jsonb?|timestamp.*|date|time.*|interval|bytea|tsvector|inet|.*\[\])$/.test(
-    base,
-  )
+/** Types that say nothing of who speaks, unless the name of the column does. */
+const plainTypes =
+  /^(uuid|smallint|bigint|integer|numeric|double precision|real|text|character( varying)?|jsonb?|timestamp.*|date|time.*|interval|bytea|tsvector|inet|.*\[\])$/
+
+/** True for a column that may say who is a person and who is none: a flag, an enum, or called after one. */
+const mayHoldRoles = ({ column, base }: ApplicationColumn): boolean =>
+  !plainTypes.test(base) || /bot|assistant|agent|human|sender|author|speaker|direction/i.test(column)
 
 /** True if only the type of a column speaks for it, where the track can do without. */
 const isByTypeOnly = (want: WantedColumn, column: ApplicationColumn): boolean =>
@@ -204,7 +206,7 @@ function noneOf(
     rivals: [],
     confidence: other ? 'likely' : 'certain',
     because: other
-      ? `${want.without}; \`${other.column}\` could be it by its type only`
+      ? `${want.without}; \`${other.column}\` could be it by its ${isRole(want) ? 'type or its name' : 'type'} only`
       : `no column is like it: ${want.without}`,
   }
 }

@@ -109,6 +109,7 @@ function tableBinding(
   const close = other !== undefined && best.score - other.score < clearLead && !named.has(role)
   const columns = best.columns.get(role)!
   const missing = columns.filter(c => c.column === null && !c.isNone)
+  const without = columns.filter(c => c.isNone).map(c => c.want.column)
   const half = missing.length * 2 > columns.length
   const rival = close ? other.tables.get(role)! : null
   const sure = named.has(role) || nameScore(want, table) > 0 || isLinked(want, best)
@@ -121,7 +122,7 @@ function tableBinding(
       ? 'as you said'
       : missing.length > 0
         ? `it lacks ${missing.map(m => m.want.column).join(', ')}`
-        : 'it has all columns',
+        : ['it has all columns', ...(without.length > 0 ? [without.join(', ')] : [])].join(' but '),
     rivals: rival ? [shortName(rival.table)] : [],
     renamed: table.table !== want.table,
   }
