@@ -125,7 +125,7 @@ export function leftOut(
   const marks = marked.map(m => m.mark)
   const words = [...columns, ...marks, ...objects.map(o => namesIn(o)!.at(-1)!)]
   return {
-    roles: new Set(roles),
+    roles: new Set([...roles, ...marked.map(m => m.role)]),
     objects: new Set(objects),
     columns: new Set([...columns, ...marks]),
     marks: new Map(marked.map(m => [m.mark, m.optional])),

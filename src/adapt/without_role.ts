@@ -57,7 +57,9 @@ const cannotDerive = (folder: string, track: Track, file: string, reason: string
 function chosenCheck(text: string, out: LeftOut | null): string | null {
   const { values } = readHeader(text, '', 'check')
   const [needs, lacks] = ['with', 'without'].map(key => values.get(key)?.value)
-  if (needs !== undefined && out?.roles.has(needs)) return null
+  const isGone = (role: string) =>
+    role.split('.').some((_, n, path) => out?.roles.has(path.slice(0, n + 1).join('.')))
+  if (needs !== undefined && isGone(needs)) return null
   if (lacks !== undefined && !out?.roles.has(lacks)) return null
   return text.replace(/^--! with(?:out)?: .*\n/gm, '')
 }

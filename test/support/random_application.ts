@@ -149,7 +149,7 @@ const makes: Record<string, Make> = {
         ['tenant_users', 'memberships', 'members'],
         people.id,
         12,
-        {
+        without(t, d, 'tenant_users', ['role'], {
           'no id': { usual: [] },
           tenant_id: {
             usual: ['tenant_id', 'org_id', 'firm_id'],
@@ -158,7 +158,7 @@ const makes: Record<string, Make> = {
           },
           user_id: { usual: who, of: people, to: n => `1 + ((${n})::int - 1) % 4` },
           role: { usual: ['role', 'level'], type: d.one(memberRoles), required: true },
-        },
+        }),
         m => `primary key (${m.column('tenant_id')}, ${m.column('user_id')})`,
       )
       if (!t.plain)
