@@ -50,7 +50,7 @@ async function copyWithout(track: Track, role: string, sql: string): Promise<Cop
   return { track: own, checks, sql }
 }
 
-/** A copy for each table that a track can do without, and for each column with checks for where there is none. */
+/** A copy for each table that a track can do without, and for each column that checks are `without`. */
 async function copies(): Promise<Copy[]> {
   const found: Copy[] = []
   for (const track of discover(root).tracks) {

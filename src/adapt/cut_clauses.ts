@@ -74,7 +74,7 @@ export const targetsOf = (c: Cutting, list: TokenRange): TokenRange[] =>
   itemsOf(c, { ...list, from: isWord(c, list.from, 'distinct', 'all') ? list.from + 1 : list.from })
 
 /** The values of the rows of an INSERT, by row. */
-export function valuesOf(c: Cutting, rows: TokenRange): TokenRange[][] {
+export function insertedRows(c: Cutting, rows: TokenRange): TokenRange[][] {
   return armsOf(c, rows).flatMap(arm => {
     const clauses = clausesOf(c, arm)
     const list = clauses.get('select')

@@ -3,10 +3,10 @@ import {
   bracketed,
   clausesOf,
   cutClause,
+  insertedRows,
   lostPlaces,
   tableIsLeftOut,
   targetsOf,
-  valuesOf,
 } from './cut_clauses.js'
 import {
   type Cutting,
@@ -18,8 +18,8 @@ import {
   itemsOf,
   level,
   mentionsMark,
+  putValues,
   readInstead,
-  readValues,
   separated,
   type TokenRange,
   Underivable,
@@ -66,7 +66,7 @@ function unwrap(c: Cutting, { from, to }: TokenRange, kept: TokenRange): void {
 
 /** A term without AND, OR and NOT: it is gone with any part of it. */
 function cutOperand(c: Cutting, range: TokenRange): boolean {
-  readValues(c, range)
+  putValues(c, range)
   const compared = cutRows(c, range)
   if (compared !== null) return compared
   let gone = false
@@ -272,7 +272,7 @@ function cutInsert(c: Cutting, range: TokenRange): boolean {
   const columns = findAt(c, { from: range.from, to: body }, i => c.tokens[i]!.raw === '(')
   const names = columns < 0 ? [] : itemsOf(c, bracketed(c, columns))
   const rows = { from: body, to: conflict < 0 ? range.to : conflict }
-  const values = body < 0 ? [] : valuesOf(c, rows)
+  const values = body < 0 ? [] : insertedRows(c, rows)
   for (const item of values.flat()) readInstead(c, item)
   const lost = lostPlaces(c, values)
   const gone = names.map((name, n) => isLeftOut(c, name.from) || lost.includes(n))

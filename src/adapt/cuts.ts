@@ -142,7 +142,7 @@ const marksIn = (c: Cutting, { from, to }: TokenRange): number[] =>
 
 /** Reads other columns in place of those that their tables lack, if there is one for each in a range. */
 export function readInstead(c: Cutting, range: TokenRange): void {
-  readValues(c, range)
+  putValues(c, range)
   const found = marksIn(c, range).map(i => ({ i, by: c.out.marks.get(wordAt(c, i))!.instead }))
   if (found.some(({ by }) => by === undefined)) return
   for (const { i, by } of found) {
@@ -152,7 +152,7 @@ export function readInstead(c: Cutting, range: TokenRange): void {
 }
 
 /** Reads the value that all rows have in place of columns that their tables lack. */
-export function readValues(c: Cutting, range: TokenRange): void {
+export function putValues(c: Cutting, range: TokenRange): void {
   for (const i of marksIn(c, range)) {
     const { value } = c.out.marks.get(wordAt(c, i))!
     if (value === undefined) continue

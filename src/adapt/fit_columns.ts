@@ -32,7 +32,7 @@ interface Evidence {
 const sure = 6
 const missing = -5
 /** The score of a column that the track can do without. */
-const none = -2
+const doneWithout = -2
 const asSaid = 20
 
 const idTypes = /^(uuid|bigint|integer|smallint|text|character varying)$/
@@ -202,7 +202,7 @@ function noneOf(
     want,
     column: null,
     isNone: true,
-    score: none,
+    score: doneWithout,
     rivals: [],
     confidence: other ? 'likely' : 'certain',
     because: other

