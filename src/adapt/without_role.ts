@@ -201,6 +201,9 @@ function trackInfoWithout(text: string, out: LeftOut): string {
   const ofRole = (role: string) => out.roles.has(role.split('.')[0]!)
   info.filters = without(info.filters, (_, { column }) => out.columns.has(column))
   if (out.columns.has(info.messages?.role)) delete info.messages.role
+  for (const beside of info.sessions.with ?? [])
+    beside.columns = beside.columns.filter((column: string) => !out.columns.has(column))
+  info.sessions.with &&= info.sessions.with.filter(({ columns }: Json) => columns.length > 0)
   info.sessions = without(info.sessions, (_, column) => out.columns.has(column))
   info.typed = without(info.typed, ofRole)
   info.probes = without(info.probes, (_, role) => ofRole(role))

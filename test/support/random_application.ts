@@ -284,7 +284,7 @@ const makes: Record<string, Make> = {
       ['requests', 'trips', 'inquiries'],
       noted(t, 'requests.id', idType(d, true)),
       8,
-      {
+      without(t, d, 'requests', ['departure_airport', 'arrival_airport'], {
         iso_agent_id: { usual: ['iso_agent_id', 'agent_id', 'broker_id'], of: agents, required: false },
         departure_airport: { usual: ['departure_airport', 'origin'], sql: 'text', value: () => `'AAA'` },
         arrival_airport: {
@@ -292,7 +292,7 @@ const makes: Record<string, Make> = {
           sql: 'varchar(9)',
           value: () => `'BBB'`,
         },
-      },
+      }),
     )
     t.add('quotes', ['quotes', 'offers'], noted(t, 'quotes.id', idType(d, true)), 4, {
       request_id: { usual: ['request_id', 'trip_id'], of: requests, required: false },
@@ -305,7 +305,7 @@ const makes: Record<string, Make> = {
       ['conversations', 'threads', 'Dialog'],
       noted(t, 'conversations.id', idType(d, true)),
       8,
-      {
+      without(t, d, 'conversations', ['subject'], {
         request_id: {
           usual: ['request_id', 'trip_id'],
           of: requests,
@@ -313,7 +313,7 @@ const makes: Record<string, Make> = {
           to: n => `1 + ((${n})::int - 1) % 8`,
         },
         subject: { usual: ['subject', 'topic'], sql: 'text', value: () => `'a subject'` },
-      },
+      }),
     )
     const messages = t.add(
       'messages',
