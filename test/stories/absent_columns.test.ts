@@ -114,11 +114,12 @@ test.each(servers().map(server => [server.major, server] as const))(
     await old()
     await ran('restore', 'latest')
     await ran('verify')
-    // what only the new tables hold comes back from the archive
+    // what only the new tables held comes back from the archive, also where the old application has gone on
     const titles = await db.sql`
       select title, metadata from public.conversations where title <> 'New Conversation' order by 1`
     expect(titles).toEqual([
       { title: 'later', metadata: {} },
+      { title: 'named', metadata: { k: 1 } },
       { title: 'new', metadata: {} },
     ])
   },
