@@ -178,7 +178,7 @@ function cutArm(c: Cutting, range: TokenRange, dropped: number[]): boolean {
     if ((word === 'select' || word === 'perform') && cutTargets(c, list, clauses.get('into'), dropped))
       return true
     if (word === 'values') for (const row of itemsOf(c, list)) cutRow(c, row.from, dropped)
-    if (word === 'order') readInstead(c, list)
+    if (word === 'order') for (const item of itemsOf(c, list)) readInstead(c, item)
     if (/^(group|order|returning)$/.test(word) && cutList(c, list)) cutClause(c, list, word)
   }
   return false
