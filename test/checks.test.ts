@@ -40,17 +40,28 @@ interface Copy {
   sql: string
 }
 
-/** A copy for each table that a track can do without. */
+/** The copy of a track without a table or a column. */
+async function copyWithout(track: Track, role: string, sql: string): Promise<Copy> {
+  const to = folder({})
+  const copied = await rethread('', ['init', '--track', track.name, '--map', `${role}=none`, '--dir', to])
+  expect(copied.code).toBe(0)
+  const own = discover(to, root).tracks.find(t => t.name === track.name)!
+  const checks = own.checks.filter(c => !c.shared && track.checks.every(o => o.name !== c.name))
+  return { track: own, checks, sql }
+}
+
+/** A copy for each table that a track can do without, and for each column that checks are `without`. */
 async function copies(): Promise<Copy[]> {
   const found: Copy[] = []
   for (const track of discover(root).tracks) {
     const roles = (await readTrackInfo(track)).info?.roles ?? {}
+    for (const { lacks } of track.checksWithout ?? [])
+      if (lacks?.includes('.'))
+        found.push(
+          await copyWithout(track, lacks, `alter table ${lacks.replace('.', ' drop column ')} cascade`),
+        )
     for (const [role, { optional }] of Object.entries(roles)) {
       if (!optional || 'with' in optional) continue
-      const to = folder({})
-      const copied = await rethread('', ['init', '--track', track.name, '--map', `${role}=none`, '--dir', to])
-      expect(copied.code).toBe(0)
-      const own = discover(to, root).tracks.find(t => t.name === track.name)!
       const absent = Object.keys(roles).filter(r => {
         const of = roles[r]!.optional
         return r === role || (of && 'with' in of && of.with === role)
@@ -60,11 +71,8 @@ async function copies(): Promise<Copy[]> {
           of === role && !absent.includes(r) ? [`alter table ${r} drop column ${column} cascade`] : [],
         ),
       )
-      found.push({
-        track: own,
-        checks: own.checks.filter(c => !c.shared && track.checks.every(o => o.name !== c.name)),
-        sql: [...columns, ...absent.map(r => `drop table ${r} cascade`)].join('; '),
-      })
+      const sql = [...columns, ...absent.map(r => `drop table ${r} cascade`)].join('; ')
+      found.push(await copyWithout(track, role, sql))
     }
   }
   return found

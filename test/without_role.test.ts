@@ -14,6 +14,8 @@ const out: LeftOut = {
   roles: new Set(['firms']),
   objects: new Set(['app.firms', 'app.members', 'app.rank_in']),
   columns: new Set(['firm_id']),
+  marks: new Map(),
+  alone: new Set(),
   unit: 'owner',
   named: /\b(?:firms|members|rank_in|firm_id)\b/i,
   spoken: /\bfirm/i,
@@ -136,6 +138,60 @@ describe('a statement keeps its other parts', () => {
     'reindex table app.firms;',
   ])('what something depends on is not guessed: %s', async from => {
     await expect(cutSql(from, out)).rejects.toThrow(Underivable)
+  })
+})
+
+describe('of a column that its table lacks', () => {
+  const marks = {
+    no_title: {},
+    no_at: { instead: 'made_at' },
+    no_kind: { value: "'user'" },
+  }
+  const lacking: LeftOut = {
+    ...out,
+    roles: new Set(['notes.title']),
+    objects: new Set(),
+    columns: new Set(Object.keys(marks)),
+    marks: new Map(Object.entries(marks)),
+    named: /\b(?:no_title|no_at|no_kind)\b/,
+  }
+  test.each([
+    [
+      "insert into app.fresh (id, title, at, kind) select n.id, coalesce(n.no_title, 'none'), n.no_at, n.no_kind from app.notes n;",
+      "insert into app.fresh (id, at, kind) select n.id, n.made_at, 'user' from app.notes n;",
+    ],
+    [
+      'insert into app.notes (id, no_title, no_at, no_kind) values (1, new.title, new.at, new.kind);',
+      'insert into app.notes (id) values (1);',
+    ],
+    [
+      "update app.fresh f set id = n.id, title = case when n.no_title = '' then f.title else n.no_title end, at = greatest(n.no_at, f.at), kind = n.no_kind from app.notes n;",
+      "update app.fresh f set id = n.id, kind = 'user' from app.notes n;",
+    ],
+    [
+      'update app.notes n set no_title = f.title, no_kind = f.kind, owner = f.owner from app.fresh f;',
+      'update app.notes n set owner = f.owner from app.fresh f;',
+    ],
+    [
+      "select 1 from app.fresh f where f.ok and (f.id, f.title, f.at) is distinct from (n.id, coalesce(n.no_title, 'none'), greatest(n.no_at, f.at));",
+      'select 1 from app.fresh f where f.ok and (f.id) is distinct from (n.id);',
+    ],
+    [
+      'select n.id from app.notes n where n.ok or n.no_title is null order by n.no_at desc, n.no_title limit 1;',
+      'select n.id from app.notes n where n.ok order by n.made_at desc limit 1;',
+    ],
+    [
+      'select n.id, app.said(n.no_kind::text, n.text) from app.notes n;',
+      "select n.id, app.said('user'::text, n.text) from app.notes n;",
+    ],
+    [
+      "select 1 from app.notes n where n.no_kind = 'user' and app.is_long(n.no_title);",
+      "select 1 from app.notes n where 'user' = 'user';",
+    ],
+  ])('%s', async (from, to) => {
+    const now = await cutSql(from, lacking)
+    expect(now).toBe(to)
+    await parseStatements(now)
   })
 })
 

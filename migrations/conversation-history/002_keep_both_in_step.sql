@@ -1422,7 +1422,7 @@ begin
       where i.indrelid = a.attrelid and i.indisunique and i.indnkeyatts = 1 and i.indkey[0] = a.attnum) as is_unique
     from pg_catalog.pg_attribute a
     join pg_catalog.pg_type y on y.oid = a.atttypid
-    cross join (select new.title, new.metadata) known
+    cross join (select new.id, new.title, new.metadata) known
     where a.attrelid = tg_relid and not to_jsonb(known) ? a.attname::text and a.attnum > 0 and not a.attisdropped
       and a.attnotnull and a.attgenerated = ''
     order by a.attnum

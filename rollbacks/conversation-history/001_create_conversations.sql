@@ -2,7 +2,8 @@
 --! ours: public.conversations: true; public.messages: true
 --! mirrored: public.conversations: id not in (select b.session_id from rethread_archive.sessions_behind b);
 --!   public.messages: conversation_id not in (select b.session_id from rethread_archive.sessions_behind b)
---! alike: public.messages: conversation_id, role, content
+--! alike: public.conversations: tenant_id, user_id, title, metadata, created_at, updated_at;
+--!   public.messages: conversation_id, role, content
 
 drop table if exists public.messages;
 drop table if exists public.conversations;

@@ -53,8 +53,9 @@ export async function bindTypes(
   for (const entity of catalogs.keys()) {
     const { table, columns } = roles[entity]!
     const absent = absentColumns(types.roles?.[entity], absentRoles(types.roles, mapping))
-    for (const column of Object.keys(columns).filter(c => !absent.includes(c))) {
+    for (const column of Object.keys(columns)) {
       const role = `${entity}.${column}`
+      if (absent.includes(column) || mapping[role] === null) continue
       const binding = bindingOf(mapping[role]) ?? { column }
       const here = found(role)
       const of = types.roles?.[entity]?.columns[column]?.of

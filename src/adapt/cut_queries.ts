@@ -1,4 +1,14 @@
 import {
+  armsOf,
+  bracketed,
+  clausesOf,
+  cutClause,
+  insertedRows,
+  lostPlaces,
+  tableIsLeftOut,
+  targetsOf,
+} from './cut_clauses.js'
+import {
   type Cutting,
   closingOf,
   cutParts,
@@ -7,6 +17,9 @@ import {
   isWord,
   itemsOf,
   level,
+  mentionsMark,
+  putValues,
+  readInstead,
   separated,
   type TokenRange,
   Underivable,
@@ -15,9 +28,6 @@ import {
 
 /** Calls that mean the same with fewer arguments. */
 const variadic = ['coalesce', 'greatest', 'least', 'concat']
-
-/** What is between the brackets at an index. */
-export const bracketed = (c: Cutting, i: number): TokenRange => ({ from: i + 1, to: closingOf(c, i) })
 
 /**
  * Cuts from an expression what speaks of what is left out: terms of AND and OR, arms of CASE, places in rows.
@@ -56,6 +66,9 @@ function unwrap(c: Cutting, { from, to }: TokenRange, kept: TokenRange): void {
 
 /** A term without AND, OR and NOT: it is gone with any part of it. */
 function cutOperand(c: Cutting, range: TokenRange): boolean {
+  putValues(c, range)
+  const compared = cutRows(c, range)
+  if (compared !== null) return compared
   let gone = false
   for (const i of level(c, range)) {
     const { raw } = c.tokens[i]!
@@ -72,11 +85,24 @@ function cutBrackets(c: Cutting, i: number): boolean {
   if (isWord(c, range.from, 'select', 'with', 'values', 'insert', 'update', 'delete'))
     return cutQuery(c, range)
   const items = itemsOf(c, range)
-  const gone = items.map(item => cutExpression(c, item))
   const before = c.tokens[i - 1]
   const isCall = before !== undefined && before.end === c.tokens[i]!.start && /^[\w"]/.test(before.raw)
+  // what is worked out from a column that is not there is not known either
+  if (isCall && mentionsMark(c, range)) return true
+  const gone = items.map(item => cutExpression(c, item))
   if (isCall && !variadic.includes(before.name)) return gone.some(Boolean)
   return cutParts(c, items, gone)
+}
+
+/** Rows that are compared place by place: what is gone from one of them goes from the other. */
+function cutRows(c: Cutting, range: TokenRange): boolean | null {
+  const open = [...level(c, range)].filter(i => c.tokens[i]!.raw === '(')
+  const [left, right] = open.map(i => itemsOf(c, bracketed(c, i)))
+  if (open.length !== 2 || !left || left.length < 2 || left.length !== right?.length) return null
+  if (open[0] !== range.from || closingOf(c, open[1]!) !== range.to - 1) return null
+  const gone = left.map((item, n) => [item, right[n]!].map(of => cutExpression(c, of)).some(Boolean))
+  cutParts(c, left, gone)
+  return cutParts(c, right, gone)
 }
 
 function cutCase(c: Cutting, i: number): boolean {
@@ -91,7 +117,10 @@ function cutCase(c: Cutting, i: number): boolean {
       if (cutExpression(c, { from: arm.from + 1, to: arm.to })) return true
       continue
     }
-    if (cutExpression(c, { from: arm.from + 1, to: then })) {
+    const when = { from: arm.from + 1, to: then }
+    // which of the arms would be taken is not known
+    if (mentionsMark(c, when)) return true
+    if (cutExpression(c, when)) {
       c.cut(c.tokens[arm.from]!.start, c.tokens[arm.to]!.start)
       continue
     }
@@ -104,45 +133,6 @@ function cutCase(c: Cutting, i: number): boolean {
 const cutOperandIn = (c: Cutting, range: TokenRange): boolean =>
   range.from < range.to && cutExpression(c, range)
 
-/** Words that begin the clauses of a query. */
-const clauseWords = [
-  'select',
-  'perform',
-  'into',
-  'from',
-  'using',
-  'where',
-  'group',
-  'having',
-  'window',
-  'order',
-  'limit',
-  'offset',
-  'fetch',
-  'for',
-  'returning',
-  'set',
-  'values',
-]
-
-/** The clauses of a query by their first word, each without that word. */
-function clausesOf(c: Cutting, range: TokenRange): Map<string, TokenRange> {
-  const found = new Map<string, TokenRange>()
-  let open: string | null = null
-  for (const i of level(c, range)) {
-    const isDistinct = isWord(c, i, 'from') && isWord(c, i - 1, 'distinct')
-    const isTarget = isWord(c, i, 'into') && isWord(c, i - 1, 'insert')
-    // that of a join belongs to it
-    const isJoined = isWord(c, i, 'using') && !isWord(c, range.from, 'delete')
-    if (!isWord(c, i, ...clauseWords) || isDistinct || isTarget || isJoined || found.has(wordAt(c, i)))
-      continue
-    if (open !== null) found.get(open)!.to = i
-    open = wordAt(c, i)
-    found.set(open, { from: i + 1 + (isWord(c, i + 1, 'by') ? 1 : 0), to: range.to })
-  }
-  return found
-}
-
 /**
  * Cuts from a query what speaks of what is left out. True where it is about nothing else, and nothing is cut:
  * all that it reads, all that it asks or all that it returns is left out. `dropped` are places of its columns
@@ -152,9 +142,7 @@ export function cutQuery(c: Cutting, range: TokenRange, dropped: number[] = []):
   const main = skipWith(c, range)
   // a UNION in it is of what it inserts
   if (isWord(c, main.from, 'insert')) return cutInsert(c, main)
-  const arms = separated(c, main, i =>
-    isWord(c, i, 'union', 'intersect', 'except') ? (isWord(c, i + 1, 'all', 'distinct') ? 2 : 1) : 0,
-  )
+  const arms = armsOf(c, main)
   if (arms.length === 1) return cutArm(c, main, dropped)
   const last = arms.at(-1)!
   const order = findAt(c, last, i => isWord(c, i, 'order', 'limit', 'offset', 'fetch', 'for'))
@@ -185,14 +173,25 @@ function cutArm(c: Cutting, range: TokenRange, dropped: number[]): boolean {
   for (const word of ['where', 'having'])
     if (clauses.has(word) && cutExpression(c, clauses.get(word)!)) return true
   const set = clauses.get('set')
-  if (set && cutList(c, set)) return true
+  if (set && cutAssignments(c, set)) return true
   for (const [word, list] of clauses) {
     if ((word === 'select' || word === 'perform') && cutTargets(c, list, clauses.get('into'), dropped))
       return true
     if (word === 'values') for (const row of itemsOf(c, list)) cutRow(c, row.from, dropped)
+    if (word === 'order') for (const item of itemsOf(c, list)) readInstead(c, item)
     if (/^(group|order|returning)$/.test(word) && cutList(c, list)) cutClause(c, list, word)
   }
   return false
+}
+
+/** Cuts what is assigned to columns that are left out, and what is worked out from them. */
+const cutAssignments = (c: Cutting, list: TokenRange): boolean => {
+  const items = itemsOf(c, list)
+  return cutParts(
+    c,
+    items,
+    items.map(item => isLeftOut(c, item.from) || cutExpression(c, item)),
+  )
 }
 
 const cutList = (c: Cutting, list: TokenRange): boolean => {
@@ -206,16 +205,6 @@ const cutList = (c: Cutting, list: TokenRange): boolean => {
     )
   )
 }
-
-/** Cuts a clause with its first words. */
-function cutClause(c: Cutting, list: TokenRange, word: string): void {
-  const from = list.from - (word === 'group' || word === 'order' ? 2 : 1)
-  c.cut(c.tokens[from - 1]!.end, c.tokens[list.to - 1]!.end)
-}
-
-/** True where the table that is written, the first that is named, is left out. */
-const tableIsLeftOut = (c: Cutting, { from }: TokenRange): boolean =>
-  isLeftOut(c, from + (isWord(c, from + 1, 'from', 'into', 'only') ? 2 : 1))
 
 /** A FROM clause: true where its first table is left out. A table that is joined goes with its condition. */
 function cutFrom(c: Cutting, list: TokenRange): boolean {
@@ -256,9 +245,8 @@ function cutSource(c: Cutting, source: TokenRange): boolean {
 
 /** A select list; what INTO names is at the same places. */
 function cutTargets(c: Cutting, list: TokenRange, into: TokenRange | undefined, dropped: number[]): boolean {
-  const from = isWord(c, list.from, 'distinct', 'all') ? list.from + 1 : list.from
-  const items = itemsOf(c, { ...list, from })
-  const gone = items.map((item, n) => cutExpression(c, item) || dropped.includes(n))
+  const items = targetsOf(c, list)
+  const gone = goneItems(c, items, dropped)
   if (items.length === 0 || !gone.some(Boolean)) return false
   const variables = into ? itemsOf(c, into) : []
   if (variables.length > 1) cutParts(c, variables, gone)
@@ -268,9 +256,14 @@ function cutTargets(c: Cutting, list: TokenRange, into: TokenRange | undefined, 
 /** A row of VALUES, without the places of columns that are left out. */
 function cutRow(c: Cutting, open: number, dropped: number[]): void {
   const items = itemsOf(c, bracketed(c, open))
-  const gone = items.map((item, n) => cutExpression(c, item) || dropped.includes(n))
-  cutParts(c, items, gone)
+  cutParts(c, items, goneItems(c, items, dropped))
 }
+
+const goneItems = (c: Cutting, items: TokenRange[], dropped: number[]): boolean[] =>
+  items.map((item, n) => {
+    readInstead(c, item)
+    return cutExpression(c, item) || dropped.includes(n)
+  })
 
 function cutInsert(c: Cutting, range: TokenRange): boolean {
   if (tableIsLeftOut(c, range)) return true
@@ -278,10 +271,13 @@ function cutInsert(c: Cutting, range: TokenRange): boolean {
   const conflict = findAt(c, range, i => isWord(c, i, 'on') && isWord(c, i + 1, 'conflict'))
   const columns = findAt(c, { from: range.from, to: body }, i => c.tokens[i]!.raw === '(')
   const names = columns < 0 ? [] : itemsOf(c, bracketed(c, columns))
-  const gone = names.map(name => isLeftOut(c, name.from))
+  const rows = { from: body, to: conflict < 0 ? range.to : conflict }
+  const values = body < 0 ? [] : insertedRows(c, rows)
+  for (const item of values.flat()) readInstead(c, item)
+  const lost = lostPlaces(c, values)
+  const gone = names.map((name, n) => isLeftOut(c, name.from) || lost.includes(n))
   if (names.length > 0 && cutParts(c, names, gone)) return true
   const dropped = gone.flatMap((is, n) => (is ? [n] : []))
-  const rows = { from: body, to: conflict < 0 ? range.to : conflict }
   if (cutQuery(c, rows, dropped)) return true
   if (conflict < 0) return false
   const rest = { from: conflict, to: range.to }
@@ -289,7 +285,7 @@ function cutInsert(c: Cutting, range: TokenRange): boolean {
   if (target > 0 && isWord(c, target - 1, 'conflict')) cutBrackets(c, target)
   const clauses = clausesOf(c, rest)
   const set = clauses.get('set')
-  if (set && cutList(c, set)) throw new Underivable(c, rest)
+  if (set && cutAssignments(c, set)) throw new Underivable(c, rest)
   const where = clauses.get('where')
   if (where && cutExpression(c, where)) cutClause(c, where, 'where')
   return false

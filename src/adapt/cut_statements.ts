@@ -1,4 +1,5 @@
-import { bracketed, cutExpression, cutQuery } from './cut_queries.js'
+import { bracketed } from './cut_clauses.js'
+import { cutExpression, cutQuery } from './cut_queries.js'
 import {
   type Cutting,
   cutMentioned,

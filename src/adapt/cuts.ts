@@ -1,3 +1,4 @@
+import { partText } from '../model/table_name.js'
 import { editsOf, type SqlToken } from './edits.js'
 import type { LeftOut } from './left_out.js'
 
@@ -14,6 +15,8 @@ export interface Cutting {
   out: LeftOut
   /** Names that FROM clauses give to tables which are left out. */
   aliases: Set<string>
+  /** Indexes of columns in whose place another is read. */
+  replaced: Set<number>
   /** Cuts what is between two positions, or puts something in its place. */
   cut(start: number, end: number, by?: string): void
   /** The text without what was cut. */
@@ -29,6 +32,7 @@ export async function cuttingOf(text: string, out: LeftOut): Promise<Cutting> {
     tokens,
     out,
     aliases: new Set(),
+    replaced: new Set(),
     cut: (start, end, by = '') => void cuts.push({ start, end, by }),
     apply() {
       cuts.sort((a, b) => a.start - b.start || b.end - a.end)
@@ -116,7 +120,7 @@ export function cutParts(c: Cutting, parts: TokenRange[], gone: boolean[]): bool
 /** True where a table, function or column that is left out is named at an index, or a name for its rows. */
 export function isLeftOut(c: Cutting, i: number): boolean {
   const token = c.tokens[i]!
-  if (/^['$]/.test(token.raw) || token.kind === 'SCONST') return false
+  if (/^['$]/.test(token.raw) || token.kind === 'SCONST' || c.replaced.has(i)) return false
   if (c.out.columns.has(token.name)) return true
   if (c.tokens[i + 1]?.raw !== '.') return false
   return c.aliases.has(token.name) || c.out.objects.has(`${token.name}.${wordAt(c, i + 2)}`)
@@ -126,6 +130,37 @@ export function isLeftOut(c: Cutting, i: number): boolean {
 export function mentions(c: Cutting, { from, to }: TokenRange): boolean {
   for (let i = from; i < to; i++) if (isLeftOut(c, i)) return true
   return false
+}
+
+/** True where a column is named in a range that its table lacks, in brackets too. */
+export const mentionsMark = (c: Cutting, range: TokenRange): boolean => marksIn(c, range).length > 0
+
+const marksIn = (c: Cutting, { from, to }: TokenRange): number[] =>
+  Array.from({ length: Math.max(0, to - from) }, (_, n) => from + n).filter(
+    i => c.out.marks.has(wordAt(c, i)) && isLeftOut(c, i),
+  )
+
+/** Reads other columns in place of those that their tables lack, if there is one for each in a range. */
+export function readInstead(c: Cutting, range: TokenRange): void {
+  putValues(c, range)
+  const found = marksIn(c, range).map(i => ({ i, by: c.out.marks.get(wordAt(c, i))!.instead }))
+  if (found.some(({ by }) => by === undefined)) return
+  for (const { i, by } of found) {
+    c.cut(c.tokens[i]!.start, c.tokens[i]!.end, partText(by!))
+    c.replaced.add(i)
+  }
+}
+
+/** Reads the value that all rows have in place of columns that their tables lack. */
+export function putValues(c: Cutting, range: TokenRange): void {
+  for (const i of marksIn(c, range)) {
+    const { value } = c.out.marks.get(wordAt(c, i))!
+    if (value === undefined) continue
+    let first = i
+    while (first - 2 >= range.from && c.tokens[first - 1]!.raw === '.') first -= 2
+    c.cut(c.tokens[first]!.start, c.tokens[i]!.end, value)
+    c.replaced.add(i)
+  }
 }
 
 /** Cuts the items of a list that mention what is left out. True where all do, and nothing is cut. */

@@ -13,6 +13,8 @@ export interface FittedColumn {
   want: WantedColumn
   /** Null if the table has none. */
   column: ApplicationColumn | null
+  /** True if it has none and the track can do without. */
+  isNone?: boolean
   confidence: Confidence
   /** Columns with an equal score. */
   rivals: string[]
@@ -29,6 +31,8 @@ interface Evidence {
 /** From this score on, a name, a key or a reference alone is sufficient. */
 const sure = 6
 const missing = -5
+/** The score of a column that the track can do without. */
+const doneWithout = -2
 const asSaid = 20
 
 const idTypes = /^(uuid|bigint|integer|smallint|text|character varying)$/
@@ -95,7 +99,8 @@ function unlike(
     : of === null
       ? types[0]
       : target && idColumnOf(target)?.base
-  return `no column is like it${
+  const why = want.needed === null ? '' : `, and ${want.needed}`
+  return `no column is like it${why}${
     column !== 'id' && type !== undefined
       ? `: where there is none, alter table ${table} add column ${column} ${type}`
       : ''
@@ -142,6 +147,8 @@ export function fitColumns(
       if (said(w) !== undefined)
         return column.column === said(w) ? [{ want: w, column, score: asSaid, because: 'as you said' }] : []
       const found = taken.has(column.column) ? null : evidence(w, table, column, chosen)
+      // of what the track can do without, a type alone says nothing
+      if (found && isByTypeOnly(w, column)) return []
       return found ? [{ want: w, column, ...found }] : []
     }),
   )
@@ -165,15 +172,52 @@ export function fitColumns(
       .map(a => a.column.column)
     found.confidence = found.rivals.length > 0 ? 'open' : found.score >= sure ? 'certain' : 'likely'
   }
-  return want.columns.map(
-    w =>
-      fitted.get(w) ?? {
-        want: w,
-        column: null,
-        score: missing,
-        because: said(w) === undefined ? unlike(w, table, chosen) : `there is no column \`${said(w)}\``,
-        rivals: [],
-        confidence: 'open' as const,
-      },
+  return want.columns.map(w => {
+    const found = fitted.get(w)
+    if (found) return found
+    const open = { want: w, column: null, score: missing, rivals: [], confidence: 'open' as const }
+    if (said(w) !== undefined) return { ...open, because: `there is no column \`${said(w)}\`` }
+    return w.without === null
+      ? { ...open, because: unlike(w, table, chosen) }
+      : noneOf(w, table, chosen, used)
+  })
+}
+
+/** Types that say nothing of who speaks, unless the name of the column does. */
+const plainTypes =
+  /^(uuid|smallint|bigint|integer|numeric|double precision|real|text|character( varying)?|jsonb?|timestamp.*|date|time.*|interval|bytea|tsvector|inet|.*\[\])$/
+
+/** True for a column that may say who is a person and who is none: a flag, an enum, or called after one. */
+const mayHoldRoles = ({ column, base }: ApplicationColumn): boolean =>
+  !plainTypes.test(base) || /bot|assistant|agent|human|sender|author|speaker|direction/i.test(column)
+
+/** True if only the type of a column speaks for it, where the track can do without. */
+const isByTypeOnly = (want: WantedColumn, column: ApplicationColumn): boolean =>
+  want.without !== null && likeness(column.column, want.column, want.called) === 0
+
+/** That a table has no such column; likely, if one of its type is left over and could be it. */
+function noneOf(
+  want: WantedColumn,
+  table: ApplicationTable,
+  chosen: ReadonlyMap<string, ApplicationTable>,
+  used: ReadonlySet<string>,
+): FittedColumn {
+  const [other] = table.columns.filter(
+    c =>
+      !used.has(c.column) &&
+      !c.key &&
+      c.references.length === 0 &&
+      (isRole(want) ? mayHoldRoles(c) : evidence(want, table, c, chosen)),
   )
+  return {
+    want,
+    column: null,
+    isNone: true,
+    score: doneWithout,
+    rivals: [],
+    confidence: other ? 'likely' : 'certain',
+    because: other
+      ? `${want.without}; \`${other.column}\` could be it by its ${isRole(want) ? 'type or its name' : 'type'} only`
+      : `no column is like it: ${want.without}`,
+  }
 }

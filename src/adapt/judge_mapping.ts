@@ -83,9 +83,9 @@ export function judgeMapping(track: string, names: TrackNames, mapping: Mapping)
   for (const [entity, { table, columns }] of Object.entries(names.roles)) {
     const all = new Set([...Object.keys(columns), ...(names.own.get(table) ?? [])])
     throwIfOne(
-      [...all].map(column => {
+      [...all].flatMap(column => {
         const role = `${entity}.${column}`
-        return { role, to: bindingOf(mapping[role])?.column ?? column }
+        return mapping[role] === null ? [] : [{ role, to: bindingOf(mapping[role])?.column ?? column }]
       }),
       mapping,
     )

@@ -1,5 +1,5 @@
 import { UsageError } from '../model/failure.js'
-import { type Mapping, noTable, type RoleHint } from '../model/mapping.js'
+import { type Mapping, noTable, type OptionalColumn, type RoleHint } from '../model/mapping.js'
 import type { TrackInfo } from '../model/project.js'
 import { namesIn } from '../model/table_name.js'
 import type { TrackNames } from './names.js'
@@ -9,8 +9,12 @@ export interface LeftOut {
   roles: ReadonlySet<string>
   /** Tables and functions, as the track's files name them, with their schemas. */
   objects: ReadonlySet<string>
-  /** Columns that name rows of these tables, in whatever table they are. */
+  /** Columns that name rows of these tables, in whatever table they are, and marks of columns. */
   columns: ReadonlySet<string>
+  /** By mark of a column that its table lacks: the column or the value that is read in its place. */
+  marks: ReadonlyMap<string, Pick<OptionalColumn, 'instead' | 'value'>>
+  /** Columns of the track's tables, as `schema.table.column`, that nothing of the application holds. */
+  alone: ReadonlySet<string>
   /** The unit for a backfill whose own unit column is left out. */
   unit: string | null
   /** Matches a text that has one of these names as a word. */
@@ -49,6 +53,44 @@ export function withCompanions(track: string, hints: RoleHints | undefined, mapp
   return all
 }
 
+/** A column that a table of the application lacks, and its name in files where it is left out. */
+export interface AbsentColumn {
+  role: string
+  optional: OptionalColumn
+  /** A name that nothing else has. */
+  mark: string
+}
+
+/**
+ * Columns of tables that a mapping says are none. Throws USAGE for one that the track cannot do without, and
+ * where that which is read in its place is none either.
+ */
+export function markedColumns(track: string, hints: RoleHints | undefined, mapping: Mapping): AbsentColumn[] {
+  return Object.keys(mapping).flatMap(role => {
+    const [entity, column] = role.split('.') as [string, string | undefined]
+    if (mapping[role] !== null || column === undefined) return []
+    const optional = hints?.[entity]?.columns[column]?.optional
+    if (!optional)
+      throw new UsageError(`--map ${role}=${noTable}`, `track ${track} cannot do without it`, {
+        known: optionalColumns(hints),
+      })
+    if (optional.instead !== undefined && mapping[`${entity}.${optional.instead}`] === null)
+      throw new UsageError(
+        `--map ${role}=${noTable}`,
+        `${optional.instead} is read in its place, and is none`,
+      )
+    return [{ role, optional, mark: `rethread_no_${entity}_${column}` }]
+  })
+}
+
+/** Columns that a database may do without, as `--map` takes them. */
+const optionalColumns = (hints: RoleHints | undefined): string[] =>
+  Object.entries(hints ?? {}).flatMap(([entity, hint]) =>
+    Object.keys(hint.columns)
+      .filter(column => hint.columns[column]!.optional)
+      .map(column => `${entity}.${column}`),
+  )
+
 /** Roles of a track that a mapping says are none. */
 export const absentRoles = (hints: RoleHints | undefined, mapping: Mapping): string[] =>
   Object.keys(hints ?? {}).filter(role => mapping[role] === null)
@@ -60,10 +102,15 @@ export const absentColumns = (hint: RoleHint | undefined, absent: readonly strin
   )
 
 /** What a copy of a track leaves out under a mapping; null for nothing. */
-export function leftOut(info: TrackInfo | null, names: TrackNames, mapping: Mapping): LeftOut | null {
+export function leftOut(
+  info: TrackInfo | null,
+  names: TrackNames,
+  mapping: Mapping,
+  marked: AbsentColumn[] = [],
+): LeftOut | null {
   const hints = info?.roles ?? {}
   const roles = absentRoles(hints, mapping)
-  if (roles.length === 0) return null
+  if (roles.length === 0 && marked.length === 0) return null
   const optional = roles.flatMap(role => {
     const said = hints[role]!.optional
     return said && 'without' in said ? [said] : []
@@ -75,13 +122,19 @@ export function leftOut(info: TrackInfo | null, names: TrackNames, mapping: Mapp
     ...roles.flatMap(role => names.roles[role]?.table ?? []),
     ...optional.flatMap(o => o.functions ?? []),
   ]
-  const words = [...columns, ...objects.map(o => namesIn(o)!.at(-1)!)]
+  const marks = marked.map(m => m.mark)
+  const words = [...columns, ...marks, ...objects.map(o => namesIn(o)!.at(-1)!)]
   return {
-    roles: new Set(roles),
+    roles: new Set([...roles, ...marked.map(m => m.role)]),
     objects: new Set(objects),
-    columns: new Set(columns),
+    columns: new Set([...columns, ...marks]),
+    marks: new Map(marked.map(m => [m.mark, m.optional])),
+    alone: new Set(marked.flatMap(m => m.optional.alone ?? [])),
     unit: optional.find(o => o.unit !== undefined)?.unit ?? null,
     named: new RegExp(`\\b(?:${words.join('|')})\\b`, 'i'),
-    spoken: new RegExp(`\\b(?:${roles.map(r => r.replace(/s$/, '')).join('|')})`, 'i'),
+    spoken:
+      roles.length === 0
+        ? /(?!)/
+        : new RegExp(`\\b(?:${roles.map(r => r.replace(/s$/, '')).join('|')})`, 'i'),
   }
 }

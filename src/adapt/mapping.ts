@@ -37,8 +37,8 @@ export function readMap(entries: string[]): Mapping {
     const parts = /^(public|auth)$/.test(from.parts[0]!) ? from.parts.slice(1) : from.parts
     if (parts.length > 2 || (parts.length === 2 && to.parts.length > 1) || to.parts.length > 2)
       throw new UsageError(`--map ${entry}`, shape)
-    // a table of that name is named with its schema
-    if (parts.length === 1 && right === noTable) mapping[parts[0]!] = null
+    // a table of that name is named with its schema, a column in quotes
+    if (right === noTable) mapping[parts.join('.')] = null
     else mapping[parts.join('.')] = parts.length === 2 ? { column: to.parts[0]! } : dottedText(to.parts)
   }
   return mapping

@@ -1,4 +1,4 @@
-import type { Mapping } from '../model/mapping.js'
+import { type Mapping, noTable } from '../model/mapping.js'
 import { dottedText, namesIn, partText } from '../model/table_name.js'
 import type { ApplicationTable } from './application_tables.sql.js'
 import { type Choice, chooseTables, nameScore } from './choose_tables.js'
@@ -20,6 +20,8 @@ export interface ProposedBinding {
   rivals: string[]
   /** False if the name is the same as the track's own. */
   renamed: boolean
+  /** True if the database has no such table or column, and the track does without. */
+  isNone?: boolean
   /** True if the open question is the meaning of its values, which `--map-values` answers. */
   isOfValues?: boolean
 }
@@ -65,19 +67,24 @@ export function propose(wanted: WantedTable[], all: ApplicationTable[], given: M
     ...(best.tables.has(want.entity) ? columnBindings(want, best, given) : []),
   ])
   const mapping: Mapping = { ...given }
-  for (const { role, to, renamed } of bindings)
-    if (renamed && to !== null && mapping[role] === undefined)
+  for (const { role, to, renamed, isNone } of bindings)
+    if (isNone) mapping[role] = null
+    else if (renamed && to !== null && mapping[role] === undefined)
       mapping[role] = role.includes('.') ? { column: namesIn(to)![0]! } : dottedText(namesIn(to)!)
   const { tables, columns, score } = best
   return { bindings, mapping, tables, columns, found: shareFound(wanted, bindings), score }
 }
 
-/** The share of a track's needs that was found. Uncertain bindings count half; users do not count. */
+/**
+ * The share of a track's needs that was found. Uncertain bindings count half, and so does what it does
+ * without; users do not count.
+ */
 function shareFound(wanted: WantedTable[], bindings: ProposedBinding[]): number {
   const others = wanted.filter(w => w.table !== 'auth.users')
   const roles = others.reduce((sum, w) => sum + 1 + w.columns.length, 0)
   const counted = bindings.filter(b => others.some(w => w.entity === b.role.split('.')[0]))
-  const weight = (b: ProposedBinding) => (b.to === null ? 0 : b.confidence === 'certain' ? 1 : 0.5)
+  const weight = (b: ProposedBinding) =>
+    b.to === null ? 0 : b.confidence === 'certain' && !b.isNone ? 1 : 0.5
   return counted.reduce((sum, b) => sum + weight(b), 0) / roles
 }
 
@@ -101,7 +108,8 @@ function tableBinding(
   const other = choices.find(c => c.tables.has(role) && c.tables.get(role) !== table)
   const close = other !== undefined && best.score - other.score < clearLead && !named.has(role)
   const columns = best.columns.get(role)!
-  const missing = columns.filter(c => c.column === null)
+  const missing = columns.filter(c => c.column === null && !c.isNone)
+  const without = columns.filter(c => c.isNone).map(c => c.want.column)
   const half = missing.length * 2 > columns.length
   const rival = close ? other.tables.get(role)! : null
   const sure = named.has(role) || nameScore(want, table) > 0 || isLinked(want, best)
@@ -114,7 +122,7 @@ function tableBinding(
       ? 'as you said'
       : missing.length > 0
         ? `it lacks ${missing.map(m => m.want.column).join(', ')}`
-        : 'it has all columns',
+        : ['it has all columns', ...(without.length > 0 ? [without.join(', ')] : [])].join(' but '),
     rivals: rival ? [shortName(rival.table)] : [],
     renamed: table.table !== want.table,
   }
@@ -136,10 +144,14 @@ function columnBindings(want: WantedTable, best: Choice, given: Mapping): Propos
     .map(found => ({
       role: `${want.entity}.${found.want.column}`,
       label: mapLabel(want, found.want.column),
-      to: found.column && partText(found.column.column),
+      to: found.isNone ? noTable : found.column && columnName(found.column.column),
       confidence: found.confidence,
       because: found.because,
-      rivals: found.rivals.map(partText),
-      renamed: found.column !== null && found.column.column !== found.want.column,
+      rivals: found.rivals.map(columnName),
+      renamed: found.isNone || (found.column !== null && found.column.column !== found.want.column),
+      ...(found.isNone ? { isNone: true } : {}),
     }))
 }
+
+/** A column as `--map` takes it. One that is called as what there is none of is in quotes. */
+const columnName = (column: string): string => (column === noTable ? `"${column}"` : partText(column))

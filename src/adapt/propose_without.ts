@@ -25,6 +25,35 @@ export function proposeOptional(
   given: Mapping,
   hints: RoleHints,
 ): Proposal {
+  const isNone = (w: WantedTable, column: string) => given[`${w.entity}.${column}`] === null
+  const found = proposeTables(
+    wanted.map(w => ({ ...w, columns: w.columns.filter(c => !isNone(w, c.column)) })),
+    all,
+    given,
+    hints,
+  )
+  const said = wanted.flatMap(w => w.columns.filter(c => isNone(w, c.column)).map(c => saidNone(w, c.column)))
+  return { ...found, bindings: [...found.bindings, ...said] }
+}
+
+const saidNone = (want: WantedTable, column: string): ProposedBinding => ({
+  role: `${want.entity}.${column}`,
+  label: `${shortName(want.table)}.${column}`,
+  to: noTable,
+  isNone: true,
+  confidence: 'certain',
+  because: 'as you said',
+  rivals: [],
+  renamed: true,
+})
+
+/** Proposes the tables, and of their columns those that are not said to be none. */
+function proposeTables(
+  wanted: WantedTable[],
+  all: ApplicationTable[],
+  given: Mapping,
+  hints: RoleHints,
+): Proposal {
   const said = absentRoles(hints, given)
   const [lead] = Object.keys(hints).filter(
     role => holdsWithout(hints, role) !== null && given[role] === undefined,

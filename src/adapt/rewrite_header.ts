@@ -93,6 +93,7 @@ export function rewriteRequired(names: Names, item: string): string[] {
     return [`table ${newTable(names, dottedText(name.parts))}${name.rest}`]
   if (kind !== 'column' || name.parts.length !== 3) return [item]
   const table = dottedText(name.parts.slice(0, 2))
+  if (names.lacks(table, name.parts[2]!)) return []
   const now = names.column(table, name.parts[2]!)
   const type = now?.type ? ` ${now.type}` : name.rest
   return [`column ${columnText(names.table(table), now?.column ?? name.parts[2]!)}${type}`]

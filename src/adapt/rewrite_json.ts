@@ -124,19 +124,20 @@ async function rewriteIndex(track: Rewriting, definition: string, table: string)
 
 /** Rewrites the names of columns and tables in the output of pg_get_constraintdef. */
 function constraintPattern(names: Names, pattern: string, table: string): string {
-  const key = /^FOREIGN KEY \(([^)]*)\) REFERENCES %?([\w.]+)\(([^)]*)\)(.*)$/.exec(pattern)
+  const key = /^FOREIGN KEY \(([^)]*)\) REFERENCES (%?)([\w.]+)\(([^)]*)\)(.*)$/.exec(pattern)
   if (!key)
     return pattern.replace(/'(?:[^']|'')*'|\b[a-z_]\w*/g, word => names.column(table, word)?.text ?? word)
-  const [, columns, to, of, rest] = key as unknown as [string, string, string, string, string]
-  const other = `public.${to.replace(/^public\./, '')}`
-  const target = names.knows(to) ? to : other
+  const [, columns, any, to, of, rest] = key as unknown as string[]
+  const other = `public.${to!.replace(/^public\./, '')}`
+  const target = names.knows(to!) ? to! : other
   const list = (from: string, all: string): string =>
     all
       .split(', ')
       .map(c => names.column(from, c)?.text ?? c)
       .join(', ')
   const name = newTable(names, target)
-  return `FOREIGN KEY (${list(table, columns)}) REFERENCES %${name.slice(name.indexOf('.') + 1)}(${list(target, of)})${rest}`
+  const shown = name === target ? `${any}${to}` : `%${name.slice(name.indexOf('.') + 1)}`
+  return `FOREIGN KEY (${list(table, columns!)}) REFERENCES ${shown}(${list(target, of!)})${rest}`
 }
 
 /**

@@ -14,6 +14,10 @@ export interface WantedColumn {
   called: string[]
   /** Of a reference: true if rows may be without one. */
   nullable: boolean
+  /** What holds where a table has none, in words. Null if it must have one. */
+  without: string | null
+  /** What the track does with it, in words. */
+  needed: string | null
 }
 
 /** A table of the application's that a track needs. */
@@ -57,6 +61,8 @@ export function wantedTables(
         of: hints?.[entity]?.columns[column]?.of ?? null,
         called: hints?.[entity]?.columns[column]?.called ?? [],
         nullable: hints?.[entity]?.columns[column]?.nullable ?? false,
+        without: hints?.[entity]?.columns[column]?.optional?.without ?? null,
+        needed: hints?.[entity]?.columns[column]?.needed ?? null,
       })),
     }))
   const placed: WantedTable[] = []

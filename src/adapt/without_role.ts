@@ -6,10 +6,10 @@ import type { Mapping } from '../model/mapping.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { cutDefinition, cutSql, cutValue, isMentioned } from './cut_statements.js'
 import { Underivable } from './cuts.js'
-import { type LeftOut, leftOut } from './left_out.js'
+import { type LeftOut, leftOut, markedColumns } from './left_out.js'
 import { requiredItems } from './rewrite_header.js'
 import type { Json } from './rewrite_json.js'
-import { readTrackNames } from './rewrite_track.js'
+import { readTrackNames, trackRewriter } from './rewrite_track.js'
 
 /**
  * A function that takes out of a track's files, under the track's own names, what speaks of tables that a
@@ -20,10 +20,15 @@ export async function roleRemover(
   info: TrackInfo | null,
   mapping: Mapping,
 ): Promise<RewriteFile> {
-  const out = leftOut(info, await readTrackNames(track), mapping)
-  return async (folder, file, text) => {
-    const kept = folder === 'verify' && file.endsWith('.sql') ? chosenCheck(text, out) : text
-    if (kept === null || out === null) return kept
+  const marked = markedColumns(track.name, info?.roles, mapping)
+  const out = leftOut(info, await readTrackNames(track), mapping, marked)
+  const marks = Object.fromEntries(marked.map(({ role, mark }) => [role, { column: mark }]))
+  // wherever the column would be renamed, its mark is what is then cut out
+  const mark = marked.length === 0 ? null : await trackRewriter(track, info, marks)
+  return async (folder, file, whole) => {
+    const chosen = folder === 'verify' && file.endsWith('.sql') ? chosenCheck(whole, out) : whole
+    if (chosen === null || out === null) return chosen
+    const kept = mark === null ? chosen : await mark(folder, file, chosen)
     try {
       const now = file.endsWith('.sql')
         ? await sqlWithout(kept, out)
@@ -52,7 +57,9 @@ const cannotDerive = (folder: string, track: Track, file: string, reason: string
 function chosenCheck(text: string, out: LeftOut | null): string | null {
   const { values } = readHeader(text, '', 'check')
   const [needs, lacks] = ['with', 'without'].map(key => values.get(key)?.value)
-  if (needs !== undefined && out?.roles.has(needs)) return null
+  const isGone = (role: string) =>
+    role.split('.').some((_, n, path) => out?.roles.has(path.slice(0, n + 1).join('.')))
+  if (needs !== undefined && isGone(needs)) return null
   if (lacks !== undefined && !out?.roles.has(lacks)) return null
   return text.replace(/^--! with(?:out)?: .*\n/gm, '')
 }
@@ -75,7 +82,28 @@ async function sqlWithout(text: string, out: LeftOut): Promise<string> {
     // comments that the planner reads
     .replace(/^-- (?:locks|access): .*\n/gm, spoken)
     .replace(/(?:^[ \t]*--(?!!).*\n)+/gm, spoken)
-  return (await cutSql(body, out)).replace(/\n{3,}/g, '\n\n')
+  const cut = (
+    await cutSql(
+      body.replace(accessLiteral, () => '$access$$access$'),
+      out,
+    )
+  ).replace(/\n{3,}/g, '\n\n')
+  const [, access] = accessLiteral.exec(body) ?? []
+  if (access === undefined) return cut
+  const json = await accessWithout(access, out)
+  return cut.replace('$access$$access$', () => `$access$${json}$access$`)
+}
+
+/** The literal of an access file. */
+const accessLiteral = /\$access\$([\s\S]*?)\$access\$/
+
+/** The statements that an access file tries, without what is left out. */
+async function accessWithout(text: string, out: LeftOut): Promise<string> {
+  if (!out.named.test(text)) return text
+  const access: Json = JSON.parse(text)
+  for (const table of access.tables) if (table.reads) table.reads = await cutSql(table.reads, out)
+  for (const call of access.calls ?? []) call.sql = await cutSql(call.sql, out)
+  return JSON.stringify(access, null, 2)
 }
 
 /** A value of a header; null where nothing is left of it. */
@@ -93,14 +121,30 @@ async function valueWithout(key: string, value: string, out: LeftOut): Promise<s
       return await cutValue(value, out)
     case 'mutant':
       return await cutSql(value, out)
+    case 'alike':
+      return (
+        (
+          await keptOf(
+            value.split(/;\s*/).map(held => heldColumns(held, out)),
+            out,
+          )
+        ).join('; ') || null
+      )
     case 'ours':
     case 'mirrored':
-    case 'alike':
     case 'catch-up':
       return (await keptOf(value.split(/;\s*/), out)).join('; ') || null
     default:
       return value
   }
+}
+
+/** An entry of `alike` without the columns that nothing of the application holds. */
+function heldColumns(entry: string, out: LeftOut): string {
+  const [, table, columns] = /^([^:]+): *(.*)$/s.exec(entry) ?? []
+  if (table === undefined) return entry
+  const kept = columns!.split(/, */).filter(column => !out.alone.has(`${table}.${column}`))
+  return `${table}: ${kept.join(', ')}`
 }
 
 async function keptOf(items: string[], out: LeftOut): Promise<string[]> {
@@ -156,6 +200,10 @@ function trackInfoWithout(text: string, out: LeftOut): string {
     object && Object.fromEntries(Object.entries<Json>(object).filter(([k, v]) => !gone(k, v)))
   const ofRole = (role: string) => out.roles.has(role.split('.')[0]!)
   info.filters = without(info.filters, (_, { column }) => out.columns.has(column))
+  if (out.columns.has(info.messages?.role)) delete info.messages.role
+  for (const beside of info.sessions.with ?? [])
+    beside.columns = beside.columns.filter((column: string) => !out.columns.has(column))
+  info.sessions.with &&= info.sessions.with.filter(({ columns }: Json) => columns.length > 0)
   info.sessions = without(info.sessions, (_, column) => out.columns.has(column))
   info.typed = without(info.typed, ofRole)
   info.probes = without(info.probes, (_, role) => ofRole(role))

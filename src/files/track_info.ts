@@ -38,12 +38,20 @@ const strangeDefaults = (info: TrackInfo): string[] =>
 /** Checks for databases with or without a table that none does without. */
 const strangeChecks = ({ checks, checksWithout = [] }: Track, info: TrackInfo): string[] =>
   [...checks, ...checksWithout].flatMap(({ name, needs, lacks }) => {
-    const role = needs ?? lacks
-    const key = needs === null ? 'without' : 'with'
-    return role === null || info.roles?.[role]?.optional
-      ? []
-      : [`check ${name}: \`${key}: ${role}\` is no optional role`]
+    const said = { with: needs, without: lacks }
+    return Object.entries(said).flatMap(([key, role]) =>
+      role === null || isOptional(info, role)
+        ? []
+        : [`check ${name}: \`${key}: ${role}\` is no optional role`],
+    )
   })
+
+/** True for a table, or a column of one, that a database may do without. */
+function isOptional({ roles }: TrackInfo, role: string): boolean {
+  const [entity, column] = role.split('.') as [string, string | undefined]
+  const hint = roles?.[entity]
+  return Boolean(column === undefined ? hint?.optional : hint?.columns[column]?.optional)
+}
 
 /** Optional roles that go with one which is none, or which itself goes with another. */
 const strangeRoles = (roles: NonNullable<TrackInfo['roles']>): string[] =>

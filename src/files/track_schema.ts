@@ -57,7 +57,7 @@ const messagesSchema = (z: Zod, { plain: name, table }: NameSchemas) =>
     table,
     session: name,
     to: z.optional(name),
-    role: z.union([name, z.array(name).check(z.minLength(1))]),
+    role: z.optional(z.union([name, z.array(name).check(z.minLength(1))])),
     content: name,
     created: name,
   })
@@ -94,7 +94,7 @@ function readsSchema(z: Zod) {
   return z.strictObject({ role: reads, content: reads, created: reads })
 }
 
-function roleSchema(z: Zod, { plain: name, table }: NameSchemas) {
+function roleSchema(z: Zod, { plain: name, table, column }: NameSchemas) {
   const called = z.optional(z.array(z.string()))
   const alone = z.strictObject({
     without: z.string(),
@@ -110,6 +110,15 @@ function roleSchema(z: Zod, { plain: name, table }: NameSchemas) {
         called,
         words: z.optional(z.record(z.string(), z.array(z.string()))),
         nullable: z.optional(z.boolean()),
+        needed: z.optional(z.string()),
+        optional: z.optional(
+          z.strictObject({
+            without: z.string(),
+            instead: z.optional(name),
+            value: z.optional(z.string()),
+            alone: z.optional(z.array(column)),
+          }),
+        ),
       }),
     ),
     optional: z.optional(z.union([alone, z.strictObject({ with: z.string() })])),

@@ -62,6 +62,22 @@ interface ColumnHint {
   words?: Record<string, string[]>
   /** Of a reference: true if the track also reads rows without one, so that the column may be added empty. */
   nullable?: boolean
+  /** Of a column that a table may do without. */
+  optional?: OptionalColumn
+  /** Of one that it may not: what the track does with it, in words. */
+  needed?: string
+}
+
+/** How a track is without a column of the application. */
+export interface OptionalColumn {
+  /** What holds where there is none, in words. */
+  without: string
+  /** The column that is read in its place where a value is inserted or rows are ordered. */
+  instead?: string
+  /** SQL of the value that all rows are read with. */
+  value?: string
+  /** Columns of the track's tables that nothing of the application then holds, as `schema.table.column`. */
+  alone?: string[]
 }
 
 /** Hints to find a table and its columns in a database. */
@@ -88,7 +104,7 @@ type Optional =
       with: string
     }
 
-/** How a mapping, and `--map`, say that a database has no table for a role. */
+/** How a mapping, and `--map`, say that a database has no table or column for a role. */
 export const noTable = 'none'
 
 /** The part of a track's description that is about types of values. */

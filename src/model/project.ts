@@ -129,7 +129,7 @@ export interface TrackInfo extends TrackTypes {
     table: string
     session: string
     to?: string
-    role: string | string[]
+    role?: string | string[]
     content: string
     created: string
   }
@@ -192,7 +192,7 @@ export interface Check {
   shared: boolean
   /** Objects without which the check would examine nothing, as `missingObjects` names them. */
   requires: string[]
-  /** The optional role that it needs, or does without: `init` copies it for such databases; else null. */
+  /** The optional table or column that it needs, or does without: for such databases only; else null. */
   needs: string | null
   lacks: string | null
   /** How to fix what it finds, in words; null if the file does not say. */

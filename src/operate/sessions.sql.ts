@@ -103,9 +103,15 @@ export async function readSession(sql: Db, info: TrackInfo, id: string): Promise
 }
 
 /**
- * SQL of the role of a message. If the track names several columns, the first that exists and has a value.
+ * SQL of the role of a message, null where no column says it. If the track names several columns, the first
+ * that exists and has a value.
  */
-const roleOf = (role: string | string[], reads: TrackInfo['reads'], columns: MergedColumn[]): string => {
+const roleOf = (
+  role: string | string[] | undefined,
+  reads: TrackInfo['reads'],
+  columns: MergedColumn[],
+): string => {
+  if (role === undefined) return 'null'
   if (typeof role === 'string') return `${readAs(reads?.role, `m.${q(role)}`)}::text`
   const there = role.filter(r => columns.some(c => c.name === r)).map(r => `m.${q(r)}::text`)
   return there.length === 0 ? 'null' : `coalesce(${there.join(', ')})`
@@ -150,7 +156,7 @@ export async function readMessages(
   const created = messageValue(info, 'created', 'm')
   const columns = await mergedColumns(sql, m.table)
   const shown = [
-    ...[m.session, m.content, m.created, m.role, s.workspace ?? []].flat(),
+    ...[m.session, m.content, m.created, m.role ?? [], s.workspace ?? []].flat(),
     ...(await primaryKey(sql, m.table)),
   ]
   const others = columns.filter(c => !shown.includes(c.name))

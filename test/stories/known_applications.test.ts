@@ -37,7 +37,7 @@ test('a chat server whose names run their words together', async () => {
   expect(command).toContain(`--map-values 'chats.role=<yours>' --map-values 'chats.created_at=ms'`)
 })
 
-test('people who write to each other: no column says a role, and the statement that adds one is named', async () => {
+test('people who write to each other: no column says a role, and the track does without', async () => {
   const { track, differs, command } = await nearest(`
     create table users (id bigserial primary key, email text);
     create table rooms (id bigserial primary key, name text, user_id bigint not null references users);
@@ -45,10 +45,8 @@ test('people who write to each other: no column says a role, and the statement t
     insert into users (email) values ('e'); insert into rooms (name, user_id) values ('r', 1);
     insert into messages (room_id, user_id, body, client_message_id, created_at) values (1, 1, 'hello', 'x', now())`)
   expect(track).toBe('workspace-sessions')
-  expect(differs).toContain(
-    "chats.role: no column is like it: where there is none, alter table public.messages add column role text default 'user'",
-  )
-  expect(command).toContain('chats.role=<yours>')
+  expect(differs).toContain("chats.role is none (certain: no column is like it: every message is a person's)")
+  expect(command).toContain('chats.role=none')
 })
 
 test('an assistant’s workbench: documents and metadata as JSON, times in seconds', async () => {

@@ -1,5 +1,5 @@
 import { Names, quoted } from './random_names.js'
-import { type RandomTable, Tables } from './random_tables.js'
+import { type ColumnWish, type RandomTable, Tables } from './random_tables.js'
 import {
   contentTypes,
   idType,
@@ -58,6 +58,22 @@ type Make = (
 const who = ['user_id', 'author_id', 'owner_id', 'created_by', 'sender']
 const when = ['created_at', 'sent_at', 'inserted_at', 'createdAt']
 
+/** The columns of a table without some of those that a track can do without. */
+function without(
+  t: Tables,
+  d: Dice,
+  entity: string,
+  columns: string[],
+  wishes: Record<string, ColumnWish>,
+): Record<string, ColumnWish> {
+  const lacks = columns.filter(() => d.chance(0.35))
+  for (const column of lacks) {
+    t.map[`${entity}.${column}`] = 'none'
+    t.ways.push(`no ${entity}.${column}`)
+  }
+  return Object.fromEntries(Object.entries(wishes).filter(([column]) => !lacks.includes(column)))
+}
+
 const makes: Record<string, Make> = {
   'workspace-sessions': (t, people, d) => {
     const rooms = t.add(
@@ -78,13 +94,13 @@ const makes: Record<string, Make> = {
       ['chats', 'messages', 'posts', 'chat_messages'],
       noted(t, 'chats.id', idType(d, false)),
       40,
-      {
+      without(t, d, 'chats', ['role'], {
         workspace_id: { usual: ['workspace_id', 'room_id', 'org_id', 'channel'], of: rooms, required: false },
         user_id: { usual: who, of: people, required: false },
         role: { usual: ['role', 'kind', 'sender_type'], type: role, required: true },
         message: { usual: ['message', 'body', 'content', 'text'], type: d.one(contentTypes) },
         created_at: { usual: when, type: d.one(timeTypes), required: d.chance(0.5) },
-      },
+      }),
       m => keyText(keys, m),
     )
     if (keys === 'unique')
@@ -133,7 +149,7 @@ const makes: Record<string, Make> = {
         ['tenant_users', 'memberships', 'members'],
         people.id,
         12,
-        {
+        without(t, d, 'tenant_users', ['role'], {
           'no id': { usual: [] },
           tenant_id: {
             usual: ['tenant_id', 'org_id', 'firm_id'],
@@ -142,7 +158,7 @@ const makes: Record<string, Make> = {
           },
           user_id: { usual: who, of: people, to: n => `1 + ((${n})::int - 1) % 4` },
           role: { usual: ['role', 'level'], type: d.one(memberRoles), required: true },
-        },
+        }),
         m => `primary key (${m.column('tenant_id')}, ${m.column('user_id')})`,
       )
       if (!t.plain)
@@ -156,7 +172,7 @@ const makes: Record<string, Make> = {
       ['chat_sessions', 'threads', 'Chat', 'conversations_old'],
       noted(t, 'chat_sessions.id', idType(d, true)),
       12,
-      {
+      without(t, d, 'chat_sessions', ['title', 'metadata', 'updated_at'], {
         ...(tenants ? { tenant_id: { usual: ['tenant_id', 'org_id', 'firm_id'], of: tenants } } : {}),
         user_id: { usual: who, of: people },
         title: {
@@ -173,7 +189,7 @@ const makes: Record<string, Make> = {
         },
         created_at: { usual: when, type: d.one(timeTypes) },
         updated_at: { usual: ['updated_at', 'changed_at', 'updatedAt'], type: d.one(timeTypes) },
-      },
+      }),
     )
     if (!tenants) Object.assign(t.map, { tenants: 'none' })
     const conversations = made(t, d, 'conversations', ['conversations', 'dialogues'])
@@ -268,7 +284,7 @@ const makes: Record<string, Make> = {
       ['requests', 'trips', 'inquiries'],
       noted(t, 'requests.id', idType(d, true)),
       8,
-      {
+      without(t, d, 'requests', ['departure_airport', 'arrival_airport'], {
         iso_agent_id: { usual: ['iso_agent_id', 'agent_id', 'broker_id'], of: agents, required: false },
         departure_airport: { usual: ['departure_airport', 'origin'], sql: 'text', value: () => `'AAA'` },
         arrival_airport: {
@@ -276,7 +292,7 @@ const makes: Record<string, Make> = {
           sql: 'varchar(9)',
           value: () => `'BBB'`,
         },
-      },
+      }),
     )
     t.add('quotes', ['quotes', 'offers'], noted(t, 'quotes.id', idType(d, true)), 4, {
       request_id: { usual: ['request_id', 'trip_id'], of: requests, required: false },
@@ -289,7 +305,7 @@ const makes: Record<string, Make> = {
       ['conversations', 'threads', 'Dialog'],
       noted(t, 'conversations.id', idType(d, true)),
       8,
-      {
+      without(t, d, 'conversations', ['subject'], {
         request_id: {
           usual: ['request_id', 'trip_id'],
           of: requests,
@@ -297,7 +313,7 @@ const makes: Record<string, Make> = {
           to: n => `1 + ((${n})::int - 1) % 8`,
         },
         subject: { usual: ['subject', 'topic'], sql: 'text', value: () => `'a subject'` },
-      },
+      }),
     )
     const messages = t.add(
       'messages',

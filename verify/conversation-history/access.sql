@@ -3,7 +3,7 @@
 --!   or what bypasses it.
 --! kind: access
 --! after: 001_create_conversations
---! with: tenants
+--! with: tenant_users.role
 
 insert into auth.users (id) values
   ('a0000000-7e57-4000-8000-000000000001'), ('a0000000-7e57-4000-8000-000000000002'),

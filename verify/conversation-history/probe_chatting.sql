@@ -4,7 +4,7 @@
 --! kind: probe
 --! as: owner
 --! after: 001_create_conversations
---! with: tenants
+--! with: tenant_users.role
 
 insert into public.conversations (id, tenant_id, user_id) values
   ('f0000000-7e57-4000-8000-000000000001', 'b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001');

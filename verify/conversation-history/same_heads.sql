@@ -5,7 +5,10 @@
 --! until: 007_set_sessions_aside
 --! gate: 007_set_sessions_aside
 --! mutant: set local rethread.in_step = 'on'; update public.conversations set title = 'mutant'
---!   where id = (select id from public.conversations order by id limit 1)
+--!   where id = (select id from public.conversations order by id limit 1);
+--!   update public.conversations c set user_id = (select u.id from auth.users u where u.id <> c.user_id order by u.id limit 1)
+--!   where id = (select id from public.conversations order by id desc limit 1)
+--!     and exists (select from auth.users u where u.id <> c.user_id)
 
 select s.id::text as object, 'its conversation has another title, other metadata or another owner' as detail
 from public.chat_sessions s
