@@ -55,7 +55,7 @@ async function copies(): Promise<Copy[]> {
   const found: Copy[] = []
   for (const track of discover(root).tracks) {
     const roles = (await readTrackInfo(track)).info?.roles ?? {}
-    for (const { lacks } of track.checksWithout ?? [])
+    for (const lacks of new Set(track.checksWithout?.map(c => c.lacks)))
       if (lacks?.includes('.'))
         found.push(
           await copyWithout(track, lacks, `alter table ${lacks.replace('.', ' drop column ')} cascade`),

@@ -60,7 +60,12 @@ function chosenCheck(text: string, out: LeftOut | null): string | null {
   const isGone = (role: string) =>
     role.split('.').some((_, n, path) => out?.roles.has(path.slice(0, n + 1).join('.')))
   if (needs !== undefined && isGone(needs)) return null
-  if (lacks !== undefined && !out?.roles.has(lacks)) return null
+  // of a table that is none, no column is
+  if (
+    lacks !== undefined &&
+    (!out?.roles.has(lacks) || (lacks.includes('.') && isGone(lacks.split('.')[0]!)))
+  )
+    return null
   return text.replace(/^--! with(?:out)?: .*\n/gm, '')
 }
 

@@ -3,7 +3,6 @@
 --!   or what bypasses it.
 --! kind: access
 --! after: 001_create_conversations
---! with: tenants
 --! without: tenant_users.role
 
 insert into auth.users (id) values

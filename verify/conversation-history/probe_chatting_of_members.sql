@@ -4,7 +4,6 @@
 --! kind: probe
 --! as: owner
 --! after: 001_create_conversations
---! with: tenants
 --! without: tenant_users.role
 
 insert into public.conversations (id, tenant_id, user_id) values
