@@ -117,9 +117,13 @@ export function cutParts(c: Cutting, parts: TokenRange[], gone: boolean[]): bool
   return false
 }
 
-/** True where a table, function or column that is left out is named at an index, or a name for its rows. */
+/**
+ * True where a table, function or column that is left out is named at an index, or a name for its rows. A
+ * literal may be the name of a column that its table lacks, for a query over the catalog.
+ */
 export function isLeftOut(c: Cutting, i: number): boolean {
   const token = c.tokens[i]!
+  if (token.raw.startsWith("'") && c.out.marks.has(token.raw.slice(1, -1))) return true
   if (/^['$]/.test(token.raw) || token.kind === 'SCONST' || c.replaced.has(i)) return false
   if (c.out.columns.has(token.name)) return true
   if (c.tokens[i + 1]?.raw !== '.') return false
