@@ -105,6 +105,31 @@ as $$
 $$;
 revoke all on function chat_private.has_used_time(numeric) from public;
 
+-- The search_path under which functions of ours write tables of the application, whose triggers may name
+-- their objects without a schema: that of the session that migrates, without schemas in which others may
+-- create now.
+-- locks: none
+do $path$
+begin
+  execute format($f$
+    create function chat_private.application_path() returns text
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+    as $body$
+      select concat_ws(', ', 'pg_catalog', string_agg(quote_ident(n.nspname), ', ' order by s.n), 'pg_temp')
+      from unnest(%L::text[]) with ordinality as s (name, n)
+      join pg_catalog.pg_namespace n on n.nspname = s.name
+      where not exists (
+        select from (select n.nspowner as role union all select a.grantee from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE') w
+        where not exists (
+          select from pg_catalog.pg_roles r
+          where r.oid = w.role and (r.rolsuper or r.rolname in (current_user, 'pg_database_owner')
+            or r.oid = (select d.datdba from pg_catalog.pg_database d where d.datname = current_database()))))
+    $body$ $f$, array(select s.name from unnest(current_schemas(false)) s (name) where s.name !~ '^pg_'));
+end
+$path$;
+revoke all on function chat_private.application_path() from public;
+
 -- The seal of an id that is written into an element. Without it, or in another session, the id is the text of
 -- a user and counts for nothing.
 create function chat_private.seal(secret text, session_id uuid, id text) returns text
@@ -970,6 +995,7 @@ begin
     from (select kept.messages::text as said) k
     where not chat_private.keeps_messages(kept.messages)
     on conflict do nothing;
+    perform set_config('search_path', chat_private.application_path(), true);
     update public.chat_sessions s set messages = fresh where s.id = session;
   end if;
 end
@@ -1122,6 +1148,7 @@ declare
   outer_step text := coalesce(current_setting('rethread.in_step', true), '');
   in_time boolean;
 begin
+  perform set_config('search_path', chat_private.application_path(), true);
   perform set_config('rethread.in_step', 'on', true);
   select s.id, s.tenant_id, s.user_id, s.messages::json as messages, s.created_at into kept
   from public.chat_sessions s where s.id = session for no key update;
@@ -1479,6 +1506,7 @@ begin
     if chat_private.has_used_time(0.5) then
       raise lock_not_available;
     end if;
+    perform set_config('search_path', chat_private.application_path(), true);
     perform set_config('rethread.in_step', 'on', true);
     -- with an account or a tenant that is deleted goes the conversation; its session is the old
     -- application's, whose own foreign keys decide
@@ -1554,6 +1582,7 @@ begin
       if chat_private.has_used_time(0.5) or chat_private.takes_too_long(session) then
         raise lock_not_available;
       end if;
+      perform set_config('search_path', chat_private.application_path(), true);
       perform set_config('rethread.in_step', 'on', true);
       -- first the session, whose writer before us may have left it behind
       perform from public.chat_sessions s where s.id = session for no key update;

@@ -26,6 +26,7 @@ drop function if exists chat_private.move_session();
 drop function if exists chat_private.make_legacy_session(uuid, uuid, timestamptz, text);
 drop function if exists chat_private.legacy_session_of(uuid, uuid, timestamptz);
 drop function if exists chat_private.put_legacy_session(uuid, uuid, uuid, timestamptz, timestamptz, text, text[]);
+drop function if exists chat_private.application_path();
 drop function if exists chat_private.has_used_time(numeric);
 drop table if exists chat_private.behind;
 drop table if exists chat_private.legacy_sessions;
