@@ -108,27 +108,33 @@ revoke all on function chat_private.has_used_time(numeric) from public;
 -- The search_path under which functions of ours write tables of the application, whose triggers may name
 -- their objects without a schema: that of the session that migrates, without schemas in which others may
 -- create now.
+create function chat_private.application_schemas() returns text[]
+language sql immutable parallel safe
+as $$ select '{}'::text[] $$;
 -- locks: none
-do $path$
+do $schemas$
 begin
   execute format($f$
-    create function chat_private.application_path() returns text
-    language sql stable
-    set search_path = pg_catalog, pg_temp
-    as $body$
-      select concat_ws(', ', 'pg_catalog', string_agg(quote_ident(n.nspname), ', ' order by s.n), 'pg_temp')
-      from unnest(%L::text[]) with ordinality as s (name, n)
-      join pg_catalog.pg_namespace n on n.nspname = s.name
-      where not exists (
-        select from (select n.nspowner as role union all select a.grantee from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE') w
-        where not exists (
-          select from pg_catalog.pg_roles r
-          where r.oid = w.role and (r.rolsuper or r.rolname in (current_user, 'pg_database_owner')
-            or r.oid = (select d.datdba from pg_catalog.pg_database d where d.datname = current_database()))))
-    $body$ $f$, array(select s.name from unnest(current_schemas(false)) s (name) where s.name !~ '^pg_'));
+    create or replace function chat_private.application_schemas() returns text[]
+    language sql immutable parallel safe
+    as $body$ select %L::text[] $body$ $f$, array(select s.name from unnest(current_schemas(false)) s (name) where s.name !~ '^pg_'));
 end
-$path$;
-revoke all on function chat_private.application_path() from public;
+$schemas$;
+create function chat_private.application_path() returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select concat_ws(', ', 'pg_catalog', string_agg(quote_ident(n.nspname), ', ' order by s.n), 'pg_temp')
+  from unnest(chat_private.application_schemas()) with ordinality as s (name, n)
+  join pg_catalog.pg_namespace n on n.nspname = s.name
+  where not exists (
+    select from (select n.nspowner as role union all select a.grantee from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE') w
+    where not exists (
+      select from pg_catalog.pg_roles r
+      where r.oid = w.role and (r.rolsuper or r.rolname in (current_user, 'pg_database_owner')
+        or r.oid = (select d.datdba from pg_catalog.pg_database d where d.datname = current_database()))))
+$$;
+revoke all on function chat_private.application_schemas(), chat_private.application_path() from public;
 
 -- The seal of an id that is written into an element. Without it, or in another session, the id is the text of
 -- a user and counts for nothing.

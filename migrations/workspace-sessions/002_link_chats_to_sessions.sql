@@ -89,27 +89,33 @@ revoke all on function chat_private.has_used_time(numeric) from public;
 -- The search_path under which functions of ours write tables of the application, whose triggers may name
 -- their objects without a schema: that of the session that migrates, without schemas in which others may
 -- create now.
+create function chat_private.application_schemas() returns text[]
+language sql immutable parallel safe
+as $$ select '{}'::text[] $$;
 -- locks: none
-do $path$
+do $schemas$
 begin
   execute format($f$
-    create function chat_private.application_path() returns text
-    language sql stable
-    set search_path = pg_catalog, pg_temp
-    as $body$
-      select concat_ws(', ', 'pg_catalog', string_agg(quote_ident(n.nspname), ', ' order by s.n), 'pg_temp')
-      from unnest(%L::text[]) with ordinality as s (name, n)
-      join pg_catalog.pg_namespace n on n.nspname = s.name
-      where not exists (
-        select from (select n.nspowner as role union all select a.grantee from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE') w
-        where not exists (
-          select from pg_catalog.pg_roles r
-          where r.oid = w.role and (r.rolsuper or r.rolname in (current_user, 'pg_database_owner')
-            or r.oid = (select d.datdba from pg_catalog.pg_database d where d.datname = current_database()))))
-    $body$ $f$, array(select s.name from unnest(current_schemas(false)) s (name) where s.name !~ '^pg_'));
+    create or replace function chat_private.application_schemas() returns text[]
+    language sql immutable parallel safe
+    as $body$ select %L::text[] $body$ $f$, array(select s.name from unnest(current_schemas(false)) s (name) where s.name !~ '^pg_'));
 end
-$path$;
-revoke all on function chat_private.application_path() from public;
+$schemas$;
+create function chat_private.application_path() returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select concat_ws(', ', 'pg_catalog', string_agg(quote_ident(n.nspname), ', ' order by s.n), 'pg_temp')
+  from unnest(chat_private.application_schemas()) with ordinality as s (name, n)
+  join pg_catalog.pg_namespace n on n.nspname = s.name
+  where not exists (
+    select from (select n.nspowner as role union all select a.grantee from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE') w
+    where not exists (
+      select from pg_catalog.pg_roles r
+      where r.oid = w.role and (r.rolsuper or r.rolname in (current_user, 'pg_database_owner')
+        or r.oid = (select d.datdba from pg_catalog.pg_database d where d.datname = current_database()))))
+$$;
+revoke all on function chat_private.application_schemas(), chat_private.application_path() from public;
 
 -- Which legacy session a message goes to. Where pauses end sessions: the last one before it, if that was
 -- in use no longer ago than the pause, else one that starts within the pause after it, else a new one. So
@@ -312,7 +318,8 @@ begin
     where c.id = new.id and c.session_id is not distinct from new.session_id
       and c.workspace_id is not distinct from new.workspace_id
     returning c.session_id into first;
-    if tg_op = 'INSERT' and first is not null then
+    -- no other trigger brings its first session up to date
+    if new.session_id is null and first is not null then
       perform chat_private.catch_up(first);
     end if;
   exception
@@ -640,6 +647,11 @@ begin
       before update on public.chats
       for each row when (new.workspace_id is distinct from old.workspace_id and new.session_id is not distinct from old.session_id)
       execute function chat_private.fill_session();
+    -- that trigger has given the message its session before, and this one brings a first session up to date
+    create trigger rethread_touch_first_session_on_update
+      after update on public.chats
+      for each row when (new.session_id is not null and old.session_id is null and new.workspace_id is distinct from old.workspace_id)
+      execute function chat_private.touch_session();
   end if;
 end
 $parted$;

@@ -5,6 +5,7 @@
 
 drop trigger if exists zzz_rethread_fill_session_on_insert on public.chats;
 drop trigger if exists zzz_rethread_fill_session_on_update on public.chats;
+drop trigger if exists rethread_touch_first_session_on_update on public.chats;
 drop trigger if exists rethread_fill_session_after_insert on public.chats;
 drop trigger if exists rethread_move_session_on_update on public.chats;
 drop trigger if exists rethread_check_session_on_insert on public.chats;
@@ -27,6 +28,7 @@ drop function if exists chat_private.make_legacy_session(uuid, uuid, timestamptz
 drop function if exists chat_private.legacy_session_of(uuid, uuid, timestamptz);
 drop function if exists chat_private.put_legacy_session(uuid, uuid, uuid, timestamptz, timestamptz, text, text[]);
 drop function if exists chat_private.application_path();
+drop function if exists chat_private.application_schemas();
 drop function if exists chat_private.has_used_time(numeric);
 drop table if exists chat_private.behind;
 drop table if exists chat_private.legacy_sessions;
