@@ -1136,6 +1136,17 @@ begin
 end
 $$;
 
+-- A session that has its conversation now is no longer set aside by 003.
+create function chat_private.leave_quarantine(session uuid) returns void
+language sql
+as $$
+  delete from rethread_archive.quarantine q
+  using public.chat_sessions s, public.conversations c
+  where q.relation = 'public.chat_sessions' and q.key = session::text and q.migration = '003_move_conversations'
+    and s.id = session and c.id = s.id and c.tenant_id = s.tenant_id and c.user_id = s.user_id
+$$;
+revoke all on function chat_private.leave_quarantine(uuid) from public;
+
 -- Brings a session up to date: first the title, the metadata and the owner, as whoever changed them last has
 -- them, then what the old application wrote, then what the new one did. It sets
 -- in_step itself, because a query may call it first, and triggers that react to it would delete the rows that
@@ -1236,6 +1247,7 @@ begin
     where e.reason is null and not exists (select from public.messages m where m.id = e.id)
     on conflict (id) do nothing;
   end if;
+  perform chat_private.leave_quarantine(session);
   perform chat_private.rebuild_session(session);
   in_time := chat_private.touch_conversation(session);
   perform set_config('rethread.in_step', outer_step, true);
@@ -1324,6 +1336,7 @@ begin
                 is distinct from (new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata));
       end if;
       if exists (select from public.conversations c where c.id = session and c.tenant_id = new.tenant_id and c.user_id = new.user_id) then
+        perform chat_private.leave_quarantine(session);
         if tg_op = 'INSERT' or old.id <> session then
           select m.kept, m.left_out into kept, left_out from chat_private.merge_messages(session, null, new.messages::json, new.created_at) m;
           merged := true;

@@ -88,6 +88,7 @@ drop function if exists chat_private.text_role(bigint);
 drop function if exists chat_private.message_role(text);
 drop function if exists chat_private.application_path();
 drop function if exists chat_private.application_schemas();
+drop function if exists chat_private.leave_quarantine(uuid);
 drop function if exists chat_private.has_used_time(numeric);
 drop function if exists chat_private.takes_too_long(uuid);
 drop table if exists chat_private.behind;
