@@ -30,7 +30,7 @@ begin
       left join public.workspaces w on w.id = c.workspace_id
       where w.id is null and (c.workspace_id is not null or nullif(current_setting('rethread.null_workspace', true), '') is null)
         or w.id is not null and not exists (select from auth.users u where u.id = c.user_id or u.id = w.owner_id)
-      group by pg_catalog.md5(pg_catalog.to_jsonb(c.*)::text)
+      group by pg_catalog.md5(pg_catalog.row_to_json(c.*)::text)
       having count(*) > 1
     ) x;
     if alike > 0 then

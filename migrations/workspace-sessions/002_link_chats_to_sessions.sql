@@ -617,7 +617,7 @@ begin
         order by i.indisprimary desc, i.indnkeyatts, i.indexrelid limit 1) i
       cross join unnest(i.indkey::int2[]) with ordinality as k (attnum, n)
       join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-      where k.n <= i.indnkeyatts), 'pg_catalog.md5(pg_catalog.to_jsonb(c)::text)'));
+      where k.n <= i.indnkeyatts), 'pg_catalog.md5(pg_catalog.row_to_json(c)::text)'));
 end
 $key$;
 

@@ -2,6 +2,7 @@
 
 drop trigger if exists rethread_keep_chats_of_others on public.projects;
 drop function if exists chat_private.keep_chats_of_others();
+drop function if exists chat_private.kept_rows(regclass, name, uuid);
 drop function if exists chat_private.has_used_time(numeric);
 drop table if exists chat_private.kept_chats;
 drop table if exists public.chat_messages;

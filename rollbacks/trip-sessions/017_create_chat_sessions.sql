@@ -50,6 +50,7 @@ drop function if exists chat_private.open_sessions(uuid[]);
 drop function if exists chat_private.count_session();
 drop function if exists chat_private.this_statement();
 drop function if exists chat_private.wait_for_sessions(uuid, uuid, uuid);
+drop function if exists chat_private.to_jsonb(anyelement);
 drop function if exists chat_private.has_used_time(numeric);
 drop function if exists chat_private.has_caught_up(uuid);
 drop function if exists chat_private.catch_up_session(uuid);

@@ -8,7 +8,7 @@ import type { KeyColumn } from './walk_keys.sql.js'
 
 /** The identity of a row as text: its primary key, or a hash of its content if it has none. */
 export const rowKey = (alias: string, key: KeyColumn[]): string =>
-  key.length > 0 ? keyText(key.map(c => `${alias}.${c.name}`)) : `md5(to_jsonb(${alias}.*)::text)`
+  key.length > 0 ? keyText(key.map(c => `${alias}.${c.name}`)) : `md5(row_to_json(${alias}.*)::text)`
 
 /** Which rows of a backfill are pending, and how a row is quarantined. */
 export interface PendingSpec {

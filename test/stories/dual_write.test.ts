@@ -223,10 +223,15 @@ describe.each(servers())('accounts that are deleted, on PostgreSQL $major', serv
       insert into public.chat_messages (session_id, role, content, created_at)
       select s.id, 'user', 'said ' || k, now() + k * interval '1 s' from public.chat_sessions s, generate_series(1, 3) k where s.project_id = '${p!.id}' and s.id <> md5('silent')::uuid;
       alter table public.chat_sessions add column "Its size" int generated always as (length(title)) stored, add column no bigint generated always as identity;
-      alter table public.chat_messages add column loud text generated always as (upper(content)) stored;
+      alter table public.chat_messages add column loud text generated always as (upper(content)) stored,
+        add column raw json, add column odd jsonb[], add column late interval, add column back timestamptz;
+      update public.chat_messages set tool_calls = 'null', raw = '{"a": 1,  "a": ["\\u0000"]}', odd = array[null, 'null'::jsonb],
+        late = '1 mon -3 days', back = 'infinity' where content <> 'said 2';
       ${holdFast}`)
       const look = () =>
-        db.sql`select to_jsonb(s) - 'project_id' as s, (select jsonb_agg(to_jsonb(m) - 'tag' order by m.id) from public.chat_messages m where m.session_id = s.id) as m
+        db.sql`select to_jsonb(s) - 'project_id' as s, array(
+          select row(m.id, m.role, m.content, m.tool_calls, m.search_results, m.created_at, m.loud, m.raw, m.odd, m.late, m.back)::text
+          from public.chat_messages m where m.session_id = s.id order by m.id) as m
         from public.chat_sessions s where s.user_id = ${other!.id} order by s.last_message_at nulls last`
       const before = await look()
       expect(before).toHaveLength(2)
