@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { contract, rethread, undoAll } from '../support/cli.js'
-import { database, picture, some } from '../support/database.js'
+import { database, newest, picture, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
+import { inProcess, said } from '../support/in_process.js'
 
 /**
  * Applications that change keys: their own foreign keys carry a new id of a person or a room along, and so do
@@ -163,3 +164,40 @@ test.each(
   },
   60_000,
 )
+
+test('sessions that were set aside outlive, in the archive, a tenant that goes or gets another key after the contract phase', async () => {
+  await using db = await database(newest(), 'conversation-history', 20)
+  await db.sql.unsafe(`
+    create table public.assistants (id int primary key);
+    insert into public.assistants values (1), (2);
+    alter table public.chat_sessions add column assistant int references public.assistants (id);
+    insert into public.tenants (id, name) select md5(n)::uuid, n from unnest('{renamed,deleted,kept}'::text[]) n;
+    insert into public.chat_sessions (tenant_id, title, messages) select t.id, t.name, '[]' from public.tenants t where t.id = md5(t.name)::uuid;
+    update public.chat_sessions set assistant = 1 where title is distinct from 'deleted'`)
+  const project = await inProcess(db.url, { track: 'conversation-history' })
+  const allow = ['ENDS_OLD_APP', 'DELETES_DATA', 'IGNORES_RECENT_WRITES'] as never[]
+  expect((await said(project.migrate())).verdict).toBe('clean')
+  expect((await said(project.migrate({ phase: 'contract', consent: { allow } }))).verdict).toBe('clean')
+  // the archive knows nothing of what happens now
+  await db.sql`update public.tenants set id = md5('other')::uuid where name = 'renamed'`
+  await db.sql`delete from public.tenants where name = 'deleted'`
+  await db.sql`delete from public.assistants where id = 1`
+  const [before] = await db.sql`select count(*)::int as n from rethread_archive.chat_sessions`
+  const back = await said(project.rollback({ all: true, consent: { allow, confirm: db.name } }))
+  expect([back.verdict, back.codes]).toEqual(['clean', expect.arrayContaining(['ROLLED_BACK_EXACTLY'])])
+  const titles = async (table: string) =>
+    (
+      await db.sql.unsafe<{ title: string }[]>(
+        `select title from ${table} where title in ('renamed', 'deleted', 'kept') order by 1`,
+      )
+    ).map(r => r.title)
+  expect([
+    await titles('public.chat_sessions'),
+    await titles('rethread_archive.chat_sessions_deleted'),
+  ]).toEqual([['kept'], ['deleted', 'renamed']])
+  // what would have kept the assistant from being deleted comes back without it
+  const [after] =
+    await db.sql`select count(*)::int as n, count(assistant)::int as referring from public.chat_sessions`
+  expect(after).toEqual({ n: before!.n - 2, referring: 0 })
+  await project.close()
+})

@@ -3,7 +3,7 @@ import type { HazardCode } from '../../src/index.js'
 import { database, newest } from '../support/database.js'
 import { inProcess } from '../support/in_process.js'
 
-/** A column of type json holds any text of JSON, also what no jsonb can: whole rows of such tables are read. */
+/** A column of type json holds any text of JSON, also one that no jsonb can: whole rows are read as JSON. */
 const odd = String.raw`{"a": 1,  "a": ["\\u0000 \u0000 \ud83d"]}`
 
 test('messages without a key, whose json no jsonb can hold, are set aside and come back to the letter', async () => {
