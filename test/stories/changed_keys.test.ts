@@ -201,3 +201,38 @@ test('sessions that were set aside outlive, in the archive, a tenant that goes o
   expect(after).toEqual({ n: before!.n - 2, referring: 0 })
   await project.close()
 })
+
+test.each([
+  {
+    what: 'an agent is deleted after the contract phase',
+    change: 'delete from public.iso_agents where id = $1',
+    stay: true,
+  },
+  { what: 'the table was never there', change: '', stay: false },
+])('chatkit_sessions come back with a rollback although $what', async ({ change, stay }) => {
+  await using db = await database(newest(), 'trip-sessions', 40)
+  if (change === '') await db.sql`drop table public.chatkit_sessions cascade`
+  const [one] = await db.sql`select min(id::text) as id from public.iso_agents`
+  const before =
+    change === ''
+      ? []
+      : await db.sql`select c::text as row, c.iso_agent_id <> ${one!.id} as stays from public.chatkit_sessions c order by 1`
+  const project = await inProcess(db.url, { track: 'trip-sessions' })
+  const allow = ['ENDS_OLD_APP', 'DELETES_DATA', 'IGNORES_RECENT_WRITES'] as never[]
+  expect((await said(project.migrate())).verdict).toBe('clean')
+  expect((await said(project.migrate({ phase: 'contract', consent: { allow } }))).verdict).toBe('clean')
+  if (change !== '') await db.sql.unsafe(change, [one!.id])
+  const back = await said(project.rollback({ all: true, consent: { allow, confirm: db.name } }))
+  expect([back.verdict, back.codes]).toEqual(['clean', expect.arrayContaining(['ROLLED_BACK_EXACTLY'])])
+  const rows = async (table: string) =>
+    (await db.sql.unsafe<{ row: string }[]>(`select c::text as row from ${table} c order by 1`)).map(
+      r => r.row,
+    )
+  if (stay) {
+    expect(await rows('public.chatkit_sessions')).toEqual(before.filter(r => r.stays).map(r => r.row))
+    expect(await rows('rethread_archive.chatkit_sessions_deleted')).toEqual(
+      before.filter(r => !r.stays).map(r => r.row),
+    )
+  }
+  await project.close()
+})
