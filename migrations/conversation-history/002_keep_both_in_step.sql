@@ -1142,8 +1142,8 @@ language sql
 as $$
   delete from rethread_archive.quarantine q
   using public.chat_sessions s, public.conversations c
-  where q.relation = 'public.chat_sessions' and q.key = session::text and q.migration = '003_move_conversations'
-    and s.id = session and c.id = s.id and c.tenant_id = s.tenant_id and c.user_id = s.user_id
+  where q.relation = 'public.chat_sessions' and q.key = leave_quarantine.session::text and q.migration = '003_move_conversations'
+    and s.id = leave_quarantine.session and c.id = s.id and c.tenant_id = s.tenant_id and c.user_id = s.user_id
 $$;
 revoke all on function chat_private.leave_quarantine(uuid) from public;
 

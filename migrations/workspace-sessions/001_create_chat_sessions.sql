@@ -124,7 +124,9 @@ create function chat_private.is_made_again(id uuid, workspace_id uuid, author_id
 language sql stable parallel safe
 as $$
   select chat_private.is_legacy_session(id, workspace_id, author_id) and (coalesce(current_setting('rethread.restoring', true), '') = 'on'
-    or id <> chat_private.legacy_id_from(workspace_id, left(replace(id::text, '-', ''), 12)))
+    or id <> chat_private.legacy_id_from(workspace_id, left(replace(id::text, '-', ''), 12))
+    -- the one that has such an id because its own is taken
+    or chat_private.legacy_pause() is null and starts_with(id::text, 'eeeeeeee-eee'))
 $$;
 
 -- locks: none

@@ -147,6 +147,40 @@ end
 $$;
 revoke all on function chat_private.legacy_session_of(uuid, uuid, timestamptz) from public;
 
+-- The id of a legacy session, or another one that is recognized as well where a session of another workspace
+-- has it: that of a workspace which got another key, before a new workspace got its former key.
+create function chat_private.free_legacy_id(legacy uuid, home uuid) returns uuid
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  free uuid := legacy;
+begin
+  for k in 0 .. 15 loop
+    exit when not exists (select from public.chat_sessions s where s.id = free and s.workspace_id <> home);
+    free := chat_private.legacy_id_from(home, 'eeeeeeeeeee' || to_hex(k));
+  end loop;
+  return free;
+end
+$$;
+revoke all on function chat_private.free_legacy_id(uuid, uuid) from public;
+
+-- Of a session whose workspace is another now, nothing is left in what the backfill has collected for the
+-- former one. If that one got another key, it is not there any more: neither are its messages.
+create function chat_private.leave_workspace() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set row_security = off
+as $$
+begin
+  delete from chat_private.legacy_sessions l where l.session_id = new.id and l.workspace_id <> new.workspace_id;
+  delete from chat_private.legacy_parts p
+  where p.workspace_id = old.workspace_id and not exists (select from public.workspaces w where w.id = old.workspace_id);
+  return null;
+end
+$$;
+revoke all on function chat_private.leave_workspace() from public;
+
 -- Dual write: the old application does not know sessions, so the database fills them in. It only changes the
 -- message and its legacy session. A session of one author becomes the workspace owner's when another user
 -- writes in it, as in the backfill. A session that ends with a pause stays with its first author.
@@ -173,10 +207,14 @@ begin
       and (s.created_at > at or s.title = 'Legacy Chat' and called <> s.title);
     return legacy;
   end if;
+  if owner_id is null then
+    legacy := chat_private.free_legacy_id(legacy, home);
+    owner_id := (select s.user_id from public.chat_sessions s where s.id = legacy and s.workspace_id = home);
+  end if;
   if owner_id is null and chat_private.legacy_pause() is not null then
     -- two that write at once begin one session
     perform pg_advisory_xact_lock(hashtextextended('rethread:legacy:' || home::text, 0));
-    if chat_private.legacy_session_of(workspace_id, author_id, at) <> legacy then
+    if chat_private.free_legacy_id(chat_private.legacy_session_of(workspace_id, author_id, at), home) <> legacy then
       return chat_private.make_legacy_session(workspace_id, author_id, at, opening);
     end if;
   end if;
@@ -221,6 +259,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
+  put_legacy_session.id := chat_private.free_legacy_id(put_legacy_session.id, put_legacy_session.workspace_id);
   insert into public.chat_sessions as s (id, workspace_id, user_id, title, created_at, updated_at)
   values (put_legacy_session.id, put_legacy_session.workspace_id, owner_id, put_legacy_session.title, coalesce(first_at, now()), coalesce(last_at, now()))
   on conflict (id) do update
@@ -588,6 +627,11 @@ exception
 end
 $$;
 revoke all on function chat_private.keep_session() from public;
+
+create trigger rethread_leave_workspace
+  after update of workspace_id on public.chat_sessions
+  for each row when (new.workspace_id <> old.workspace_id)
+  execute function chat_private.leave_workspace();
 
 create trigger rethread_keep_session
   before delete on public.chat_sessions

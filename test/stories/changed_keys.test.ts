@@ -236,3 +236,54 @@ test.each([
   }
   await project.close()
 })
+
+test.each(process.env.RETHREAD_SOAK ? ['workspace', 'author', 'idle:30m'] : ['workspace', 'idle:30m'])(
+  'a workspace that gets the former key of another one has sessions of its own, grouped by %s',
+  async grouping => {
+    await using db = await database(newest(), 'workspace-sessions', 60)
+    const project = await inProcess(db.url, {
+      track: 'workspace-sessions',
+      config: { settings: { legacy_grouping: grouping } },
+    })
+    const allow = ['ENDS_OLD_APP', 'QUARANTINES_ROWS', 'DELETES_DATA', 'IGNORES_RECENT_WRITES'] as never[]
+    expect((await said(project.migrate())).verdict).toBe('clean')
+    const [room] =
+      await db.sql`select workspace_id as id, user_id as person from public.chat_sessions order by 1 limit 1`
+    const tell = (message: string) => db.sql`
+    insert into public.chats (workspace_id, user_id, role, message, created_at) values (${room!.id}, ${room!.person}, 'user', ${message}, '2030-01-01')`
+    await db.sql.begin(async tx => {
+      await tx`update public.workspaces set id = md5('renamed')::uuid where id = ${room!.id}`
+      await tx`update public.chats set workspace_id = md5('renamed')::uuid where workspace_id = ${room!.id}`
+      await tx`insert into public.workspaces (id, name, owner_id) values (${room!.id}, 'reused', ${room!.person})`
+    })
+    await tell('with triggers')
+    // and one that came past them, for the backfill
+    await db.sql`alter table public.chats disable trigger user`
+    await tell('without triggers')
+    await db.sql`alter table public.chats enable trigger user`
+    const places = async () =>
+      (
+        await db.sql`
+        select c.message, s.workspace_id = c.workspace_id as own from public.chats c left join public.chat_sessions s on s.id = c.session_id
+        where c.message like 'with%' order by 1`
+      ).map(r => [r.message, r.own])
+    const here = [
+      ['with triggers', true],
+      ['without triggers', true],
+    ]
+    const found = async () =>
+      (await said(project.verify())).checks
+        .filter(c => c.level === 'error' && c.found.some(f => !f.preExisting))
+        .map(c => c.check)
+    expect((await said(project.migrate())).verdict).toBe('clean')
+    expect([await places(), await found()]).toEqual([here, []])
+    expect((await said(project.migrate({ phase: 'contract', consent: { allow } }))).verdict).toBe('clean')
+    expect((await said(project.rollback({ all: true, consent: { allow, confirm: db.name } }))).verdict).toBe(
+      'clean',
+    )
+    expect((await said(project.migrate())).verdict).toBe('clean')
+    expect((await said(project.restore({ archive: 'latest', consent: { allow } }))).verdict).toBe('clean')
+    expect([await places(), await found()]).toEqual([here, []])
+    await project.close()
+  },
+)
