@@ -166,7 +166,8 @@ describe.each(servers())('accounts that are deleted, on PostgreSQL $major', serv
     await db.sql.unsafe(`
       create table public.seen (chat uuid);
       create function public.see() returns trigger language plpgsql as $$ begin ${refuses} insert into seen values (new.id); return new; end $$;
-      create trigger see before update on public.chats for each row execute function public.see()`)
+      create trigger see before update on public.chats for each row execute function public.see();
+      grant create on schema public to anon`)
     await db.sql`delete from public.workspaces where id = ${id}`
     expect([await messagesOf(db, id), (await ownersOf(db, id)).length]).toEqual([n, 1])
     const [kept] = await db.sql`select id from public.chat_sessions where workspace_id = ${id}`
@@ -182,6 +183,15 @@ describe.each(servers())('accounts that are deleted, on PostgreSQL $major', serv
     )
     expect([await messagesOf(db, id), await ownersOf(db, id)]).toEqual([n, []])
     expect((await db.sql`select count(*)::int as n from public.seen`)[0]!.n).toBe(n)
+    expect(await found(db, 'workspace-sessions', 'behind')).toEqual([])
+    // where nobody else may create in its schema, such a trigger finds everything
+    await db.sql`alter function public.see() reset search_path`
+    await db.sql`revoke create on schema public from anon`
+    const [next] = await db.sql`
+      select workspace_id as id, count(*)::int as n from public.chats where session_id is not null group by 1 order by 2 desc, 1 limit 1`
+    await db.sql`delete from public.workspaces where id = ${next!.id}`
+    expect([await messagesOf(db, next!.id), await ownersOf(db, next!.id)]).toEqual([next!.n, []])
+    expect((await db.sql`select count(*)::int as n from public.seen`)[0]!.n).toBe(n + next!.n)
     expect(await found(db, 'workspace-sessions', 'behind')).toEqual([])
   })
 
