@@ -105,6 +105,37 @@ as $$
 $$;
 revoke all on function chat_private.has_used_time(numeric) from public;
 
+-- The search_path under which functions of ours write tables of the application, whose triggers may name
+-- their objects without a schema: that of the session that migrates, without schemas in which others may
+-- create now.
+create function chat_private.application_schemas() returns text[]
+language sql immutable parallel safe
+as $$ select '{}'::text[] $$;
+-- locks: none
+do $schemas$
+begin
+  execute format($f$
+    create or replace function chat_private.application_schemas() returns text[]
+    language sql immutable parallel safe
+    as $body$ select %L::text[] $body$ $f$, array(select s.name from unnest(current_schemas(false)) s (name) where s.name !~ '^pg_'));
+end
+$schemas$;
+create function chat_private.application_path() returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select concat_ws(', ', 'pg_catalog', string_agg(quote_ident(n.nspname), ', ' order by s.n), 'pg_temp')
+  from unnest(chat_private.application_schemas()) with ordinality as s (name, n)
+  join pg_catalog.pg_namespace n on n.nspname = s.name
+  where not exists (
+    select from (select n.nspowner as role union all select a.grantee from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE') w
+    where not exists (
+      select from pg_catalog.pg_roles r
+      where r.oid = w.role and (r.rolsuper or r.rolname in (current_user, 'pg_database_owner')
+        or r.oid = (select d.datdba from pg_catalog.pg_database d where d.datname = current_database()))))
+$$;
+revoke all on function chat_private.application_schemas(), chat_private.application_path() from public;
+
 -- The seal of an id that is written into an element. Without it, or in another session, the id is the text of
 -- a user and counts for nothing.
 create function chat_private.seal(secret text, session_id uuid, id text) returns text
@@ -970,6 +1001,7 @@ begin
     from (select kept.messages::text as said) k
     where not chat_private.keeps_messages(kept.messages)
     on conflict do nothing;
+    perform set_config('search_path', chat_private.application_path(), true);
     update public.chat_sessions s set messages = fresh where s.id = session;
   end if;
 end
@@ -1104,6 +1136,17 @@ begin
 end
 $$;
 
+-- A session that has its conversation now is no longer set aside by 003.
+create function chat_private.leave_quarantine(session uuid) returns void
+language sql
+as $$
+  delete from rethread_archive.quarantine q
+  using public.chat_sessions s, public.conversations c
+  where q.relation = 'public.chat_sessions' and q.key = leave_quarantine.session::text and q.migration = '003_move_conversations'
+    and s.id = leave_quarantine.session and c.id = s.id and c.tenant_id = s.tenant_id and c.user_id = s.user_id
+$$;
+revoke all on function chat_private.leave_quarantine(uuid) from public;
+
 -- Brings a session up to date: first the title, the metadata and the owner, as whoever changed them last has
 -- them, then what the old application wrote, then what the new one did. It sets
 -- in_step itself, because a query may call it first, and triggers that react to it would delete the rows that
@@ -1122,6 +1165,7 @@ declare
   outer_step text := coalesce(current_setting('rethread.in_step', true), '');
   in_time boolean;
 begin
+  perform set_config('search_path', chat_private.application_path(), true);
   perform set_config('rethread.in_step', 'on', true);
   select s.id, s.tenant_id, s.user_id, s.messages::json as messages, s.created_at into kept
   from public.chat_sessions s where s.id = session for no key update;
@@ -1203,6 +1247,7 @@ begin
     where e.reason is null and not exists (select from public.messages m where m.id = e.id)
     on conflict (id) do nothing;
   end if;
+  perform chat_private.leave_quarantine(session);
   perform chat_private.rebuild_session(session);
   in_time := chat_private.touch_conversation(session);
   perform set_config('rethread.in_step', outer_step, true);
@@ -1291,6 +1336,7 @@ begin
                 is distinct from (new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata));
       end if;
       if exists (select from public.conversations c where c.id = session and c.tenant_id = new.tenant_id and c.user_id = new.user_id) then
+        perform chat_private.leave_quarantine(session);
         if tg_op = 'INSERT' or old.id <> session then
           select m.kept, m.left_out into kept, left_out from chat_private.merge_messages(session, null, new.messages::json, new.created_at) m;
           merged := true;
@@ -1479,6 +1525,7 @@ begin
     if chat_private.has_used_time(0.5) then
       raise lock_not_available;
     end if;
+    perform set_config('search_path', chat_private.application_path(), true);
     perform set_config('rethread.in_step', 'on', true);
     -- with an account or a tenant that is deleted goes the conversation; its session is the old
     -- application's, whose own foreign keys decide
@@ -1554,6 +1601,7 @@ begin
       if chat_private.has_used_time(0.5) or chat_private.takes_too_long(session) then
         raise lock_not_available;
       end if;
+      perform set_config('search_path', chat_private.application_path(), true);
       perform set_config('rethread.in_step', 'on', true);
       -- first the session, whose writer before us may have left it behind
       perform from public.chat_sessions s where s.id = session for no key update;

@@ -27,9 +27,26 @@ declare
   item record;
 begin
   for item in
-    select conname, pg_get_constraintdef(oid) as def from pg_catalog.pg_constraint where conrelid = old and contype = 'f' order by conname
+    select k.conname, pg_get_constraintdef(k.oid) as def, x.*
+    from pg_catalog.pg_constraint k
+    join pg_catalog.pg_class c on c.oid = k.confrelid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    cross join lateral (
+      -- which sessions a foreign key does not admit, and how they lose the reference
+      select string_agg(format('s.%I is not null', a.attname), ' and ') || format(' and not exists (select from %I.%I o where ', n.nspname, c.relname)
+          || string_agg(format('o.%I = s.%I', f.attname, a.attname), ' and ') || ')' as lacking,
+        string_agg(format('%I = null', a.attname), ', ') filter (where not a.attnotnull) as clearing
+      from unnest(k.conkey, k.confkey) as w (own, other)
+      join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = w.own
+      join pg_catalog.pg_attribute f on f.attrelid = k.confrelid and f.attnum = w.other
+    ) x
+    where k.conrelid = old and k.contype = 'f' order by k.conname
   loop
     insert into rethread_archive.chat_sessions_manifest values ('foreign key', item.conname, item.def);
+    if item.def not like '%NOT VALID' then
+      insert into rethread_archive.chat_sessions_manifest
+      values ('lacking', item.conname, item.lacking), ('clearing', item.conname, coalesce(item.clearing, ''));
+    end if;
     execute format('alter table public.chat_sessions drop constraint %I', item.conname);
   end loop;
   -- privileges on the table before those on its columns, which the former take along when they are revoked

@@ -138,6 +138,32 @@ as $$
 $$;
 revoke all on function chat_private.has_used_time(numeric) from public;
 
+-- The rows of a table that have this value in a column, each with the texts of its values: of every type they
+-- come back to the letter. JSON would have one null for its own and that of SQL, and refuse some characters.
+create function chat_private.kept_rows(target regclass, called name, session uuid) returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, MDY'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+as $$
+declare
+  columns text;
+  kept jsonb;
+begin
+  select format('jsonb_object(array[%s], array[%s]::text[])', string_agg(format('%L', a.attname), ', ' order by a.attnum),
+    string_agg(format('case when x.%1$I is distinct from null then format(''%%s'', x.%1$I) end', a.attname), ', ' order by a.attnum))
+  into columns
+  from pg_catalog.pg_attribute a
+  where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attgenerated = '';
+  execute format('select coalesce(jsonb_agg(%s), ''[]'') from %s x where x.%I = $1', columns, target, called) into kept using session;
+  return kept;
+end
+$$;
+revoke all on function chat_private.kept_rows(regclass, name, uuid) from public;
+
 -- A project that is deleted, be it with its owner's account, takes its owner's chats along. Those of others
 -- stay, without a project. Never fails the application's statement: what cannot be kept in its place now,
 -- such as for a trigger that raises or leaves it as it is, is stored apart and comes back.
@@ -161,8 +187,8 @@ begin
         raise;
       end if;
       insert into chat_private.kept_chats as k (session_id, user_id, original, messages, sqlstate)
-      select s.id, s.user_id, to_jsonb(s) || '{"project_id": null}', coalesce((
-        select jsonb_agg(to_jsonb(m) order by m.created_at, m.id) from public.chat_messages m where m.session_id = s.id), '[]'), sqlstate
+      select s.id, s.user_id, chat_private.kept_rows('public.chat_sessions', 'id', s.id) -> 0 || '{"project_id": null}',
+        chat_private.kept_rows('public.chat_messages', 'session_id', s.id), sqlstate
       from public.chat_sessions s
       where s.project_id = old.id and s.user_id is distinct from old.user_id
         -- only of users whose account is not deleted in the same statement

@@ -26,11 +26,14 @@ as $$
   select substring(left(regexp_replace(btrim(content, E' \t\r\n'), E'\\s+', ' ', 'g'), 60) from E'^.*\\S.*$')
 $$;
 
--- Inserts rows as they were, by the columns that they had. New columns get their defaults, and generated
+-- Inserts kept rows as they were, by the columns that they had. New columns get their defaults, and generated
 -- columns are computed again.
 create function chat_private.put_back(target regclass, originals jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set datestyle = 'ISO, MDY'
+set intervalstyle = 'postgres'
+set timezone = 'UTC'
 as $$
 declare
   columns text;
@@ -40,12 +43,12 @@ begin
     return;
   end if;
   select string_agg(format('%I', a.attname), ', '),
-    string_agg(format('%I %s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ')
+    string_agg(format('(r ->> %L)::%s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ')
   into columns, typed
   from pg_catalog.pg_attribute a
   where a.attrelid = target and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and originals -> 0 ? a.attname::text;
   execute format(
-    'insert into %1$s (%2$s) overriding system value select %2$s from pg_catalog.jsonb_to_recordset($1) as r (%3$s) on conflict (id) do nothing',
+    'insert into %s (%s) overriding system value select %s from pg_catalog.jsonb_array_elements($1) r on conflict (id) do nothing',
     target, columns, typed)
   using originals;
 end

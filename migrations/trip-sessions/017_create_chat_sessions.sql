@@ -59,6 +59,22 @@ $$;
 revoke all on function chat_private.current_agent_id() from public;
 grant execute on function chat_private.current_agent_id() to authenticated, service_role;
 
+-- A row as JSON, whatever columns it has. A json column may hold what jsonb cannot: \u0000, and half of a
+-- surrogate pair. Those characters are left out.
+create function chat_private.to_jsonb(r anyelement) returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return pg_catalog.to_jsonb(r);
+exception
+  when data_exception then
+    return replace(regexp_replace(
+      replace(row_to_json(r)::text, E'\\\\', E'\x01'), E'\\\\u(0000|d[89a-f][0-9a-f]{2})', '', 'gi'), E'\x01', E'\\\\')::jsonb;
+end
+$$;
+revoke all on function chat_private.to_jsonb(anyelement) from public;
+
 -- Whether the current agent may use a conversation, request, quote or proposal for a session: their own, or
 -- one without an agent. One that does not exist is refused in the same way, before a foreign key is checked.
 create function chat_private.can_use_request(request uuid) returns boolean
@@ -82,7 +98,7 @@ as $$
     left join public.requests r on r.id = c.request_id
     cross join (select chat_private.current_agent_id() as id offset 0) me
     -- some applications write the agent into the conversation too
-    cross join lateral (select coalesce(r.iso_agent_id::text, to_jsonb(c.*) ->> 'iso_agent_id') as agent) o
+    cross join lateral (select coalesce(r.iso_agent_id::text, chat_private.to_jsonb(c.*) ->> 'iso_agent_id') as agent) o
     where c.id = can_use_conversation.conversation and me.id is not null
       and case when o.agent is not null then o.agent = me.id::text
         else not exists (select from public.chat_sessions s where s.conversation_id = c.id and s.iso_agent_id <> me.id) end)
@@ -269,23 +285,23 @@ returns table (trip text, rfp text, rfq text, quote uuid, proposal uuid)
 language sql stable
 as $$
   select
-    coalesce(ids.said[1], (select max(chat_private.first_of(to_jsonb(q.*), 'avinode_trip_id', 'trip_id')) from public.quotes q where q.request_id = r.id), p.trip),
-    coalesce(ids.said[2], (select max(chat_private.first_of(to_jsonb(q.*), 'avinode_rfp_id', 'rfp_id')) from public.quotes q where q.request_id = r.id), p.rfp),
-    coalesce(ids.said[3], (select max(chat_private.first_of(to_jsonb(q.*), 'avinode_rfq_id', 'rfq_id')) from public.quotes q where q.request_id = r.id), p.rfq),
+    coalesce(ids.said[1], (select max(chat_private.first_of(chat_private.to_jsonb(q.*), 'avinode_trip_id', 'trip_id')) from public.quotes q where q.request_id = r.id), p.trip),
+    coalesce(ids.said[2], (select max(chat_private.first_of(chat_private.to_jsonb(q.*), 'avinode_rfp_id', 'rfp_id')) from public.quotes q where q.request_id = r.id), p.rfp),
+    coalesce(ids.said[3], (select max(chat_private.first_of(chat_private.to_jsonb(q.*), 'avinode_rfq_id', 'rfq_id')) from public.quotes q where q.request_id = r.id), p.rfq),
     (select case when count(*) = 1 or bool_or(x.named) then (array_agg(x.id order by x.named desc, x.id))[1] end
      from (
        select q.id, q.id::text in (ids.said[4], p.quote)
-           is true or to_jsonb(q.*) ->> 'status' in ('accepted', 'selected', 'booked') is true or (to_jsonb(q.*) ->> 'is_primary' = 'true') is true as named
+           is true or chat_private.to_jsonb(q.*) ->> 'status' in ('accepted', 'selected', 'booked') is true or (chat_private.to_jsonb(q.*) ->> 'is_primary' = 'true') is true as named
        from public.quotes q where q.request_id = r.id
      ) x),
     p.id
   from public.requests r
-  cross join lateral (select chat_private.trip_of(to_jsonb(r.*)) as said) ids
+  cross join lateral (select chat_private.trip_of(chat_private.to_jsonb(r.*)) as said) ids
   left join lateral (
-    select o.id, chat_private.first_of(to_jsonb(o.*), 'avinode_trip_id', 'trip_id') as trip, chat_private.first_of(to_jsonb(o.*), 'avinode_rfp_id', 'rfp_id') as rfp,
-      chat_private.first_of(to_jsonb(o.*), 'avinode_rfq_id', 'rfq_id') as rfq, chat_private.first_of(to_jsonb(o.*), 'quote_id', 'primary_quote_id') as quote
+    select o.id, chat_private.first_of(chat_private.to_jsonb(o.*), 'avinode_trip_id', 'trip_id') as trip, chat_private.first_of(chat_private.to_jsonb(o.*), 'avinode_rfp_id', 'rfp_id') as rfp,
+      chat_private.first_of(chat_private.to_jsonb(o.*), 'avinode_rfq_id', 'rfq_id') as rfq, chat_private.first_of(chat_private.to_jsonb(o.*), 'quote_id', 'primary_quote_id') as quote
     from public.proposals o where o.request_id = r.id
-    order by to_jsonb(o.*) ->> 'created_at' desc nulls last, o.id desc limit 1
+    order by chat_private.to_jsonb(o.*) ->> 'created_at' desc nulls last, o.id desc limit 1
   ) p on true
   where r.id = links_of.request
 $$;
@@ -307,7 +323,7 @@ as $$
     select min(x.created_at) as first_at, max(x.created_at) as last_at from public.messages x where x.conversation_id = c.id
   ) m
   cross join lateral (
-    select case when to_jsonb(r.*) ->> 'created_at' ~ E'^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d' then (to_jsonb(r.*) ->> 'created_at')::timestamptz end as asked_at
+    select case when chat_private.to_jsonb(r.*) ->> 'created_at' ~ E'^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d' then (chat_private.to_jsonb(r.*) ->> 'created_at')::timestamptz end as asked_at
   ) t
   where c.id = new_session.conversation
 $$;
@@ -636,7 +652,7 @@ begin
     changed := array(
       select n.id from new_rows n join old_rows o on o.id = n.id
       where n.iso_agent_id is distinct from o.iso_agent_id
-        or chat_private.trip_of(to_jsonb(n.*)) is distinct from chat_private.trip_of(to_jsonb(o.*)));
+        or chat_private.trip_of(chat_private.to_jsonb(n.*)) is distinct from chat_private.trip_of(chat_private.to_jsonb(o.*)));
     if cardinality(changed) = 0 then
       return null;
     end if;
@@ -648,7 +664,7 @@ begin
       avinode_rfq_id = case when s.avinode_rfq_id = x.old_ids[3] then x.ids[3] else coalesce(s.avinode_rfq_id, x.ids[3]) end,
       primary_quote_id = coalesce(s.primary_quote_id, (select k.quote from chat_private.links_of(n.id) k))
     from new_rows n join old_rows o on o.id = n.id
-    cross join lateral (select chat_private.trip_of(to_jsonb(o.*)) as old_ids, chat_private.trip_of(to_jsonb(n.*)) as ids) x
+    cross join lateral (select chat_private.trip_of(chat_private.to_jsonb(o.*)) as old_ids, chat_private.trip_of(chat_private.to_jsonb(n.*)) as ids) x
     where s.request_id = n.id and n.id = any (changed);
     if exists (select from new_rows n join old_rows o on o.id = n.id where o.iso_agent_id is null and n.iso_agent_id is not null) then
       perform chat_private.open_sessions(array(

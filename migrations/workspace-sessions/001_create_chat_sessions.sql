@@ -30,7 +30,7 @@ begin
       left join public.workspaces w on w.id = c.workspace_id
       where w.id is null and (c.workspace_id is not null or nullif(current_setting('rethread.null_workspace', true), '') is null)
         or w.id is not null and not exists (select from auth.users u where u.id = c.user_id or u.id = w.owner_id)
-      group by pg_catalog.md5(pg_catalog.to_jsonb(c.*)::text)
+      group by pg_catalog.md5(pg_catalog.row_to_json(c.*)::text)
       having count(*) > 1
     ) x;
     if alike > 0 then
@@ -124,7 +124,9 @@ create function chat_private.is_made_again(id uuid, workspace_id uuid, author_id
 language sql stable parallel safe
 as $$
   select chat_private.is_legacy_session(id, workspace_id, author_id) and (coalesce(current_setting('rethread.restoring', true), '') = 'on'
-    or id <> chat_private.legacy_id_from(workspace_id, left(replace(id::text, '-', ''), 12)))
+    or id <> chat_private.legacy_id_from(workspace_id, left(replace(id::text, '-', ''), 12))
+    -- the one that has such an id because its own is taken
+    or chat_private.legacy_pause() is null and starts_with(id::text, 'eeeeeeee-eee'))
 $$;
 
 -- locks: none

@@ -7,8 +7,10 @@
 --!   where p.workspace_id = w.id
 --!   and not exists (select from chat_private.legacy_sessions l
 --!     where l.workspace_id = p.workspace_id and l.author_id = chat_private.legacy_author(p.author_id) and l.slot = p.slot
---!     and (chat_private.legacy_pause() is null or not exists (
---!       select from public.chat_sessions s where s.id = l.session_id and s.created_at > p.first_at)))
+--!     and not exists (
+--!       select from public.chat_sessions s
+--!       where s.id = l.session_id and (s.updated_at < p.last_at and s.workspace_id = p.workspace_id
+--!         or chat_private.legacy_pause() is not null and s.created_at > p.first_at)))
 --!   and exists (select from auth.users u where u.id in (p.author_id, w.owner_id)))
 
 -- The owner of a session is its only author, else the owner of its workspace. A message of an unknown author

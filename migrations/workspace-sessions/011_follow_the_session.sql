@@ -5,6 +5,7 @@
 drop trigger zzz_rethread_fill_session_on_insert on public.chats;
 -- these only exist if messages are partitioned
 drop trigger if exists zzz_rethread_fill_session_on_update on public.chats;
+drop trigger if exists rethread_touch_first_session_on_update on public.chats;
 drop trigger rethread_fill_session_after_insert on public.chats;
 drop trigger rethread_move_session_on_update on public.chats;
 

@@ -42,6 +42,40 @@ begin
 end
 $$;
 
+-- Sessions that never became a conversation, and whose tenant or user is gone or has another key: no foreign
+-- key has followed. They stay in the archive where it would have deleted them, or where the column must be
+-- filled. Else it becomes null.
+create table rethread_archive.chat_sessions_lacking (session_id uuid primary key);
+revoke all on rethread_archive.chat_sessions_lacking from public;
+-- locks: none
+do $$
+declare
+  item record;
+  lost bigint;
+begin
+  for item in
+    select f.name, f.definition like '%ON DELETE CASCADE%' as deletes,
+      max(m.definition) filter (where m.kind = 'lacking') as lacking, max(m.definition) filter (where m.kind = 'clearing') as clearing
+    from rethread_archive.chat_sessions_manifest f
+    join rethread_archive.chat_sessions_manifest m on m.name = f.name and m.kind in ('lacking', 'clearing')
+    where f.kind = 'foreign key'
+    group by f.name, f.definition
+    order by f.name
+  loop
+    if item.deletes or item.clearing = '' then
+      execute format(
+        'insert into rethread_archive.chat_sessions_lacking (session_id)
+         select s.id from public.chat_sessions s where %s and not exists (select from public.conversations c where c.id = s.id)
+         on conflict do nothing', item.lacking);
+      get diagnostics lost = row_count;
+      if lost > 0 then
+        raise notice 'Sessions that stay in rethread_archive.chat_sessions_deleted, because what % refers to is gone: %', item.name, lost;
+      end if;
+    end if;
+  end loop;
+end
+$$;
+
 -- Conversations that were deleted since, also with their owners, stay in the archive. What never became a
 -- conversation comes back. Sessions of an earlier rollback with other columns keep a table of their own.
 -- locks: rethread_archive.chat_sessions_deleted ACCESS EXCLUSIVE
@@ -69,9 +103,9 @@ with gone as (
   delete from public.chat_sessions s
   where not exists (select from public.conversations c where c.id = s.id)
     and not exists (select from rethread_archive.chat_sessions_kept k where k.session_id = s.id)
-    and not exists (
+    and (exists (select from rethread_archive.chat_sessions_lacking l where l.session_id = s.id) or not exists (
       select from rethread_archive.quarantine q
-      where q.relation = 'public.chat_sessions' and q.key = s.id::text and q.track = 'conversation-history')
+      where q.relation = 'public.chat_sessions' and q.key = s.id::text and q.track = 'conversation-history'))
   returning s.*
 )
 insert into rethread_archive.chat_sessions_deleted select * from gone;
@@ -84,6 +118,7 @@ declare
   item record;
   -- sessions come back as they are: no trigger of the application fires
   held text[] := rethread_archive.hold_off('public.chat_sessions', true, true);
+  cleared bigint;
 begin
   -- what the new application wrote has none of the columns that only the old one knows
   create trigger rethread_complete_returning before insert on public.chat_sessions
@@ -136,6 +171,20 @@ begin
     end;
   end loop;
   drop trigger rethread_complete_returning on public.chat_sessions;
+  -- what a session that comes back refers to may be gone too
+  for item in
+    select m.name, m.definition as lacking, c.definition as clearing
+    from rethread_archive.chat_sessions_manifest m
+    join rethread_archive.chat_sessions_manifest c on c.name = m.name and c.kind = 'clearing'
+    where m.kind = 'lacking' and c.definition <> ''
+    order by m.name
+  loop
+    execute format('select count(*) from public.chat_sessions s where %s', item.lacking) into cleared;
+    if cleared > 0 then
+      perform rethread_archive.alter(format('update public.chat_sessions s set %s where %s', item.clearing, item.lacking));
+      raise notice 'Sessions that come back without what % refers to, because it is gone: %', item.name, cleared;
+    end if;
+  end loop;
   perform rethread_archive.release(held);
   for item in select * from rethread_archive.chat_sessions_manifest where kind = 'foreign key' order by name loop
     execute format('alter table public.chat_sessions add constraint %I %s', item.name, item.definition);
@@ -143,6 +192,7 @@ begin
 end
 $$;
 drop table rethread_archive.chat_sessions_kept;
+drop table rethread_archive.chat_sessions_lacking;
 drop table rethread_archive.chat_sessions_manifest;
 
 create trigger rethread_guard_conversation_id before insert or update of id on public.conversations

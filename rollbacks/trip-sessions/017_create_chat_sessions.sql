@@ -50,6 +50,7 @@ drop function if exists chat_private.open_sessions(uuid[]);
 drop function if exists chat_private.count_session();
 drop function if exists chat_private.this_statement();
 drop function if exists chat_private.wait_for_sessions(uuid, uuid, uuid);
+drop function if exists chat_private.to_jsonb(anyelement);
 drop function if exists chat_private.has_used_time(numeric);
 drop function if exists chat_private.has_caught_up(uuid);
 drop function if exists chat_private.catch_up_session(uuid);
@@ -72,7 +73,9 @@ drop function if exists chat_private.current_agent_id();
 -- locks: none
 do $$
 begin
-  if not exists (select from pg_catalog.pg_depend where refobjid = to_regnamespace('chat_private') and deptype = 'n') then
+  -- one that was there before may be another role's
+  if not exists (select from pg_catalog.pg_depend where refobjid = to_regnamespace('chat_private') and deptype = 'n')
+    and exists (select from pg_catalog.pg_namespace n where n.nspname = 'chat_private' and pg_has_role(n.nspowner, 'usage')) then
     drop schema if exists chat_private;
   end if;
 end

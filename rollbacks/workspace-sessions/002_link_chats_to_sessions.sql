@@ -5,6 +5,7 @@
 
 drop trigger if exists zzz_rethread_fill_session_on_insert on public.chats;
 drop trigger if exists zzz_rethread_fill_session_on_update on public.chats;
+drop trigger if exists rethread_touch_first_session_on_update on public.chats;
 drop trigger if exists rethread_fill_session_after_insert on public.chats;
 drop trigger if exists rethread_move_session_on_update on public.chats;
 drop trigger if exists rethread_check_session_on_insert on public.chats;
@@ -12,6 +13,9 @@ drop trigger if exists rethread_check_session_on_update on public.chats;
 drop trigger if exists update_chat_session_on_message on public.chats;
 drop trigger if exists update_chat_session_on_change on public.chats;
 drop trigger if exists rethread_keep_session on public.chat_sessions;
+drop trigger if exists rethread_leave_workspace on public.chat_sessions;
+drop function if exists chat_private.leave_workspace();
+drop function if exists chat_private.free_legacy_id(uuid, uuid);
 drop function if exists chat_private.message_key(public.chats);
 drop function if exists chat_private.keep_session();
 drop function if exists chat_private.guard_session();
@@ -26,6 +30,8 @@ drop function if exists chat_private.move_session();
 drop function if exists chat_private.make_legacy_session(uuid, uuid, timestamptz, text);
 drop function if exists chat_private.legacy_session_of(uuid, uuid, timestamptz);
 drop function if exists chat_private.put_legacy_session(uuid, uuid, uuid, timestamptz, timestamptz, text, text[]);
+drop function if exists chat_private.application_path();
+drop function if exists chat_private.application_schemas();
 drop function if exists chat_private.has_used_time(numeric);
 drop table if exists chat_private.behind;
 drop table if exists chat_private.legacy_sessions;

@@ -23,6 +23,10 @@ begin
       before update on public.chats
       for each row when (new.workspace_id is distinct from old.workspace_id and new.session_id is not distinct from old.session_id)
       execute function chat_private.fill_session();
+    create trigger rethread_touch_first_session_on_update
+      after update on public.chats
+      for each row when (new.session_id is not null and old.session_id is null and new.workspace_id is distinct from old.workspace_id)
+      execute function chat_private.touch_session();
   end if;
 end
 $parted$;

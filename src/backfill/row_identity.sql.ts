@@ -3,7 +3,7 @@ import type { KeyColumn } from './walk_keys.sql.js'
 
 /** The identity of a row as text: its primary key, or a hash of its content if it has none. */
 export const rowKey = (alias: string, key: KeyColumn[]): string =>
-  key.length > 0 ? keyText(key.map(c => `${alias}.${c.name}`)) : `md5(to_jsonb(${alias}.*)::text)`
+  key.length > 0 ? keyText(key.map(c => `${alias}.${c.name}`)) : `md5(row_to_json(${alias}.*)::text)`
 
 /** SQL of a text as a whole number of at most 64 bits; null for another text. The inner test never fails. */
 const bigintOrNull = (text: string): string =>

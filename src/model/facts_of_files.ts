@@ -282,8 +282,8 @@ export interface FactsOfFiles {
   PUBLISHED_TABLE: { publications: Some }
   /** `code`: what the table runs, with its function and owner; `role`: the current role. */
   FOREIGN_CODE: { code: string[]; role: string }
-  /** A trigger of the application with its function, and the unqualified names that it uses. */
-  TRIGGER_NEEDS_PATH: { trigger: string; function: string; names: string[] }
+  /** A trigger of the application, its function, and the unqualified names in it with their schemas. */
+  TRIGGER_NEEDS_PATH: { trigger: string; function: string; names: string[]; path: string[] }
   /** The first line of a statement whose table is only known when it runs. */
   CHANGES_UNKNOWN_ROWS: { sql: string }
   FIRING_TRIGGERS: {

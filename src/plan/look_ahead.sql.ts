@@ -116,8 +116,11 @@ export async function tablesWithoutIdentity(sql: Db, tables: string[]): Promise<
         select from pg_catalog.pg_publication_tables t
         where t.pubname = p.pubname and t.schemaname = n.nspname and t.tablename = c.relname)
       or exists (
+        -- by name, because to_regclass refuses schemas that are closed to this role, such as pg_toast
         select from pg_catalog.pg_publication_tables t
-        join pg_catalog.pg_partition_ancestors(c.oid) a on a.relid = to_regclass(format('%I.%I', t.schemaname, t.tablename))
+        join pg_catalog.pg_namespace m on m.nspname = t.schemaname
+        join pg_catalog.pg_class k on k.relnamespace = m.oid and k.relname = t.tablename
+        join pg_catalog.pg_partition_ancestors(c.oid) a on a.relid = k.oid
         where t.pubname = p.pubname))
       and (not i.is_there
         -- a column list must contain the identity, which is all columns for FULL; a row filter may only

@@ -7,6 +7,8 @@ export interface UnpinnedTrigger {
   name: string
   /** The function with the types of its arguments, as SQL. */
   function: string
+  /** The schema of the function, as SQL. */
+  schema: string
   definition: string
   /** Names of its transition tables. */
   transition: string[]
@@ -20,7 +22,7 @@ export async function unpinnedTriggers(sql: Db, tables: string[]): Promise<Unpin
   return sql<UnpinnedTrigger[]>`
     with recursive ${familyOf(sql, tables)}
     select distinct format('%I.%I', n.nspname, c.relname) as table, t.tgname::text as name,
-      format('%I.%I()', pn.nspname, p.proname) as function, pg_get_functiondef(p.oid) as definition,
+      format('%I.%I()', pn.nspname, p.proname) as function, quote_ident(pn.nspname) as schema, pg_get_functiondef(p.oid) as definition,
       array_remove(array[t.tgoldtable, t.tgnewtable]::text[], null) as transition
     from family f
     join pg_catalog.pg_class c on c.oid = f.relid
@@ -34,22 +36,43 @@ export async function unpinnedTriggers(sql: Db, tables: string[]): Promise<Unpin
     order by 1, 2`
 }
 
-/** Of these unqualified names: those that are not in pg_catalog, in the same order. */
-export async function notOfServer(
+/** A name without a schema. */
+export interface NameOfSchemas {
+  name: string
+  /** The schemas that have it, as SQL: those of the current path first. `public` if none has. */
+  schemas: string[]
+  /** One of them is in the current `search_path`, and nobody else may create in it. */
+  searched: boolean
+}
+
+/** Where these unqualified names are: relations first, each in the same order. */
+export async function schemasOfNames(
   sql: Db,
   { relations, functions }: { relations: string[]; functions: string[] },
-): Promise<string[]> {
-  const rows = await sql<{ name: string }[]>`
-    select w.name from (
-      select r.name, r.n, exists (
-        select from pg_catalog.pg_class c where c.relname = r.name and c.relnamespace = 'pg_catalog'::regnamespace) as known
+): Promise<NameOfSchemas[]> {
+  return sql<NameOfSchemas[]>`
+    with place as (
+      select n.oid, n.nspname, array_position(current_schemas(false), n.nspname) as at, not exists (
+        select from (
+          select n.nspowner as role union all select a.grantee from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE') w
+        where not exists (
+          select from pg_catalog.pg_roles r
+          where r.oid = w.role and (r.rolsuper or r.rolname in (current_user, 'pg_database_owner')
+            or r.oid = (select d.datdba from pg_catalog.pg_database d where d.datname = current_database())))) as closed
+      from pg_catalog.pg_namespace n
+    ),
+    wanted as (
+      select r.name, r.n, array(select c.relnamespace from pg_catalog.pg_class c where c.relname = r.name) as homes
       from unnest(${relations}::text[]) with ordinality as r (name, n)
       union all
-      select f.name, 10000 + f.n, exists (
-        select from pg_catalog.pg_proc p where p.proname = f.name and p.pronamespace = 'pg_catalog'::regnamespace)
+      select f.name, 10000 + f.n, array(select p.pronamespace from pg_catalog.pg_proc p where p.proname = f.name)
       from unnest(${functions}::text[]) with ordinality as f (name, n)
-    ) w
-    where not w.known
+    )
+    select w.name,
+      coalesce((
+        select array_agg(quote_ident(p.nspname) order by p.at nulls last, p.nspname) from place p where p.oid = any (w.homes)),
+        '{public}') as schemas,
+      exists (select from place p where p.oid = any (w.homes) and p.at is not null and p.closed) as searched
+    from wanted w
     order by w.n`
-  return rows.map(r => r.name)
 }

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { contract, rethread, undoAll } from '../support/cli.js'
-import { database, picture, some } from '../support/database.js'
+import { database, newest, picture, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
+import { inProcess, said } from '../support/in_process.js'
 
 /**
  * Applications that change keys: their own foreign keys carry a new id of a person or a room along, and so do
@@ -162,4 +163,127 @@ test.each(
     await ran('verify')
   },
   60_000,
+)
+
+test('sessions that were set aside outlive, in the archive, a tenant that goes or gets another key after the contract phase', async () => {
+  await using db = await database(newest(), 'conversation-history', 20)
+  await db.sql.unsafe(`
+    create table public.assistants (id int primary key);
+    insert into public.assistants values (1), (2);
+    alter table public.chat_sessions add column assistant int references public.assistants (id);
+    insert into public.tenants (id, name) select md5(n)::uuid, n from unnest('{renamed,deleted,kept}'::text[]) n;
+    insert into public.chat_sessions (tenant_id, title, messages) select t.id, t.name, '[]' from public.tenants t where t.id = md5(t.name)::uuid;
+    update public.chat_sessions set assistant = 1 where title is distinct from 'deleted'`)
+  const project = await inProcess(db.url, { track: 'conversation-history' })
+  const allow = ['ENDS_OLD_APP', 'DELETES_DATA', 'IGNORES_RECENT_WRITES'] as never[]
+  expect((await said(project.migrate())).verdict).toBe('clean')
+  expect((await said(project.migrate({ phase: 'contract', consent: { allow } }))).verdict).toBe('clean')
+  // the archive knows nothing of what happens now
+  await db.sql`update public.tenants set id = md5('other')::uuid where name = 'renamed'`
+  await db.sql`delete from public.tenants where name = 'deleted'`
+  await db.sql`delete from public.assistants where id = 1`
+  const [before] = await db.sql`select count(*)::int as n from rethread_archive.chat_sessions`
+  const back = await said(project.rollback({ all: true, consent: { allow, confirm: db.name } }))
+  expect([back.verdict, back.codes]).toEqual(['clean', expect.arrayContaining(['ROLLED_BACK_EXACTLY'])])
+  const titles = async (table: string) =>
+    (
+      await db.sql.unsafe<{ title: string }[]>(
+        `select title from ${table} where title in ('renamed', 'deleted', 'kept') order by 1`,
+      )
+    ).map(r => r.title)
+  expect([
+    await titles('public.chat_sessions'),
+    await titles('rethread_archive.chat_sessions_deleted'),
+  ]).toEqual([['kept'], ['deleted', 'renamed']])
+  // what would have kept the assistant from being deleted comes back without it
+  const [after] =
+    await db.sql`select count(*)::int as n, count(assistant)::int as referring from public.chat_sessions`
+  expect(after).toEqual({ n: before!.n - 2, referring: 0 })
+  await project.close()
+})
+
+test.each([
+  {
+    what: 'an agent is deleted after the contract phase',
+    change: 'delete from public.iso_agents where id = $1',
+    stay: true,
+  },
+  { what: 'the table was never there', change: '', stay: false },
+])('chatkit_sessions come back with a rollback although $what', async ({ change, stay }) => {
+  await using db = await database(newest(), 'trip-sessions', 40)
+  if (change === '') await db.sql`drop table public.chatkit_sessions cascade`
+  const [one] = await db.sql`select min(id::text) as id from public.iso_agents`
+  const before =
+    change === ''
+      ? []
+      : await db.sql`select c::text as row, c.iso_agent_id <> ${one!.id} as stays from public.chatkit_sessions c order by 1`
+  const project = await inProcess(db.url, { track: 'trip-sessions' })
+  const allow = ['ENDS_OLD_APP', 'DELETES_DATA', 'IGNORES_RECENT_WRITES'] as never[]
+  expect((await said(project.migrate())).verdict).toBe('clean')
+  expect((await said(project.migrate({ phase: 'contract', consent: { allow } }))).verdict).toBe('clean')
+  if (change !== '') await db.sql.unsafe(change, [one!.id])
+  const back = await said(project.rollback({ all: true, consent: { allow, confirm: db.name } }))
+  expect([back.verdict, back.codes]).toEqual(['clean', expect.arrayContaining(['ROLLED_BACK_EXACTLY'])])
+  const rows = async (table: string) =>
+    (await db.sql.unsafe<{ row: string }[]>(`select c::text as row from ${table} c order by 1`)).map(
+      r => r.row,
+    )
+  if (stay) {
+    expect(await rows('public.chatkit_sessions')).toEqual(before.filter(r => r.stays).map(r => r.row))
+    expect(await rows('rethread_archive.chatkit_sessions_deleted')).toEqual(
+      before.filter(r => !r.stays).map(r => r.row),
+    )
+  }
+  await project.close()
+})
+
+test.each(process.env.RETHREAD_SOAK ? ['workspace', 'author', 'idle:30m'] : ['workspace', 'idle:30m'])(
+  'a workspace that gets the former key of another one has sessions of its own, grouped by %s',
+  async grouping => {
+    await using db = await database(newest(), 'workspace-sessions', 60)
+    const project = await inProcess(db.url, {
+      track: 'workspace-sessions',
+      config: { settings: { legacy_grouping: grouping } },
+    })
+    const allow = ['ENDS_OLD_APP', 'QUARANTINES_ROWS', 'DELETES_DATA', 'IGNORES_RECENT_WRITES'] as never[]
+    expect((await said(project.migrate())).verdict).toBe('clean')
+    const [room] =
+      await db.sql`select workspace_id as id, user_id as person from public.chat_sessions order by 1 limit 1`
+    const tell = (message: string) => db.sql`
+    insert into public.chats (workspace_id, user_id, role, message, created_at) values (${room!.id}, ${room!.person}, 'user', ${message}, '2030-01-01')`
+    await db.sql.begin(async tx => {
+      await tx`update public.workspaces set id = md5('renamed')::uuid where id = ${room!.id}`
+      await tx`update public.chats set workspace_id = md5('renamed')::uuid where workspace_id = ${room!.id}`
+      await tx`insert into public.workspaces (id, name, owner_id) values (${room!.id}, 'reused', ${room!.person})`
+    })
+    await tell('with triggers')
+    // and one that came past them, for the backfill
+    await db.sql`alter table public.chats disable trigger user`
+    await tell('without triggers')
+    await db.sql`alter table public.chats enable trigger user`
+    const places = async () =>
+      (
+        await db.sql`
+        select c.message, s.workspace_id = c.workspace_id as own from public.chats c left join public.chat_sessions s on s.id = c.session_id
+        where c.message like 'with%' order by 1`
+      ).map(r => [r.message, r.own])
+    const here = [
+      ['with triggers', true],
+      ['without triggers', true],
+    ]
+    const found = async () =>
+      (await said(project.verify())).checks
+        .filter(c => c.level === 'error' && c.found.some(f => !f.preExisting))
+        .map(c => c.check)
+    expect((await said(project.migrate())).verdict).toBe('clean')
+    expect([await places(), await found()]).toEqual([here, []])
+    expect((await said(project.migrate({ phase: 'contract', consent: { allow } }))).verdict).toBe('clean')
+    expect((await said(project.rollback({ all: true, consent: { allow, confirm: db.name } }))).verdict).toBe(
+      'clean',
+    )
+    expect((await said(project.migrate())).verdict).toBe('clean')
+    expect((await said(project.restore({ archive: 'latest', consent: { allow } }))).verdict).toBe('clean')
+    expect([await places(), await found()]).toEqual([here, []])
+    await project.close()
+  },
 )

@@ -166,7 +166,8 @@ describe.each(servers())('accounts that are deleted, on PostgreSQL $major', serv
     await db.sql.unsafe(`
       create table public.seen (chat uuid);
       create function public.see() returns trigger language plpgsql as $$ begin ${refuses} insert into seen values (new.id); return new; end $$;
-      create trigger see before update on public.chats for each row execute function public.see()`)
+      create trigger see before update on public.chats for each row execute function public.see();
+      grant create on schema public to anon`)
     await db.sql`delete from public.workspaces where id = ${id}`
     expect([await messagesOf(db, id), (await ownersOf(db, id)).length]).toEqual([n, 1])
     const [kept] = await db.sql`select id from public.chat_sessions where workspace_id = ${id}`
@@ -182,6 +183,15 @@ describe.each(servers())('accounts that are deleted, on PostgreSQL $major', serv
     )
     expect([await messagesOf(db, id), await ownersOf(db, id)]).toEqual([n, []])
     expect((await db.sql`select count(*)::int as n from public.seen`)[0]!.n).toBe(n)
+    expect(await found(db, 'workspace-sessions', 'behind')).toEqual([])
+    // where nobody else may create in its schema, such a trigger finds everything
+    await db.sql`alter function public.see() reset search_path`
+    await db.sql`revoke create on schema public from anon`
+    const [next] = await db.sql`
+      select workspace_id as id, count(*)::int as n from public.chats where session_id is not null group by 1 order by 2 desc, 1 limit 1`
+    await db.sql`delete from public.workspaces where id = ${next!.id}`
+    expect([await messagesOf(db, next!.id), await ownersOf(db, next!.id)]).toEqual([next!.n, []])
+    expect((await db.sql`select count(*)::int as n from public.seen`)[0]!.n).toBe(n + next!.n)
     expect(await found(db, 'workspace-sessions', 'behind')).toEqual([])
   })
 
@@ -223,10 +233,15 @@ describe.each(servers())('accounts that are deleted, on PostgreSQL $major', serv
       insert into public.chat_messages (session_id, role, content, created_at)
       select s.id, 'user', 'said ' || k, now() + k * interval '1 s' from public.chat_sessions s, generate_series(1, 3) k where s.project_id = '${p!.id}' and s.id <> md5('silent')::uuid;
       alter table public.chat_sessions add column "Its size" int generated always as (length(title)) stored, add column no bigint generated always as identity;
-      alter table public.chat_messages add column loud text generated always as (upper(content)) stored;
+      alter table public.chat_messages add column loud text generated always as (upper(content)) stored,
+        add column raw json, add column odd jsonb[], add column late interval, add column back timestamptz;
+      update public.chat_messages set tool_calls = 'null', raw = '{"a": 1,  "a": ["\\u0000"]}', odd = array[null, 'null'::jsonb],
+        late = '1 mon -3 days', back = 'infinity' where content <> 'said 2';
       ${holdFast}`)
       const look = () =>
-        db.sql`select to_jsonb(s) - 'project_id' as s, (select jsonb_agg(to_jsonb(m) - 'tag' order by m.id) from public.chat_messages m where m.session_id = s.id) as m
+        db.sql`select to_jsonb(s) - 'project_id' as s, array(
+          select row(m.id, m.role, m.content, m.tool_calls, m.search_results, m.created_at, m.loud, m.raw, m.odd, m.late, m.back)::text
+          from public.chat_messages m where m.session_id = s.id order by m.id) as m
         from public.chat_sessions s where s.user_id = ${other!.id} order by s.last_message_at nulls last`
       const before = await look()
       expect(before).toHaveLength(2)

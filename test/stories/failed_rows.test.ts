@@ -372,3 +372,29 @@ describe('finished backfills', () => {
     expect((await rethread(db.url, ['verify'])).code).toBe(0)
   })
 })
+
+test('a session that was set aside and gets its conversation later is in the quarantine no longer, whoever does it', async () => {
+  await using db = await database(newest(), 'conversation-history', 40)
+  const project = await inProcess(db.url, { track: 'conversation-history' })
+  expect((await project.migrate()).verdict).toBe('clean')
+  const aside = () => db.sql`
+    select reason from rethread_archive.quarantine where migration = '003_move_conversations' order by reason`
+  expect((await aside()).map(r => r.reason)).toEqual(['it has no tenant', 'it has no user'])
+  // the application repairs one
+  await db.sql`update public.chat_sessions set tenant_id = (select min(id::text)::uuid from public.tenants) where tenant_id is null`
+  expect((await aside()).map(r => r.reason)).toEqual(['it has no user'])
+  // the other one is repaired while triggers are off, and 006 finds it
+  const [session] = await db.sql`select id, tenant_id from public.chat_sessions where user_id is null`
+  const user = await db.sql`select id from auth.users order by id limit 1`
+  await db.sql.begin(async tx => {
+    await tx`set local session_replication_role = replica`
+    await tx`update public.chat_sessions set user_id = ${user[0]!.id} where id = ${session!.id}`
+    await tx`insert into public.conversations (id, tenant_id, user_id, title) values (${session!.id}, ${session!.tenant_id}, ${user[0]!.id}, 'By another way')`
+    await tx`insert into chat_private.behind (session_id, written_by, operation, sqlstate) values (${session!.id}, 'old application', 'UPDATE', '55P03')`
+  })
+  expect((await project.migrate()).verdict).toBe('clean')
+  expect(await aside()).toEqual([])
+  const checks = await project.verify({ only: ['accounted', 'account_elements'] })
+  expect([checks.verdict, checks.checks.flatMap(c => c.found)]).toEqual(['clean', []])
+  await project.close()
+})

@@ -102,6 +102,13 @@ test.each(servers())(
     expect(await placeOf(db, 'part 1')).toMatchObject({ at: 'Workspace 2', together: true })
     const [left] = await db.sql`select session_id from public.chats where message = 'part 2'`
     expect(left!.session_id).toBeNull()
+    // its first session is brought up to date, whichever partition it goes to
+    await db.sql`update public.chats set workspace_id = md5('workspace 2')::uuid, created_at = '2030-01-01' where message = 'part 2'`
+    expect(await found(db)).toEqual(nothing)
+    await db.sql`update public.chats set workspace_id = null where message = 'part 2'`
+    await db.sql`update public.chats set workspace_id = md5('workspace 1')::uuid, created_at = '2030-02-01' where message = 'part 2'`
+    expect(await found(db)).toEqual(nothing)
+    await db.sql`update public.chats set workspace_id = null where message = 'part 2'`
     // a move that can't have its session at once is left to the backfill
     await db.sql.unsafe(`
       insert into public.workspaces (id, name, owner_id) values (md5('new room')::uuid, 'New', md5('user 1')::uuid);
@@ -165,3 +172,35 @@ test.each([['workspace'], ['idle:30m']])(
 
 const idOf = async (db: Database, text: string): Promise<string> =>
   (await db.sql`select md5(${text})::uuid::text as id`)[0]!.id
+
+test('a message that gets its first session late brings it up to date: by a person, by the desk, or by the backfill', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 50)
+  const room = await idOf(db, 'workspace 1')
+  await ran(db, 'migrate')
+  const homeless = (message: string, at: string) => db.sql`
+    insert into public.chats (workspace_id, user_id, role, message, created_at)
+    values (null, md5('user 1')::uuid, 'user', ${message}, ${at})`
+  await homeless('by a person', '2030-01-01')
+  await db.sql`update public.chats set workspace_id = ${room} where message = 'by a person'`
+  expect(await found(db)).toEqual(nothing)
+  await homeless('by the desk', '2030-02-01')
+  await ran(db, 'migrate')
+  await ran(db, 'quarantine', 'assign', '--workspace', room, '--reason', 'it has no workspace')
+  expect(await found(db)).toEqual(nothing)
+  // one that came past the triggers, in a session that was there before
+  await db.sql.unsafe(`
+    alter table public.chats disable trigger user;
+    insert into public.chats (workspace_id, user_id, role, message, created_at)
+    values ('${room}', md5('user 1')::uuid, 'user', 'by the backfill', '2030-03-01');
+    alter table public.chats enable trigger user`)
+  await ran(db, 'migrate')
+  expect(await found(db)).toEqual(nothing)
+  const [session] = await db.sql`
+    select s.updated_at::text as at from public.chats c join public.chat_sessions s on s.id = c.session_id
+    where c.message = 'by the backfill'`
+  expect(session!.at).toMatch(/^2030-03-01/)
+  // and then there is nothing left to do
+  const project = await inProcess(db.url, { track: 'workspace-sessions' })
+  expect((await project.migrate()).findings.map(f => f.code)).toContain('NOTHING_TO_DO')
+  await project.close()
+})

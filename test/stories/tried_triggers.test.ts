@@ -112,6 +112,10 @@ test('a trigger of the application that needs a search_path is named beforehand,
     ${trigger('qualified', 'declare seen int := 1; begin with seen as (select id from new_rows) insert into public.seen select id from seen; return null; end')}
     create function public.elsewhere() returns trigger language plpgsql as $$ begin insert into seen values (new.id); return new; end $$;
     create trigger elsewhere after insert on auth.users for each row execute function public.elsewhere()`)
+  // where only owners may create, functions of the track search what everybody's session searches
+  const closed = await inProcess(db.url, { track: 'workspace-sessions' })
+  expect((await said(closed.doctor())).codes).not.toContain('TRIGGER_NEEDS_PATH')
+  await db.sql`grant create on schema public to anon`
   const project = await inProcess(db.url, { track: 'workspace-sessions' })
   const report = await said(project.doctor())
   const named = report.findings.filter(f => f.code === 'TRIGGER_NEEDS_PATH')
@@ -124,12 +128,103 @@ test('a trigger of the application that needs a search_path is named beforehand,
       ['a_write', ['seen']],
     ].map(([name, names]) => [
       'public.chats',
-      { trigger: name, function: `public.${name}()`, names },
+      { trigger: name, function: `public.${name}()`, names, path: ['public'] },
       `alter function public.${name}() set search_path = public, pg_temp;`,
     ]),
   ])
   for (const f of named) await db.sql.unsafe(f.fix!)
   expect((await said(project.doctor())).codes).not.toContain('TRIGGER_NEEDS_PATH')
+})
+
+/** Of a schema that only its owner fills, and where anybody else may. */
+test.each([
+  { where: 'public', opened: '' },
+  { where: 'app', opened: '' },
+  { where: 'public', opened: 'grant create on schema public to anon' },
+])(
+  'a trigger whose function names tables of $where without a schema works for a message that moves, or what it stops is noted ($opened)',
+  async ({ where, opened }) => {
+    await using db = await database(newest(), 'workspace-sessions', 40)
+    await db.sql.unsafe(`
+    create schema if not exists app;
+    create table ${where}.seen (id uuid);
+    create function ${where}.see() returns trigger language plpgsql as $$ begin insert into seen values (new.id); return new; end $$;
+    create trigger see after update on public.chats for each row execute function ${where}.see();
+    ${opened}`)
+    const project = await inProcess(db.url, { track: 'workspace-sessions', config: { triggers: 'hold' } })
+    const isFound = where === 'public' && !opened
+    const named = (await said(project.doctor())).findings.filter(f => f.code === 'TRIGGER_NEEDS_PATH')
+    const fix = `alter function ${where}.see() set search_path = ${where}, pg_temp;`
+    expect(named.map(f => f.fix)).toEqual(isFound ? [] : [fix])
+    expect((await said(project.migrate())).verdict).toBe('clean')
+    const [moved] = await db.sql<{ id: string }[]>`
+    select c.id from public.chats c join public.chat_sessions s on s.id = c.session_id order by c.id limit 1`
+    const move = (path: string) =>
+      db.sql.begin(async tx => {
+        await tx.unsafe(`set local search_path = ${path}`)
+        await tx`
+        update public.chats set workspace_id = (
+          select w.id from public.workspaces w where w.id <> chats.workspace_id and w.owner_id is not null order by w.id limit 1)
+        where id = ${moved!.id}`
+      })
+    await move(where)
+    const found = async () => {
+      const { checks } = await project.verify()
+      const wrong = checks.filter(c => c.outcome === 'found' && /^(behind|same_workspace)$/.test(c.check))
+      return wrong.flatMap(c => c.found.map(f => [c.check, f.object, f.detail]))
+    }
+    const [stays] = await db.sql`select session_id::text as session from public.chats where id = ${moved!.id}`
+    const settle = `select chat_private.settle_session('${stays!.session}')`
+    expect(await found()).toEqual(
+      isFound
+        ? []
+        : [
+            [
+              'behind',
+              moved!.id,
+              expect.stringContaining(
+                `SQLSTATE 42P01: fix the trigger of the application that raises, then ${settle}`,
+              ),
+            ],
+            ['same_workspace', moved!.id, expect.stringContaining('in a session of workspace')],
+          ],
+    )
+    if (isFound) return
+    await db.sql.unsafe(fix)
+    await db.sql.unsafe(settle)
+    expect(await found()).toEqual([])
+  },
+)
+
+test('sessions of an application whose trigger names tables without a schema follow at once, or in the next run', async () => {
+  await using db = await database(newest(), 'conversation-history', 20)
+  await db.sql.unsafe(`
+    create table public.seen (id uuid);
+    create function public.see() returns trigger language plpgsql as $$ begin insert into seen values (new.id); return new; end $$;
+    create trigger see before insert or update on public.chat_sessions for each row execute function public.see()`)
+  const project = await inProcess(db.url, { track: 'conversation-history', config: { triggers: 'hold' } })
+  expect((await said(project.migrate())).verdict).toBe('clean')
+  const write = (content: string) => db.sql`
+    insert into public.messages (conversation_id, role, content)
+    select id, 'user', ${content} from public.conversations order by id limit 1`
+  const behind = async () =>
+    (await db.sql`select distinct sqlstate from chat_private.behind`).map(r => r.sqlstate)
+  const shown = async (content: string) =>
+    (await db.sql`select from public.chat_sessions where messages::text like ${`%${content}%`}`).length
+  await write('at once')
+  expect([await behind(), await shown('at once')]).toEqual([[], 1])
+  // as soon as others may create there, nothing of ours looks there any more
+  await db.sql`grant create on schema public to anon`
+  await write('later')
+  expect([await behind(), await shown('later')]).toEqual([['42P01'], 0])
+  const failed = await said(project.migrate())
+  expect([failed.verdict, failed.findings.find(f => f.code === 'SQL_ERROR')!.fix]).toEqual([
+    'failed',
+    expect.stringContaining('alter function public.see() set search_path = ..., pg_temp'),
+  ])
+  await db.sql`revoke create on schema public from anon`
+  expect((await said(project.migrate())).verdict).toBe('clean')
+  expect(await shown('later')).toBe(1)
 })
 
 test('a rule that the server refuses beside a deletion of the way back is refused before the way there', async () => {

@@ -11,6 +11,7 @@ from public.chat_sessions s
 cross join lateral chat_private.elements(s.id, s.messages::json, s.created_at) x
 left join public.messages m on m.id = x.id
 left join rethread_archive.quarantine q on q.relation = 'public.chat_sessions' and q.key = s.id::text
+  and not exists (select from public.conversations c where c.id = s.id and c.tenant_id = s.tenant_id and c.user_id = s.user_id)
 left join (
   select distinct f.key
   from jsonb_to_recordset(coalesce(nullif(current_setting('rethread.failed', true), ''), '[]')::jsonb) as f (relation text, key text)

@@ -23,9 +23,12 @@ where s.title = 'Legacy Chat'
   and not chat_private.is_legacy_session(s.id, s.workspace_id, s.user_id)
   and exists (select from public.workspaces w where w.id <> s.workspace_id
     and chat_private.is_legacy_session(s.id, w.id, s.user_id))
+  -- where its messages are in its workspace too, that one got another key
+  and exists (select from public.chats c where c.session_id = s.id and c.workspace_id <> s.workspace_id)
 union all
 select s.id::text, 'its id is that of a legacy session, and not of one of its workspace'
 from public.chat_sessions s
 where chat_private.legacy_pause() is not null and s.title <> 'Legacy Chat' and substr(s.id::text, 15, 1) = '8'
   and not chat_private.is_legacy_session(s.id, s.workspace_id, s.user_id)
+  and exists (select from public.chats c where c.session_id = s.id and c.workspace_id <> s.workspace_id)
 order by 1

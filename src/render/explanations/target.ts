@@ -299,7 +299,7 @@ export const targetExplanations = {
   ),
   TRIGGER_NEEDS_PATH: explained(
     'A trigger of the application uses names without a schema and sets no search_path.',
-    'When a function of the track writes to the table, its search_path holds no schema of the application and the trigger fails. The failure is caught, and the row is left for the backfill.',
+    'When a function of the track writes to the table, it searches only schemas of the default search_path in which no other role may create, and the trigger fails. The failure is caught and noted.',
     'Set the search_path of the function with the statement in the message.',
   ),
   CHANGES_UNKNOWN_ROWS: explained(

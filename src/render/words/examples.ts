@@ -314,7 +314,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   MAPPING_HOLDS: [exampleTrack, { names: 4 }],
   EVENT_TRIGGERS: ['chat', { triggers: ['audit_ddl'] }],
   PUBLISHED_TABLE: [chats, { publications: ['warehouse'] }],
-  TRIGGER_NEEDS_PATH: [chats, { trigger: 'audit', function: 'public.audit()', names: ['audit_log'] }],
+  TRIGGER_NEEDS_PATH: [
+    chats,
+    { trigger: 'audit', function: 'public.audit()', names: ['audit_log'], path: ['app'] },
+  ],
   FOREIGN_CODE: [chats, { code: ['trigger audit (public.audit of analyst)'], role: 'deployer' }],
   CHANGES_UNKNOWN_ROWS: [file, { sql: 'delete from %I where id = $1' }],
   FIRING_TRIGGERS: [

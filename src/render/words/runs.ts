@@ -23,6 +23,20 @@ const cure = (sqlstate: string | null): string =>
   cures.find(([states]) => states.test(sqlstate ?? ''))?.[1] ??
   'Fix the file, or the object that the message names.'
 
+/** How to fix a trigger function of the application that does not find a name when ours fires it. */
+function cureInside({
+  sqlstate,
+  context,
+}: {
+  sqlstate: string | null
+  context: string | null
+}): string | null {
+  const [, inner] = /^PL\/pgSQL function ((?!chat_private\.|rethread)\S+\(.*?\)) /.exec(context ?? '') ?? []
+  return inner === undefined || !/^(3F000|42P01|42883|42704)$/.test(sqlstate ?? '')
+    ? null
+    : sentence`A function of the track fired this function of the application, and searches fewer schemas than the application: alter function ${inner} set search_path = ..., pg_temp   with the schemas of the names that it uses.`
+}
+
 /** Hazards for `--allow`, with the number of rows if the consent is limited to it. */
 const withRows = (allow: string[], rows: number | undefined): string[] =>
   allow.map(name => (name === 'QUARANTINES_ROWS' && rows !== undefined ? `${name}=${rows}` : name))
@@ -84,7 +98,8 @@ export const runWords = {
       (f.detail ? sentence`\n    DETAIL: ${f.detail}` : '') +
       (f.hint ? sentence`\n    HINT: ${f.hint}` : '') +
       (f.context ? sentence`\n    ${f.context}` : ''),
-    (_, f) => sentence`Nothing of the statement is kept. ${cure(f.sqlstate)} Then run the same command.`,
+    (_, f) =>
+      sentence`Nothing of the statement is kept. ${cureInside(f) ?? cure(f.sqlstate)} Then run the same command.`,
   ),
   TRIGGERS_RAISE: say(
     (s, f) =>

@@ -438,8 +438,8 @@ export const targetWords = {
   ),
   TRIGGER_NEEDS_PATH: say(
     (s, f) =>
-      sentence`Trigger \`${f.trigger}\` of \`${s}\` uses ${listed(f.names)} without a schema, and \`${f.function}\` sets no search_path. It fails when a function of the track fires it, because the search_path of that function has no schema of the application. The failure is caught, and the backfill does later what was left undone.`,
-    (_, f) => sentence`alter function ${f.function} set search_path = public, pg_temp;`,
+      sentence`Trigger \`${f.trigger}\` of \`${s}\` uses ${listed(f.names)} without a schema, and \`${f.function}\` sets no search_path. It fails when a function of the track fires it, because that function searches only schemas of the default search_path in which no other role may create. The failure is caught, and what was left undone is done after the function has a search_path.`,
+    (_, f) => sentence`alter function ${f.function} set search_path = ${f.path.join(', ')}, pg_temp;`,
   ),
   CHANGES_UNKNOWN_ROWS: say(
     (s, f) =>

@@ -18,3 +18,14 @@ select workspace_id, user_id, 'hello', id, now() + interval '1 minute' from chat
 drop trigger refuse_time on chat_sessions;
 -- fix
 select chat_private.catch_up(id) from chat_sessions order by id limit 1;
+-- fault
+-- a message that moved, whose session a trigger of the application does not let change
+create function refuse_session() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$;
+create trigger refuse_session before update on chats for each row
+  when (new.session_id is distinct from old.session_id) execute function refuse_session();
+update chats set workspace_id = (select w.id from workspaces w where w.id <> chats.workspace_id and w.owner_id is not null order by w.id limit 1)
+where id = (select c.id from chats c where c.session_id is not null order by c.id limit 1);
+-- fix
+drop trigger refuse_session on chats;
+select chat_private.settle_session(s.id) from chat_sessions s
+where exists (select from chats c where c.session_id = s.id and c.workspace_id <> s.workspace_id);
