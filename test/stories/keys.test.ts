@@ -102,10 +102,15 @@ test('rows without a key that are wholly equal are refused before anything is ch
   const [before] = await db.sql`select count(*)::int as n from public.chats`
   const project = await inProcess(db.url, { track: 'workspace-sessions', config: {}, lockWaitSeconds: 5 })
   try {
+    const gate = /001_create_chat_sessions. does not run while its gate .told_apart. finds something: 1 row/
+    const planned = await said(project.plan())
+    expect([planned.verdict, sentenceOf(planned, 'GATE')]).toEqual(['attention', expect.stringMatching(gate)])
     const report = await said(project.migrate())
-    expect(sentenceOf(report, 'SQL_ERROR')).toMatch(
-      /public.chats has no key, and 1 of its rows.*more than once/s,
-    )
+    expect([report.verdict, sentenceOf(report, 'GATE')]).toEqual(['refused', expect.stringMatching(gate)])
+    const asked = await said(project.verify({ only: ['told_apart'] }))
+    expect(asked.checks.map(c => [c.outcome, c.found[0]?.detail])).toEqual([
+      ['found', '3 messages are equal, and the table has no key'],
+    ])
     const [after] = await db.sql`
       select (select count(*)::int from public.chats) as n, to_regclass('public.chat_sessions') is null as untouched`
     expect(after).toEqual({ n: before!.n, untouched: true })
