@@ -291,6 +291,10 @@ test('prove: what came in is accounted for, persons see what they saw; a lost me
   const bad = await rethread(db.url, ['prove'])
   const codes = bad.report.findings.map(f => f.code)
   expect(codes).toContain('SEES_MORE')
+  // a row that is deleted is not hidden from anybody
+  expect(codes).not.toContain('SEES_LESS')
+  const beside = bad.report.tables.find(t => t.title === sights.title)!
+  expect(beside.rows.some(r => r[6] === 1)).toBe(true)
   // what the application has added since hides no loss
   const recounted = bad.report.checks.find(c => c.check === 'same_as_backfilled')!
   expect(recounted.found).toEqual([
