@@ -127,6 +127,29 @@ test('rows without a key that are wholly equal are refused before anything is ch
   }
 })
 
+test('two sessions of one id are refused before anything is changed: one of them would lose its messages', async () => {
+  await using db = await database(newest(), 'conversation-history', 20)
+  await db.sql.unsafe(`
+    alter table public.chat_sessions drop constraint chat_sessions_pkey cascade;
+    insert into public.chat_sessions (id, tenant_id, user_id, messages)
+    select s.id, s.tenant_id, s.user_id, '[{"role": "user", "content": "another one"}]' from public.chat_sessions s limit 1`)
+  const before = await picture(db.sql)
+  const project = await inProcess(db.url, { track: 'conversation-history', config: {}, lockWaitSeconds: 5 })
+  try {
+    for (const [command, verdict] of [
+      ['plan', 'attention'],
+      ['migrate', 'refused'],
+    ] as const) {
+      const report = await said(project[command]())
+      const gate = report.findings.find(f => f.code === 'GATE')?.facts
+      expect([report.verdict, gate]).toEqual([verdict, { check: 'own_ids', rows: 1 }])
+    }
+    expect(await picture(db.sql)).toEqual(before)
+  } finally {
+    await project.close()
+  }
+})
+
 test('a row without a key that becomes equal to another that is set aside is not called set aside: one copy would stand for both', async () => {
   await using db = await database(newest(), 'empty')
   await db.sql.unsafe(rooms('id uuid default gen_random_uuid()', ''))
