@@ -2,6 +2,7 @@
 --! fix: Add a key: alter table public.chats add column row_id bigint generated always as identity primary key.
 --!   Or delete the copies.
 --! gate: 001_create_chat_sessions
+--! until: 010_require_session
 --! mutant: alter table public.chats drop constraint chats_pkey cascade;
 --!   insert into public.chats (id, created_at) select md5('twin')::uuid, '2025-01-01' from generate_series(1, 2)
 
