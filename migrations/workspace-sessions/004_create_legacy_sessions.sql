@@ -11,11 +11,13 @@
 --!       select from public.chat_sessions s
 --!       where s.id = l.session_id and (s.updated_at < p.last_at and s.workspace_id = p.workspace_id
 --!         or chat_private.legacy_pause() is not null and s.created_at > p.first_at)))
---!   and exists (select from auth.users u where u.id in (p.author_id, w.owner_id)))
+--!   and (exists (select from auth.users u where u.id in (p.author_id, w.owner_id))
+--!     or exists (select from public.chat_sessions s where s.id = chat_private.legacy_session_of(p.workspace_id, p.author_id, p.first_at))))
 
 -- The owner of a session is its only author, else the owner of its workspace. A message of an unknown author
 -- counts as another author. A session that ends with a pause belongs to its first author. An existing session
--- keeps its id: slots that belong to several sessions stay unchanged.
+-- keeps its id: slots that belong to several sessions stay unchanged. Where neither an author nor an owner is
+-- left, a session that the dual write has begun for somebody else takes the messages in, and stays theirs.
 insert into chat_private.legacy_sessions as l (workspace_id, author_id, slot, session_id, title)
 select w.id, m.author_id, t.slot, made.session_id, case when t.n = 1 then m.title end
 from public.workspaces w
@@ -61,11 +63,13 @@ cross join lateral (
 ) m
 left join auth.users a on a.id = m.user_id
 left join auth.users o on o.id = w.owner_id
+left join public.chat_sessions e
+  on e.id = chat_private.legacy_session_id(w.id, m.some_author, m.first_at) and e.workspace_id = w.id
 cross join lateral (
   select m.slots, chat_private.put_legacy_session(
     coalesce(m.session_id, chat_private.legacy_session_id(w.id, m.some_author, m.first_at)),
     w.id,
-    coalesce(case when m.one_author or chat_private.legacy_pause() is not null then a.id end, o.id, a.id),
+    coalesce(case when m.one_author or chat_private.legacy_pause() is not null then a.id end, o.id, a.id, e.user_id),
     m.first_at,
     m.last_at,
     m.title,
@@ -73,7 +77,7 @@ cross join lateral (
       select x.title from chat_private.legacy_sessions x
       where x.workspace_id = w.id and x.author_id = m.author_id and x.session_id = m.session_id and x.title is not null)
   ) as session_id
-  where coalesce(a.id, o.id) is not null
+  where coalesce(a.id, o.id, e.user_id) is not null
   offset 0
 ) made
 cross join lateral unnest(made.slots) with ordinality as t (slot, n)

@@ -2,7 +2,7 @@ import { namesIn } from '../model/table_name.js'
 import type { ApplicationTable } from './application_tables.sql.js'
 import { type FittedColumn, fitColumns } from './fit_columns.js'
 import { likeness } from './likeness.js'
-import type { WantedTable } from './wanted.js'
+import { authUsers, type WantedTable } from './wanted.js'
 
 /** A table for each entity of a track, with the score of the combination. */
 export interface Choice {
@@ -44,10 +44,12 @@ function candidates(
 ): ApplicationTable[] {
   const said = given.get(want.entity)
   if (said !== undefined) return all.filter(t => t.table === said)
-  const able = all.filter(table => hasEssential(want, table, given))
+  // every database has it, and it is nobody's table of chats
+  const others = all.filter(t => t.table !== authUsers || want.table === authUsers)
+  const able = others.filter(table => hasEssential(want, table, given))
   const led = new Set(all.flatMap(t => t.columns.flatMap(c => c.references.map(r => r.table))))
   const links = want.columns.filter(c => c.of !== null).length
-  return (able.length > 0 ? able : all)
+  return (able.length > 0 ? able : others)
     .map(table => {
       // the other tables are not chosen yet, so any foreign key may be the one that is wanted
       const keys = Math.min(links, table.columns.filter(c => c.references.length > 0).length)

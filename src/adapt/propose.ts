@@ -4,7 +4,7 @@ import type { ApplicationTable } from './application_tables.sql.js'
 import { type Choice, chooseTables, nameScore } from './choose_tables.js'
 import type { Confidence, FittedColumn } from './fit_columns.js'
 import { bindingOf } from './names.js'
-import type { WantedTable } from './wanted.js'
+import { authUsers, type WantedTable } from './wanted.js'
 
 /** The name that a database has for one role of a track. */
 export interface ProposedBinding {
@@ -80,7 +80,7 @@ export function propose(wanted: WantedTable[], all: ApplicationTable[], given: M
  * without; users do not count.
  */
 function shareFound(wanted: WantedTable[], bindings: ProposedBinding[]): number {
-  const others = wanted.filter(w => w.table !== 'auth.users')
+  const others = wanted.filter(w => w.table !== authUsers)
   const roles = others.reduce((sum, w) => sum + 1 + w.columns.length, 0)
   const counted = bindings.filter(b => others.some(w => w.entity === b.role.split('.')[0]))
   const weight = (b: ProposedBinding) =>

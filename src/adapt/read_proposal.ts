@@ -230,7 +230,7 @@ const isTableRole = ({ role }: ProposedBinding): boolean =>
   !role.includes('.') && role !== 'zone' && role !== 'identity'
 
 /** The tables that were found for a track, beside that of the users. */
-const tablesFound = (p: ReadProposal): ProposedBinding[] =>
+export const tablesFound = (p: ReadProposal): ProposedBinding[] =>
   p.bindings.filter(b => isTableRole(b) && p.tables.has(b.role) && b.role !== 'users')
 
 /**

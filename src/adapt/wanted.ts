@@ -31,6 +31,9 @@ export interface WantedTable {
   essential?: string | undefined
 }
 
+/** The users of Supabase, as the tracks name them. */
+export const authUsers = 'auth.users'
+
 /** The types that a track's headers allow for each column, by `schema.table.column`. */
 export function requiredTypes(track: Track): Map<string, string[]> {
   const types = new Map<string, string[]>()

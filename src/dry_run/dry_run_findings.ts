@@ -21,7 +21,7 @@ import { aheadOf } from '../plan/names_taken.js'
 import { describeBlocker } from '../run/lock_retry.js'
 import { holdersOf } from '../run/lock_retry.sql.js'
 import { driftFinding } from '../run/schema_snapshot.js'
-import { foretell } from '../verify/foretell.js'
+import { firstGates, foretell } from '../verify/foretell.js'
 import { isDecision } from '../verify/outlook_hazards.js'
 import { isOutlook } from '../verify/run_check.js'
 import { invalidIndexes } from './diagnostics.sql.js'
@@ -58,6 +58,7 @@ export async function findingsOfRun(run: ForeseenRun, touched: string[]): Promis
     ...judgeSettings(track.name, run.said.info, ctx.settings),
     ...run.obstacles,
     ...(await lookAhead(ctx, connection, track, ahead)),
+    ...(await firstGates(connection, track, ahead)),
     ...(await otherTracks(connection, ctx, track, run.obstacles)),
     ...guard(judged, options.consent),
     ...(await judgeLeaving(connection, judged, options.consent)),

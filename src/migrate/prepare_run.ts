@@ -18,6 +18,7 @@ import { judgePin, pinOf } from '../plan/pinned_plan.js'
 import { type Drift, driftFinding } from '../run/schema_snapshot.js'
 import type { ObjectRow } from '../run/schema_snapshot.sql.js'
 import { stepResult } from '../run/step_result.js'
+import { firstGates } from '../verify/foretell.js'
 import { judgePlan } from './judge_plan.js'
 import type { MigrateOptions } from './migrate_options.js'
 
@@ -66,12 +67,11 @@ export async function prepareRun(
     report.findings.push(
       ...judgePin(options.pin, await pinOf(connection, described, history, options, target)),
     )
-  const ahead = await lookAhead(
-    ctx,
-    connection,
-    track,
-    aheadOf(plan, history, { major: target.major, obstacles }),
-  )
+  const asked = aheadOf(plan, history, { major: target.major, obstacles })
+  const ahead = [
+    ...(await lookAhead(ctx, connection, track, asked)),
+    ...(await firstGates(connection, track, asked)),
+  ]
   if ([...obstacles, ...ahead].some(f => f.code === 'ALREADY_EXISTS' || f.code === 'NAME_TAKEN')) {
     // another run may have created it since the ledger was read; its ledger row was committed with it
     const now = await readHistory(connection, track, options)

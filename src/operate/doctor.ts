@@ -29,7 +29,7 @@ import { migrateCommand } from '../plan/next_command.js'
 import { layoutFindings } from '../plan/open_context.js'
 import { finishedOf, foldLedger } from '../run/ledger_history.js'
 import { drifted, noDrift } from '../run/schema_snapshot.js'
-import { foretell } from '../verify/foretell.js'
+import { firstGates, foretell, isFirstGate } from '../verify/foretell.js'
 import { isOutlook } from '../verify/run_check.js'
 import { lesserRole } from './deploy_role.js'
 
@@ -115,7 +115,7 @@ async function lookAtTrack(
     major: target.major,
     obstacles,
   }
-  const speaking = track.checks.filter(c => speaksNow(c, applied))
+  const speaking = track.checks.filter(c => speaksNow(track, c, applied))
   const findings = [
     ...layoutFindings(track, 'error'),
     ...(mayBeLesser ? [await lesserRole(connection.sql, track, target.info.role)] : []),
@@ -126,6 +126,7 @@ async function lookAtTrack(
     ...obstacles,
     ...(await otherTracks(connection, ctx, track, obstacles)),
     ...(await lookAhead(ctx, connection, track, ahead)),
+    ...(await firstGates(connection, track, ahead)),
     ...(isFit && obstacles.length === 0 ? await decisionsAhead(patient, track) : []),
     ...(await foretell(ctx, connection, speaking, applied)),
   ]
@@ -147,8 +148,10 @@ async function decisionsAhead(
 /**
  * Whether a check applies now: an outlook before the track has begun, and a check that needs no migration.
  */
-const speaksNow = (check: Check, applied: ReadonlySet<string>): boolean =>
-  isOutlook(check) ? applied.size === 0 : check.kind === 'check' && check.after === null && !check.shared
+const speaksNow = (track: Track, check: Check, applied: ReadonlySet<string>): boolean =>
+  isOutlook(check)
+    ? applied.size === 0
+    : check.kind === 'check' && check.after === null && !check.shared && !isFirstGate(track, check)
 
 function fitTable(fits: Fit[]): Table {
   return {

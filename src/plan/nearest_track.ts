@@ -3,6 +3,7 @@ import {
   leftAlone,
   type ReadProposal,
   readProposals,
+  tablesFound,
   unlikeness,
 } from '../adapt/read_proposal.js'
 import type { Root } from '../database/types.js'
@@ -15,9 +16,9 @@ import { type Finding, type FindingOf, finding } from '../model/report.js'
  */
 export function nearestOf(proposals: ReadProposal[]): ReadProposal | null {
   const leaves = (p: ReadProposal) => Number(leftAlone(p, proposals) !== null)
-  return (
-    [...proposals].sort((a, b) => leaves(a) - leaves(b) || b.found - a.found || b.score - a.score)[0] ?? null
-  )
+  // a database that has users only has nothing of a track
+  const some = proposals.filter(p => tablesFound(p).length > 0)
+  return some.sort((a, b) => leaves(a) - leaves(b) || b.found - a.found || b.score - a.score)[0] ?? null
 }
 
 /** NEAREST_TRACK: how a database differs from what the track needs. */
@@ -44,10 +45,9 @@ export async function noneFits(sql: Root, tracks: Track[]): Promise<Finding[]> {
   const nearest = await nearestTrack(sql, tracks)
   const command = nearest.flatMap(f => (f.code === 'NEAREST_TRACK' ? [f.facts.command] : []))[0] ?? null
   const names = tracks.map(t => t.name)
-  return [
-    finding('TRACK_UNCLEAR', 'track', { reason: 'None fits this database', tracks: names, command }),
-    ...nearest,
-  ]
+  const fits = 'None fits this database'
+  const reason = nearest.length > 0 ? fits : `${fits}: it has no table like theirs, so it may be another one`
+  return [finding('TRACK_UNCLEAR', 'track', { reason, tracks: names, command }), ...nearest]
 }
 
 /** The nearest of these tracks, with the command that adapts it. */

@@ -1,8 +1,8 @@
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
-import type { Check } from '../model/project.js'
+import type { Check, Migration, Track } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
-import { runCheck } from './run_check.js'
+import { gateRows, runCheck } from './run_check.js'
 
 /** Runs checks on today's data. What they find is reported as OUTLOOK, not as a fault. */
 export async function foretell(
@@ -39,4 +39,23 @@ export async function foretellTables(
       found.push({ title: check.title, columns: ['not counted'], rows: [[result.reason]] })
   }
   return found
+}
+
+/** Whether a check is a gate of the first migration of a track: it says before anything what is wrong. */
+export const isFirstGate = (track: Track, check: Check): boolean =>
+  check.kind === 'check' && check.after === null && check.gate === track.migrations[0]?.name
+
+/**
+ * GATE for each such check that found something, where the track has not begun. Nothing is asked of a
+ * database in which it could not begin.
+ */
+export async function firstGates(
+  connection: Connection,
+  track: Track,
+  { pending, obstacles }: { pending: Migration[]; obstacles: Finding[] },
+): Promise<Finding[]> {
+  const [first] = track.migrations
+  if (!first || !pending.includes(first) || obstacles.some(f => f.level === 'refused')) return []
+  const closed = await gateRows(connection, track, first.name, check => isFirstGate(track, check))
+  return closed.map(({ check, rows }) => finding('GATE', first.name, { check, rows }, 'refused'))
 }

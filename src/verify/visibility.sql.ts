@@ -1,5 +1,6 @@
 import { relationExists } from '../database/catalog.sql.js'
-import type { Db } from '../database/types.js'
+import { type Db, ident, literal } from '../database/types.js'
+import type { VisibleRows } from '../model/project.js'
 
 /**
  * What one user saw of one table. `rows`, `hash` and `ids` are null if there was no row security and
@@ -90,4 +91,25 @@ export async function rowsWhere(sql: Db, table: string, where: string): Promise<
     `select count(*)::float8 as rows from ${table} where ${where}`,
   )
   return row!.rows
+}
+
+/** Of these ids, those whose row is still in one of the tables, or in the quarantine. */
+export async function idsKept(sql: Db, from: VisibleRows[], ids: string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set()
+  const aside = await relationExists(sql, 'rethread_archive.quarantine')
+  const places: string[] = []
+  for (const { table, id } of from) {
+    if (await relationExists(sql, table)) places.push(`select x.${ident(id)}::text from ${table} x`)
+    if (aside)
+      places.push(`select k.id from rethread_archive.quarantine q
+        cross join lateral unnest(array[q.key, q.original ->> ${literal(id)}]) k (id)
+        where q.relation = ${literal(table)}`)
+  }
+  if (places.length === 0) return new Set()
+  const rows = await sql.unsafe<{ id: string }[]>(
+    `select p.id from (${places.join(' union all ')}) p (id)
+     where p.id in (select jsonb_array_elements_text($1::text::jsonb))`,
+    [JSON.stringify(ids)],
+  )
+  return new Set(rows.map(r => r.id))
 }

@@ -16,6 +16,7 @@ import { sampleRealUsers } from './real_users.sql.js'
 import { lookTogether, type SightQuestion } from './row_groups.js'
 import type { Visibility } from './row_groups.sql.js'
 import {
+  idsKept,
   mayRead,
   rowsWhere,
   type StoredVisibility,
@@ -129,12 +130,14 @@ export async function compareVisibility(
     if (looked.sample)
       findings.push(finding('SIGHTS_SAMPLED', table, { rows: looked.sample.length, of: looked.rows }))
     const there = thens.some(t => t.rows === null) ? await rowsWhere(reader.sql, table, looked.born) : 0
-    const compared = compareSights(table, thens, looked.seen, there)
+    const missed = [...new Set(thens.flatMap((then, i) => idsMissed(then, looked.seen[i] ?? null)))]
+    const kept = await idsKept(reader.sql, [pair.before, pair.after], missed)
+    const compared = compareSights(table, { thens, seen: looked.seen, there, kept })
     rows.push(...compared.rows)
     findings.push(...compared.findings)
   }
   if (stored.some(s => s.rows === null)) findings.push(finding('SAW_EVERYTHING', track.name))
-  const columns = ['person', 'table', 'saw', 'sees', 'more', 'less']
+  const columns = ['person', 'table', 'saw', 'sees', 'more', 'less', 'deleted']
   return { tables: [{ title: 'What people saw before and see now', columns, rows }], findings }
 }
 
@@ -161,20 +164,30 @@ async function lookAgain(connection: Connection, track: Track, { info, after, th
   return { ...looked, born }
 }
 
-/** Pure: what each person saw of a table beside what they see; `there` is how many rows there are of then. */
+/** What the persons saw of a table and what they see now. */
+interface ComparedSights {
+  thens: AlikeSights
+  seen: (Visibility | null)[]
+  /** How many rows there are of then. */
+  there: number
+  /** Ids that somebody saw and does not see, and whose rows are still kept. */
+  kept: ReadonlySet<string>
+}
+
+/** Pure: what each person saw of a table beside what they see. */
 function compareSights(
   table: string,
-  thens: AlikeSights,
-  seen: (Visibility | null)[],
-  there: number,
+  { thens, seen, there, kept }: ComparedSights,
 ): { rows: Table['rows']; findings: Finding[] } {
   const rows: Table['rows'] = []
   const findings: Finding[] = []
   const lost: number[] = []
   for (const [i, then] of thens.entries()) {
     const now = seen[i] ?? null
-    const { more, less } = visibilityDifference(then, now, there)
-    rows.push([then.person, table, then.rows ?? 'all', now?.rows ?? null, more, less])
+    const missed = idsMissed(then, now)
+    const gone = missed.filter(id => !kept.has(id)).length
+    const { more, less } = visibilityDifference(then, now, { there, gone, missed: missed.length })
+    rows.push([then.person, table, then.rows ?? 'all', now?.rows ?? null, more, less, gone])
     const subject = `${table} as ${then.person}`
     if (more) findings.push(finding('SEES_MORE', subject, { rows: more }))
     if (less && then.rows !== null) findings.push(finding('SEES_LESS', subject, { rows: less }))
@@ -213,14 +226,23 @@ export function bornBefore(info: TrackInfo, table: string, at: string): string {
   return column ? `(${column} is null or ${column} <= ${literal(at)})` : 'true'
 }
 
+/** Pure: of the ids that a user saw, those that they do not see now. Empty if not all of them are known. */
+function idsMissed(then: StoredVisibility, now: Visibility | null): string[] {
+  if (!now || then.ids === null) return []
+  const after = new Set([...now.ids, ...now.others.ids])
+  const knowsAll = after.size === now.rows + now.others.rows
+  return then.of === null && !knowsAll ? [] : then.ids.filter(id => !after.has(id))
+}
+
 /**
  * Pure: how many more and fewer rows a user sees; null if unknown. `there` is how many of the former rows
- * still exist.
+ * still exist. Of the rows that the user saw and misses, those that are `gone` were deleted: nobody hides
+ * them.
  */
 function visibilityDifference(
   then: StoredVisibility,
   now: Visibility | null,
-  there: number,
+  { there, gone, missed }: { there: number; gone: number; missed: number },
 ): { more: number | null; less: number | null } {
   if (!now) return { more: null, less: null }
   // who saw everything cannot see more; of a sample it is unknown how many rows are missing
@@ -231,12 +253,11 @@ function visibilityDifference(
   const knewAll = then.ids.length === then.rows
   const knowsAll = now.ids.length + now.others.ids.length === sees
   if (now.of === null && !(knewAll && knowsAll))
-    return { more: Math.max(0, now.rows - then.rows), less: Math.max(0, then.rows - sees) }
+    return { more: Math.max(0, now.rows - then.rows), less: Math.max(0, then.rows - sees - gone) }
   const before = new Set(then.ids)
-  const after = new Set([...now.ids, ...now.others.ids])
-  const gone = then.ids.filter(id => !after.has(id)).length
+  const hidden = missed - gone
   return {
     more: knewAll ? now.ids.filter(id => !before.has(id)).length : null,
-    less: knewAll || gone > 0 ? gone : null,
+    less: knewAll || hidden > 0 ? hidden : null,
   }
 }

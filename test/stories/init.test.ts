@@ -47,6 +47,23 @@ test('where no track fits, every command names the nearest one and the command t
   expect(codes(await rethread(db.url, ['doctor'], { cwd }))).toContain('FITS')
 })
 
+test('the users that every database of Supabase has are nobody’s table of chats', async () => {
+  const cwd = folder({})
+  await using db = await database(newest(), 'empty')
+  for (const command of [
+    ['doctor'],
+    ['plan'],
+    ['status'],
+    ['init'],
+    ['init', '--track', 'workspace-sessions'],
+  ]) {
+    const ran = await rethread(db.url, command, { cwd })
+    const said = ran.report.findings.flatMap(f => [f.message, f.fix]).join()
+    expect(said, command.join(' ')).not.toMatch(/=auth\.users|raw_user_meta_data/)
+    if (command[0] === 'plan') expect(codes(ran)).toEqual(['TRACK_UNCLEAR'])
+  }
+})
+
 test('a table that only may be one of the track is nobody’s to press Enter for', async () => {
   const cwd = folder({})
   await using db = await database(newest(), 'empty')

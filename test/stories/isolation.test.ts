@@ -67,6 +67,10 @@ describe.each(some('oldest'))('isolation on PostgreSQL $major', server => {
 test('a clean database verifies clean, and the probes leave nothing behind', async () => {
   await using db = await database(newest(), 'workspace-sessions', 300)
   expect((await rethread(db.url, ['migrate', ...contract])).code).toBe(0)
+  // it is closed, and could not show the rows of the probes
+  await db.sql.unsafe(`
+    create materialized view public.counted as select workspace_id, count(*) from public.chats group by 1;
+    revoke all on public.counted from anon, authenticated`)
   const before = await picture(db.sql)
   const ran = await rethread(db.url, ['verify', '--sample', '4', '--deep'])
   expect([ran.code, ran.report.verdict]).toEqual([0, 'clean'])
@@ -291,6 +295,10 @@ test('prove: what came in is accounted for, persons see what they saw; a lost me
   const bad = await rethread(db.url, ['prove'])
   const codes = bad.report.findings.map(f => f.code)
   expect(codes).toContain('SEES_MORE')
+  // a row that is deleted is not hidden from anybody
+  expect(codes).not.toContain('SEES_LESS')
+  const beside = bad.report.tables.find(t => t.title === sights.title)!
+  expect(beside.rows.some(r => r[6] === 1)).toBe(true)
   // what the application has added since hides no loss
   const recounted = bad.report.checks.find(c => c.check === 'same_as_backfilled')!
   expect(recounted.found).toEqual([

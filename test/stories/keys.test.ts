@@ -103,10 +103,15 @@ test('rows without a key that are wholly equal are refused before anything is ch
   const [before] = await db.sql`select count(*)::int as n from public.chats`
   const project = await inProcess(db.url, { track: 'workspace-sessions', config: {}, lockWaitSeconds: 5 })
   try {
+    const gate = /001_create_chat_sessions. does not run while its gate .told_apart. finds something: 1 row/
+    const planned = await said(project.plan())
+    expect([planned.verdict, sentenceOf(planned, 'GATE')]).toEqual(['attention', expect.stringMatching(gate)])
     const report = await said(project.migrate())
-    expect(sentenceOf(report, 'SQL_ERROR')).toMatch(
-      /public.chats has no key, and 1 of its rows.*more than once/s,
-    )
+    expect([report.verdict, sentenceOf(report, 'GATE')]).toEqual(['refused', expect.stringMatching(gate)])
+    const asked = await said(project.verify({ only: ['told_apart'] }))
+    expect(asked.checks.map(c => [c.outcome, c.found[0]?.detail])).toEqual([
+      ['found', '3 messages are equal, and the table has no key'],
+    ])
     const [after] = await db.sql`
       select (select count(*)::int from public.chats) as n, to_regclass('public.chat_sessions') is null as untouched`
     expect(after).toEqual({ n: before!.n, untouched: true })
@@ -118,6 +123,29 @@ test('rows without a key that are wholly equal are refused before anything is ch
     const [kept] = await db.sql`
       select (select count(*)::int from rethread_archive.quarantine where migration like '009%') + (select count(*)::int from public.chats) as n`
     expect(kept!.n).toBe(before!.n)
+  } finally {
+    await project.close()
+  }
+})
+
+test('two sessions of one id are refused before anything is changed: one of them would lose its messages', async () => {
+  await using db = await database(newest(), 'conversation-history', 20)
+  await db.sql.unsafe(`
+    alter table public.chat_sessions drop constraint chat_sessions_pkey cascade;
+    insert into public.chat_sessions (id, tenant_id, user_id, messages)
+    select s.id, s.tenant_id, s.user_id, '[{"role": "user", "content": "another one"}]' from public.chat_sessions s limit 1`)
+  const before = await picture(db.sql)
+  const project = await inProcess(db.url, { track: 'conversation-history', config: {}, lockWaitSeconds: 5 })
+  try {
+    for (const [command, verdict] of [
+      ['plan', 'attention'],
+      ['migrate', 'refused'],
+    ] as const) {
+      const report = await said(project[command]())
+      const gate = report.findings.find(f => f.code === 'GATE')?.facts
+      expect([report.verdict, gate]).toEqual([verdict, { check: 'own_ids', rows: 1 }])
+    }
+    expect(await picture(db.sql)).toEqual(before)
   } finally {
     await project.close()
   }

@@ -167,6 +167,18 @@ describe.each(some('oldest'))('the life cycle on PostgreSQL $major', server => {
     expect(rows.map(r => r.workspace_id)).toEqual(Array(5).fill(room!.id))
   })
 
+  test('a setting that the track cannot use is refused before anything is changed', async () => {
+    await using db = await database(server)
+    const before = await picture(db.sql)
+    const nobodys = configured({ settings: { null_workspace: '00000000-0000-4000-8000-00000000000f' } })
+    const plan = await rethread(db.url, ['plan'], { cwd: nobodys })
+    const up = await rethread(db.url, ['migrate'], { cwd: nobodys })
+    const gates = (ran: typeof up) => ran.report.findings.filter(f => f.code === 'GATE').map(f => f.facts)
+    const gate = { check: 'fallback_workspace', rows: 1 }
+    expect([plan.code, gates(plan), up.code, gates(up)]).toEqual([1, [gate], 3, [gate]])
+    expect(await picture(db.sql)).toEqual(before)
+  })
+
   test('works on an empty database: a fresh installation is no error', async () => {
     await using db = await database(server)
     await db.sql`truncate chats`

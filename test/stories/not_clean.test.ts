@@ -331,6 +331,30 @@ describe.each(some('oldest'))('workspace-sessions on PostgreSQL $major', server 
     expect((await said(shipped.verify({ only: ['failed_rows'] }))).verdict).toBe('clean')
   })
 
+  test('messages of nobody who is left go to the session that somebody else begins in their workspace', async () => {
+    await using db = await database(server, 'workspace-sessions', 60)
+    const [room] = await db.sql`
+      select w.id from public.workspaces w where w.owner_id is not null and exists (select from public.chats c where c.workspace_id = w.id) order by w.id limit 1`
+    const of = room!.id as string
+    await db.sql`update public.workspaces set owner_id = null where id = ${of}`
+    await db.sql`update public.chats set user_id = null where workspace_id = ${of}`
+    const shipped = await inProcess(db.url, {
+      track: 'workspace-sessions',
+      config: { retryFailedSeconds: 0 },
+    })
+    expect((await said(shipped.migrate())).verdict).toBe('clean')
+    await db.sql`
+      insert into public.chats (workspace_id, user_id, role, message)
+      select ${of}, u.id, 'user', 'anybody here?' from auth.users u order by u.id limit 1`
+    const next = await said(shipped.migrate())
+    expect([next.verdict, next.codes.includes('ROWS_FAILED')]).toEqual(['clean', false])
+    const [left] = await db.sql`
+      select count(*) filter (where c.session_id is null)::int as without, count(distinct c.session_id)::int as sessions,
+        (select count(*)::int from rethread_archive.quarantine q where q.original ->> 'workspace_id' = ${of}) as aside
+      from public.chats c where c.workspace_id = ${of}`
+    expect(left).toEqual({ without: 0, sessions: 1, aside: 0 })
+  })
+
   test('a rule that does something beside an update is a decision like a trigger', async () => {
     await using db = await database(server, 'workspace-sessions', 100)
     await db.sql.unsafe(`

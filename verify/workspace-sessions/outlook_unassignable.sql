@@ -3,7 +3,10 @@
 --! kind: outlook
 
 select 'messages without a workspace' as object,
-  format('%s: they are copied to the quarantine and stay in the table (setting null_workspace gives them one)', count(*)) as detail
+  case when nullif(current_setting('rethread.null_workspace', true), '') is null
+    then format('%s: they are copied to the quarantine and stay in the table (setting null_workspace gives them one)', count(*))
+    else format('%s: their session is of workspace %s', count(*), current_setting('rethread.null_workspace'))
+  end as detail
 from public.chats c
 where c.workspace_id is null
 having count(*) > 0

@@ -14,8 +14,8 @@ insert into public.chats (workspace_id, user_id, role, message, session_id, crea
   ('b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001', 'assistant', 'two', 'f0000000-7e57-4000-8000-000000000001', now() + interval '1 second'),
   ('b0000000-7e57-4000-8000-000000000001', 'a0000000-7e57-4000-8000-000000000001', 'user', 'three', 'f0000000-7e57-4000-8000-000000000002', now());
 select set_config('probe.title', (select title from public.chat_sessions where id = 'f0000000-7e57-4000-8000-000000000001'), true),
-  set_config('probe.first', (select string_agg(message, ' ' order by created_at) from public.chats where session_id = 'f0000000-7e57-4000-8000-000000000001'), true),
-  set_config('probe.second', (select string_agg(message, ' ' order by created_at) from public.chats where session_id = 'f0000000-7e57-4000-8000-000000000002'), true);
+  set_config('probe.first', (select string_agg(message::text, ' ' order by created_at) from public.chats where session_id = 'f0000000-7e57-4000-8000-000000000001'), true),
+  set_config('probe.second', (select string_agg(message::text, ' ' order by created_at) from public.chats where session_id = 'f0000000-7e57-4000-8000-000000000002'), true);
 -- renaming stamps the time
 update public.chat_sessions set updated_at = '2000-01-01' where id = 'f0000000-7e57-4000-8000-000000000002';
 update public.chat_sessions set title = 'renamed' where id = 'f0000000-7e57-4000-8000-000000000002';

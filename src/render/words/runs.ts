@@ -136,7 +136,8 @@ export const runWords = {
     () => 'rethread status',
   ),
   GATE: say(
-    (s, f) => sentence`\`${s}\` did not run: its gate \`${f.check}\` found ${plural(f.rows, 'row')}.`,
+    (s, f) =>
+      sentence`\`${s}\` does not run while its gate \`${f.check}\` finds something: ${plural(f.rows, 'row')}.`,
     (_, f) => sentence`rethread verify --only ${f.check}`,
   ),
   THROTTLE_FAILED: say(
