@@ -70,7 +70,7 @@ export async function prepareRun(
     ctx,
     connection,
     track,
-    aheadOf(plan, history, { major: target.major, obstacles }),
+    aheadOf(plan, history, { major: target.major, obstacles, consent: options.consent }),
   )
   if ([...obstacles, ...ahead].some(f => f.code === 'ALREADY_EXISTS' || f.code === 'NAME_TAKEN')) {
     // another run may have created it since the ledger was read; its ledger row was committed with it

@@ -95,6 +95,7 @@ export const codes = {
   NO_DATABASE_URL: 'error',
   BAD_URL: 'error',
   NO_SERVER: 'error',
+  SESSION_CUT_OFF: 'error',
   TLS_FAILED: 'error',
   WRONG_PASSWORD: 'error',
   NO_SUCH_DATABASE: 'error',

@@ -113,6 +113,7 @@ async function lookAtTrack(
     resumed: finishedOf(history),
     major: target.major,
     obstacles,
+    consent: patient.consent,
   }
   const speaking = track.checks.filter(c => speaksNow(c, applied))
   const findings = [
