@@ -50,17 +50,19 @@ export const nodesBelow = (sql: Db) => sql`node (asked, relid, what, col, classi
       where d.classid = n.classid and d.objid = n.objid and (
         d.refclassid = 'pg_catalog.pg_proc'::regclass
         or d.refclassid in ('pg_catalog.pg_operator'::regclass, 'pg_catalog.pg_type'::regclass)
-          and n.classid not in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass, 'pg_catalog.pg_cast'::regclass)
-        -- the fields of a composite type
-        or d.refclassid = 'pg_catalog.pg_class'::regclass and d.deptype = 'i' and n.classid = 'pg_catalog.pg_type'::regclass)
+          and n.classid not in ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass, 'pg_catalog.pg_cast'::regclass))
+      union all
+      -- the fields of a composite type
+      select 'pg_catalog.pg_class'::regclass, y.typrelid
+      from pg_catalog.pg_type y where n.classid = 'pg_catalog.pg_type'::regclass and y.oid = n.objid and y.typrelid <> 0
       union all
       select 'pg_catalog.pg_constraint'::regclass, k.oid
       from pg_catalog.pg_constraint k where n.classid = 'pg_catalog.pg_type'::regclass and k.contypid = n.objid
       union all
-      -- built-in types have only built-in casts
+      -- an expression names the casts that it calls; a value of a column may get any
       select 'pg_catalog.pg_cast'::regclass, k.oid
       from pg_catalog.pg_cast k
-      where n.classid = 'pg_catalog.pg_type'::regclass and n.objid in (k.castsource, k.casttarget) and k.castfunc <> 0
+      where n.what is null and n.classid = 'pg_catalog.pg_type'::regclass and n.objid in (k.castsource, k.casttarget) and k.castfunc <> 0
     ) x
   )`
 
@@ -130,6 +132,7 @@ export async function foreignCode(sql: Db, tables: AskedTable[]): Promise<Foreig
       select f.asked, f.relid, null, quote_ident(a.attname), 'pg_catalog.pg_type'::regclass, a.atttypid
       from relation f
       join pg_catalog.pg_attribute a on a.attrelid = f.relid and a.attnum > 0 and not a.attisdropped
+      -- built-in types have only built-in casts
       where a.atttypid >= 16384
     ),
     ${nodesBelow(sql)}
