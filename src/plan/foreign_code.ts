@@ -112,7 +112,8 @@ export async function foreignHazard(
 }
 
 /** For example `trigger a_audit (public.audit of mallory)`. */
-export const describeForeignCode = (c: ForeignCode): string => `${c.what} (${c.function} of ${c.owner})`
+export const describeForeignCode = (c: Omit<ForeignCode, 'asked'>): string =>
+  `${c.what} (${c.function} of ${c.owner})`
 
 /** FOREIGN_CODE for each table, if the current role is no superuser. */
 export function foreignCodeFindings(code: ForeignCode[]): Finding[] {

@@ -117,7 +117,7 @@ const asFirstMade = (definition: string): string =>
   })
 
 /** A text constant with its type, a cast of one in a list, and the list. */
-const typed = String.raw`'(?:[^']|'')*'::[a-z ]+`
+const typed = `'(?:[^']|'')*'::[a-z ]+`
 const castOfItem = new RegExp(String.raw`\((${typed})\)::[a-z ]+`, 'g')
 const castInList = new RegExp(String.raw`ARRAY\[((?:\(${typed}\)::[a-z ]+, )*\(${typed}\)::([a-z ]+))\]`, 'g')
 
