@@ -123,8 +123,8 @@ export async function sendSetup(sql: Db, setup: string): Promise<void> {
 }
 
 /**
- * Lifts the limits of the role for this message, which may be too short for it. transaction_timeout exists since
- * PostgreSQL 17.
+ * Lifts the limits of the role for this message, which may be too short for it. transaction_timeout exists
+ * since PostgreSQL 17.
  */
 const unlimitedSql = `set local statement_timeout = 0;
   select case when pg_catalog.current_setting('transaction_timeout', true) is not null

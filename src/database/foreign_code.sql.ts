@@ -1,3 +1,4 @@
+import { Failure } from '../model/failure.js'
 import type { Db } from './types.js'
 
 /** Something on a table that runs a function of another owner. */
@@ -8,12 +9,18 @@ export interface ForeignCode {
   table: string
   /** Such as `trigger a_audit`, `default of created_at`, `cast of role`. */
   what: string
+  /** Whether it belongs to a column's type: reading values may run it. */
+  ofType: boolean
   function: string
   owner: string
   /** The current role. */
   role: string
   superuser: boolean
 }
+
+/** The refusal to run a function of another owner. */
+export const foreignFunction = ({ function: name, owner, role }: ForeignCode): Failure =>
+  new Failure('FOREIGN_OBJECT', `function ${name}`, { kind: 'function', name, owner, role, grants: [] })
 
 /** A table whose code is asked for. */
 export interface AskedTable {
@@ -31,9 +38,9 @@ export interface AskedTable {
 }
 
 /**
- * Common table expressions for a query with `with recursive`: `node (asked, relid, what, col, classid, objid)`
- * has everything that the objects in `part` (the same columns) call, functions among them: through operators,
- * casts and domains, types of elements and fields, other functions. `what` is null for the type of a column.
+ * A part of a query with `with recursive`: `node (asked, relid, what, col, classid, objid)` has all that the
+ * objects in `part` (the same columns) call, functions among them: through operators, casts and domains,
+ * types of elements and fields, other functions. `what` is null for the type of a column.
  * Only what the server needs when it uses an object is followed, not the tables beside it.
  */
 export const nodesBelow = (sql: Db) => sql`node (asked, relid, what, col, classid, objid) as (
@@ -136,7 +143,7 @@ export async function foreignCode(sql: Db, tables: AskedTable[]): Promise<Foreig
       where a.atttypid >= 16384
     ),
     ${nodesBelow(sql)}
-    select distinct d.asked, format('%I.%I', n.nspname, c.relname) as table, d.what,
+    select distinct d.asked, format('%I.%I', n.nspname, c.relname) as table, d.what, d.col is not null as "ofType",
       format('%I.%I', pn.nspname, p.proname) as function, o.rolname::text as owner,
       me.rolname::text as role, me.rolsuper as superuser
     from node d
@@ -155,7 +162,7 @@ export async function foreignCode(sql: Db, tables: AskedTable[]): Promise<Foreig
 /** Enabled event triggers whose function belongs to another role: every change of the schema runs them. */
 export async function foreignEventTriggers(sql: Db): Promise<Omit<ForeignCode, 'asked'>[]> {
   return sql<Omit<ForeignCode, 'asked'>[]>`
-    select quote_ident(current_database()) as table, 'event trigger ' || quote_ident(e.evtname) as what,
+    select quote_ident(current_database()) as table, 'event trigger ' || quote_ident(e.evtname) as what, false as "ofType",
       format('%I.%I', pn.nspname, p.proname) as function, o.rolname::text as owner,
       me.rolname::text as role, me.rolsuper as superuser
     from pg_catalog.pg_event_trigger e

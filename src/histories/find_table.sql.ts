@@ -1,6 +1,5 @@
-import { foreignCode } from '../database/foreign_code.sql.js'
+import { foreignCode, foreignFunction } from '../database/foreign_code.sql.js'
 import type { Db } from '../database/types.js'
-import { Failure } from '../model/failure.js'
 import { tableText } from '../model/table_name.js'
 import type { ToolHistory } from './tool_history.js'
 
@@ -24,14 +23,7 @@ export async function findTable(sql: Db, history: ToolHistory): Promise<string |
   const { schema, name } = fitting
   const asked = { schema, name, asked: name, deletes: true, updates: [], trustsOwner: false }
   const code = (await foreignCode(sql, [asked])).find(c => c.superuser)
-  if (code)
-    throw new Failure('FOREIGN_OBJECT', `function ${code.function}`, {
-      kind: 'function',
-      name: code.function,
-      owner: code.owner,
-      role: code.role,
-      grants: [],
-    })
+  if (code) throw foreignFunction(code)
   return tableText(fitting)
 }
 

@@ -234,8 +234,6 @@ export const codes = {
   ROLLED_BACK_EXACTLY: 'info',
   ROLLBACK_DIFFERS: 'warn',
   UNTESTED_ROLLBACK: 'warn',
-  PRUNABLE: 'info',
-  PRUNED: 'info',
   ARCHIVE_CHANGED: 'error',
   RESTORE_CONFLICT: 'warn',
   RESTORED: 'info',

@@ -167,12 +167,6 @@ export interface FactsOfFiles {
     /** Code of the system, the driver or the server, such as ENOTFOUND; null if the error has none. */
     code: string | null
   } & Reason
-  SESSION_CUT_OFF: {
-    /** The setting of the role, the database or the server. */
-    setting: string
-    role: string
-    database: string
-  } & Reason
   TLS_FAILED: {
     /** The requested sslmode. */
     mode: string

@@ -3,6 +3,7 @@ import {
   type ForeignCode,
   foreignCode,
   foreignEventTriggers,
+  foreignFunction,
 } from '../database/foreign_code.sql.js'
 import type { Db } from '../database/types.js'
 import { pairsIn } from '../files/moved_names.js'
@@ -135,6 +136,15 @@ export const tablesTaken = (tables: string[]): AskedTable[] =>
       ? [{ asked, schema: parts[0]!, name: parts[1]!, deletes: true, updates: [], trustsOwner: true }]
       : []
   })
+
+/**
+ * Throws FOREIGN_OBJECT if a superuser who reads rows of these tables would run functions of others: a value
+ * that is shown as text goes through the casts of its type.
+ */
+export async function refuseForeignTypes(sql: Db, tables: string[]): Promise<void> {
+  const code = (await foreignCode(sql, tablesTaken(tables))).find(c => c.superuser && c.ofType)
+  if (code) throw foreignFunction(code)
+}
 
 /** Checks tables that are written without a migration's file: the findings, and the request for consent. */
 export async function judgeForeignCode(

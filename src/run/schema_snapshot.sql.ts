@@ -107,8 +107,8 @@ export async function objects(sql: Db): Promise<ObjectRow[]> {
 }
 
 /**
- * A definition as the server prints it before a dump. Read again by the server, a list of texts in a CHECK has
- * its casts inside the list: `ARRAY[('user'::character varying)::text]`.
+ * A definition as the server prints it before a dump. Read again by the server, a list of texts in a CHECK
+ * has its casts inside the list: `ARRAY[('user'::character varying)::text]`.
  */
 const asFirstMade = (definition: string): string =>
   definition.replace(castInList, (_, list: string, to: string) => {
@@ -117,9 +117,12 @@ const asFirstMade = (definition: string): string =>
   })
 
 /** A text constant with its type, a cast of one in a list, and the list. */
-const typed = `'(?:[^']|'')*'::[a-z ]+`
-const castOfItem = new RegExp(String.raw`\((${typed})\)::[a-z ]+`, 'g')
-const castInList = new RegExp(String.raw`ARRAY\[((?:\(${typed}\)::[a-z ]+, )*\(${typed}\)::([a-z ]+))\]`, 'g')
+const typedText = `'(?:[^']|'')*'::[a-z ]+`
+const castOfItem = new RegExp(String.raw`\((${typedText})\)::[a-z ]+`, 'g')
+const castInList = new RegExp(
+  String.raw`ARRAY\[((?:\(${typedText}\)::[a-z ]+, )*\(${typedText}\)::([a-z ]+))\]`,
+  'g',
+)
 
 /** A table with other settings at the end of its definition. Unchanged if they are unknown. */
 const withSettings = (row: ObjectRow, settings: string | undefined): ObjectRow =>

@@ -55,7 +55,7 @@ const shownByOthers = (sql: Db, tables: string[]): Promise<ForeignCode[]> => sql
     select r.asked, r.relid, k.what, null::text, k.classid, k.objid from reached r join code k on k.relid = r.relid
   ),
   ${nodesBelow(sql)}
-  select distinct d.asked, format('%I.%I', n.nspname, c.relname) as table, d.what,
+  select distinct d.asked, format('%I.%I', n.nspname, c.relname) as table, d.what, false as "ofType",
     format('%I.%I', pn.nspname, p.proname) as function, o.rolname::text as owner,
     me.rolname::text as role, me.rolsuper as superuser
   from node d

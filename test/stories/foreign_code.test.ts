@@ -105,6 +105,16 @@ describe.each(some('newest'))('functions of others on the tables of a track on P
         [],
       ])
     }
+    // values are shown as text, through the casts of their type
+    await db.sql.unsafe(`
+      set role ${mallory};
+      create type side.mood as enum ('glad');
+      create function side.shown(side.mood) returns text language plpgsql as $$ begin raise 'ran'; end $$;
+      create cast (side.mood as text) with function side.shown(side.mood);
+      reset role;
+      alter table public.chat_sessions add column mood side.mood default 'glad'`)
+    for (const shown of [project.sessions(), project.stats(), project.prune({ olderThanDays: 365 })])
+      expect((await said(shown)).codes).toEqual(['FOREIGN_OBJECT'])
     await db.sql.unsafe(`drop owned by ${mallory} cascade`)
   })
 
