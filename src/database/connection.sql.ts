@@ -123,6 +123,14 @@ export async function sendSetup(sql: Db, setup: string): Promise<void> {
 }
 
 /**
+ * Lifts the limits of the role for this message, which may be too short for it. transaction_timeout exists
+ * since PostgreSQL 17.
+ */
+const unlimitedSql = `set local statement_timeout = 0;
+  select case when pg_catalog.current_setting('transaction_timeout', true) is not null
+    then pg_catalog.set_config('transaction_timeout', '0', true) end`
+
+/**
  * The first message of a session: which backend answers, which one the start-up named and, on request, what
  * others have put into our schemas. SET LOCAL ends with the message, so that nothing stays in a connection
  * that is a pooler's.
@@ -133,7 +141,7 @@ export async function greet(
 ): Promise<{ pid: number; named: number; planted: Planted[] }> {
   const planted = looksForPlanted ? `(${plantedSql})` : "'[]'::json"
   const results = await sql.unsafe<object[]>(
-    `set local search_path = ${ownPath}; select pg_catalog.pg_backend_pid() as pid, ${planted} as planted`,
+    `${unlimitedSql}; set local search_path = ${ownPath}; select pg_catalog.pg_backend_pid() as pid, ${planted} as planted`,
   )
   const answer = results.at(-1) as unknown as { pid: number; planted: Planted[] }[] & {
     state: { pid: number }

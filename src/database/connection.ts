@@ -241,15 +241,35 @@ async function askBeside(
   }
 }
 
+/** Settings of role, database or server that may end a session before its own settings have arrived. */
+const cutOffBy: Record<string, string> = {
+  '57014': 'statement_timeout',
+  '57P05': 'idle_session_timeout',
+  '25P03': 'idle_in_transaction_session_timeout',
+  '25P04': 'transaction_timeout',
+}
+
 /** The failure for a connection that could not be opened, with the server's message if there is one. */
 function connectFailure(error: unknown, url: string): Failure | Failures {
   if (error instanceof Failure || error instanceof Failures) return error
   const { database } = readAddress(url)
   const where = addressOf(url)
-  const { code = '', message = '' } = error as { code?: string; message?: string }
+  const {
+    code = '',
+    message = '',
+    sqlstate,
+  } = error as { code?: string; message?: string; sqlstate?: string }
   if (code === '28P01' || code === '28000')
     return new Failure('WRONG_PASSWORD', where, { reason: message }, error)
   if (code === '3D000') return new Failure('NO_SUCH_DATABASE', database, { server: where }, error)
+  const setting = cutOffBy[sqlstate ?? code]
+  if (setting)
+    return new Failure(
+      'SESSION_CUT_OFF',
+      where,
+      { setting, role: readAddress(url).user || 'the role', database, reason: message },
+      error,
+    )
   // an error of the system is identified by its code; the server's message is a sentence
   const system = /^(E[A-Z]+|EAI_\w+)$/.test(code)
   return new Failure(

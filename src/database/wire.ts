@@ -13,8 +13,15 @@ const firstBytes = new Set([...'RENv'].map(byte => byte.charCodeAt(0)))
 const asked = new Set([...'QSF'].map(byte => byte.charCodeAt(0)))
 const [describe, flush, sync, readyForQuery, errorResponse] = [...'DHSZE'].map(byte => byte.charCodeAt(0))
 
+/** Why a server closes a connection: its SQLSTATE and message. */
+interface LastWord {
+  sqlstate: string
+  reason: string
+}
+
 /** An error with a code that means a lost connection. */
-const closedBy = (reason: string): Error => Object.assign(new Error(reason), { code: 'CONNECTION_CLOSED' })
+const closedBy = (reason: string, sqlstate: string | null = null): Error =>
+  Object.assign(new Error(reason), { code: 'CONNECTION_CLOSED', sqlstate })
 
 /**
  * The socket for the driver. It knows whether an answer is due, and refuses a server that is not PostgreSQL.
@@ -41,7 +48,7 @@ export class Wire extends EventEmitter {
    * The answers that are due from the server, in order. True for a ReadyForQuery that the driver waits for.
    */
   private readonly due: boolean[] = []
-  private why: string | null = null
+  private why: LastWord | null = null
   private readonly fromClient: (chunk: Buffer) => Buffer[]
   private readonly fromServer: (chunk: Buffer) => Buffer[]
 
@@ -64,13 +71,15 @@ export class Wire extends EventEmitter {
       return true
     })
     this.fromServer = messages(true, (type, message) => {
-      if (type === errorResponse) this.why = fatalReason(message.subarray(5)) ?? this.why
+      if (type === errorResponse) this.why = lastWord(message.subarray(5)) ?? this.why
       return type !== readyForQuery || this.due.shift() !== false
     })
     socket.on('data', chunk => this.take(chunk))
     socket.on('drain', () => this.emit('drain'))
     socket.on('error', error => this.break(error))
-    socket.on('close', () => this.break(closedBy(this.why ?? 'the server closed the connection')))
+    socket.on('close', () =>
+      this.break(closedBy(this.why?.reason ?? 'the server closed the connection', this.why?.sqlstate)),
+    )
   }
 
   /** Whether an answer of the server is due. */
@@ -90,7 +99,9 @@ export class Wire extends EventEmitter {
 
   write(chunk: Buffer, done?: () => void): boolean {
     if (this.lost) {
-      queueMicrotask(() => this.fail(closedBy(this.why ?? 'the connection is gone')))
+      queueMicrotask(() =>
+        this.fail(closedBy(this.why?.reason ?? 'the connection is gone', this.why?.sqlstate)),
+      )
       return true
     }
     // send what was read, with its changes; a head in two pieces is sent with the second
@@ -153,15 +164,16 @@ export class Wire extends EventEmitter {
 /** The reason for a server with another protocol. */
 const notPostgres = { code: 'NOT_POSTGRES', reason: 'what answers there is not PostgreSQL' }
 
-/** The message of an error after which the server closes the connection; null for other errors. */
-function fatalReason(body: Buffer): string | null {
+/** What an error says after which the server closes the connection; null for other errors. */
+function lastWord(body: Buffer): LastWord | null {
   const fields = new Map(
     body
       .toString('utf8')
       .split('\0')
       .map(field => [field[0], field.slice(1)]),
   )
-  return /^(FATAL|PANIC)$/.test(fields.get('V') ?? '') ? (fields.get('M') ?? null) : null
+  if (!/^(FATAL|PANIC)$/.test(fields.get('V') ?? '')) return null
+  return { sqlstate: fields.get('C') ?? '', reason: fields.get('M') ?? '' }
 }
 
 /**

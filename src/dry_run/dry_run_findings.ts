@@ -50,7 +50,11 @@ export async function findingsOfRun(run: ForeseenRun, touched: string[]): Promis
   const shapes = plan.steps.some(s => s.migration.backfill)
     ? await elementShapes(ctx, connection, track)
     : null
-  const ahead = aheadOf(plan, history, { major: target.major, obstacles: run.obstacles })
+  const ahead = aheadOf(plan, history, {
+    major: target.major,
+    obstacles: run.obstacles,
+    consent: options.consent,
+  })
   const outlooks = isToRun ? track.checks.filter(c => isOutlook(c) && !isDecision(ctx, c)) : []
   return [
     ...(shapes?.findings ?? []),

@@ -1,8 +1,13 @@
+import { foreignCode, foreignFunction } from '../database/foreign_code.sql.js'
 import type { Db } from '../database/types.js'
 import { tableText } from '../model/table_name.js'
 import type { ToolHistory } from './tool_history.js'
 
-/** The table of a tool's history as SQL, in its own schema or another; null if there is none. */
+/**
+ * The table of a tool's history as SQL, in its own schema or another; null if there is none. Throws
+ * FOREIGN_OBJECT if a superuser who reads or writes it would run functions of others: it is found by its
+ * name, so anyone could have made it.
+ */
 export async function findTable(sql: Db, history: ToolHistory): Promise<string | null> {
   const found = await sql<{ schema: string; name: string; columns: Record<string, string> }[]>`
     select n.nspname as schema, c.relname as name,
@@ -14,7 +19,12 @@ export async function findTable(sql: Db, history: ToolHistory): Promise<string |
     group by 1, 2
     order by n.nspname <> ${history.schema}, 1`
   const fitting = found.find(({ columns }) => fits(history, columns))
-  return fitting ? tableText(fitting) : null
+  if (!fitting) return null
+  const { schema, name } = fitting
+  const asked = { schema, name, asked: name, deletes: true, updates: [], trustsOwner: false }
+  const code = (await foreignCode(sql, [asked])).find(c => c.superuser)
+  if (code) throw foreignFunction(code)
+  return tableText(fitting)
 }
 
 /** Whether a table has the columns of this tool. Several tools use the name `schema_migrations`. */

@@ -67,7 +67,7 @@ export async function prepareRun(
     report.findings.push(
       ...judgePin(options.pin, await pinOf(connection, described, history, options, target)),
     )
-  const asked = aheadOf(plan, history, { major: target.major, obstacles })
+  const asked = aheadOf(plan, history, { major: target.major, obstacles, consent: options.consent })
   const ahead = [
     ...(await lookAhead(ctx, connection, track, asked)),
     ...(await firstGates(connection, track, asked)),

@@ -14,4 +14,6 @@ export const sessionCodes = {
   SESSION_NOT_PUT: 'refused',
   SESSION_THERE: 'info',
   SESSION_PUT: 'info',
+  PRUNABLE: 'info',
+  PRUNED: 'info',
 } as const

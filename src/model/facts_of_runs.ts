@@ -2,6 +2,12 @@ import type { Differences, Next, NoFacts, Pruning, Reason, Rows, Some } from './
 
 /** Facts of the findings about runs and rollbacks, by code. */
 export interface FactsOfRuns {
+  SESSION_CUT_OFF: {
+    /** The setting of the role, the database or the server. */
+    setting: string
+    role: string
+    database: string
+  } & Reason
   // runs
   NOTHING_TO_DO: {
     /** How many migrations are applied. */

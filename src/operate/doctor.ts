@@ -114,6 +114,7 @@ async function lookAtTrack(
     resumed: finishedOf(history),
     major: target.major,
     obstacles,
+    consent: patient.consent,
   }
   const speaking = track.checks.filter(c => speaksNow(track, c, applied))
   const findings = [

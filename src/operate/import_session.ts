@@ -20,7 +20,7 @@ import { putSession, stagesOf } from './put_session.js'
 import { fillStage, type Staged, tryReading } from './put_session.sql.js'
 import { sessionTables } from './session_rows.js'
 import type { SessionTable } from './session_rows.sql.js'
-import { requireTable } from './sessions.js'
+import { requireSessions } from './sessions.js'
 
 /** Options of `sessions import`. */
 export interface ImportOptions {
@@ -72,7 +72,7 @@ async function prepareImport(
 ): Promise<{ report: Report; tables: SessionTable[] }> {
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('sessions', (await inspect(ctx, connection)).info)
-  await requireTable(connection.sql, info.sessions.table)
+  await requireSessions(connection.sql, info, consent)
   const tables = await sessionTables(connection.sql, info)
   await refuseOthers(connection, document, { from, tables, info })
   const foreign = await judgeForeignCode(

@@ -17,7 +17,7 @@ import { openRun } from '../run/open_run.js'
 import { type Follows, followsOf } from './delete_sessions.js'
 import { countIdle, idleByState, type PruneCount, type PruneHow, type Retention } from './prune.sql.js'
 import { pruneAll } from './prune_batches.js'
-import { requireTable } from './sessions.js'
+import { requireSessions } from './sessions.js'
 
 /** Options of `prune`. */
 export interface PruneOptions {
@@ -143,7 +143,7 @@ async function planPrune(
   report.target = target.info
   const { database } = target.info
   const { table } = info.sessions
-  await requireTable(connection.sql, table)
+  await requireSessions(connection.sql, info, options.consent)
   const follows = how === 'deleted' ? await followsOf(connection.sql, info) : { follows: [], keepers: [] }
   const retention = { info, days, how, keepers: follows.keepers }
   const count = await countIdle(connection.sql, retention)

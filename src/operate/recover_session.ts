@@ -21,7 +21,7 @@ import { ofSessions } from './prune.sql.js'
 import { type Put, putSession } from './put_session.js'
 import { fillFromArchive, hasSession, type Staged, unmarkDeleted } from './put_session.sql.js'
 import { readDocument, sessionTables, tablesOfSession } from './session_rows.js'
-import { addSession, requireTable } from './sessions.js'
+import { addSession, requireSessions } from './sessions.js'
 import { readSession } from './sessions.sql.js'
 
 /** Options of `sessions recover`. */
@@ -80,7 +80,7 @@ async function findSession(
   const { sql } = connection
   const { table, deleted } = info.sessions
   const report = emptyReport('sessions', (await inspect(ctx, connection)).info)
-  await requireTable(sql, table)
+  await requireSessions(sql, info, consent)
   const foreign = await judgeForeignCode(
     sql,
     (await tablesOfSession(sql, info)).map(t => t.table),

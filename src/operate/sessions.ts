@@ -7,8 +7,10 @@ import { inspect } from '../database/server.js'
 import type { Db } from '../database/types.js'
 import { requireTrackInfo } from '../files/track_info.js'
 import { Failure, UsageError } from '../model/failure.js'
+import type { Consent } from '../model/plan.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, tableOfCells } from '../model/report.js'
+import { refuseForeignTypes } from '../plan/foreign_code.js'
 import {
   type Condition,
   conditionOf,
@@ -123,7 +125,7 @@ async function withSessions(
   const wanted = readFilters(track, info, options)
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('sessions', (await inspect(ctx, connection)).info)
-  await requireTable(connection.sql, info.sessions.table)
+  await requireSessions(connection.sql, info)
   await transaction(
     connection.sql,
     'isolation level repeatable read read only',
@@ -217,7 +219,7 @@ export async function sessionsShow(
   const info = await requireTrackInfo(track)
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('sessions', (await inspect(ctx, connection)).info)
-  await requireTable(connection.sql, info.sessions.table)
+  await requireSessions(connection.sql, info)
   await transaction(
     connection.sql,
     'isolation level repeatable read read only',
@@ -256,7 +258,18 @@ export async function addSession(
   })
 }
 
-/** Throws NO_SESSIONS_TABLE if a table does not exist, because its track is not applied. */
-export async function requireTable(sql: Parameters<typeof relationFacts>[0], table: string): Promise<void> {
+/**
+ * Throws NO_SESSIONS_TABLE if the track's table does not exist, because the track is not applied, and
+ * FOREIGN_OBJECT if reading sessions would run code of others that is not allowed.
+ */
+export async function requireSessions(
+  sql: Db,
+  { sessions, messages }: TrackInfo,
+  consent: Consent | null = null,
+): Promise<void> {
+  const { table } = sessions
   if ((await relationFacts(sql, [table])).length === 0) throw new Failure('NO_SESSIONS_TABLE', table)
+  if (consent?.allow.has('RUNS_FOREIGN_CODE')) return
+  const joined = (sessions.with ?? []).map(w => w.table)
+  await refuseForeignTypes(sql, [table, ...(messages ? [messages.table] : []), ...joined])
 }

@@ -3,7 +3,7 @@ import { inspect } from '../database/server.js'
 import { requireTrackInfo } from '../files/track_info.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, type Report, tableOfCells } from '../model/report.js'
-import { requireTable } from './sessions.js'
+import { requireSessions } from './sessions.js'
 import { countAll, estimatedMessages, largestSessions, sizesOf } from './sessions.sql.js'
 
 /** Counts, recent activity, sizes and the largest sessions of a track. */
@@ -11,7 +11,7 @@ export async function stats(ctx: Context, track: Track): Promise<Report> {
   const info = await requireTrackInfo(track)
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('stats', (await inspect(ctx, connection)).info)
-  await requireTable(connection.sql, info.sessions.table)
+  await requireSessions(connection.sql, info)
   const about = await estimatedMessages(connection.sql, info)
   const counts = await countAll(connection.sql, info, about)
   report.tables.push({

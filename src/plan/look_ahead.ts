@@ -21,6 +21,7 @@ import { type Finding, finding } from '../model/report.js'
 import { columnLimit } from './column_limit.js'
 import { countedColumns } from './counted_columns.js'
 import { distributed } from './distributed_tables.js'
+import { foreignHazard } from './foreign_code.js'
 import { learnStatement } from './learn_changes.js'
 import { inheritedTables, notReferable, tablesWithoutIdentity, writeRules } from './look_ahead.sql.js'
 import { type Ahead, namesTaken } from './names_taken.js'
@@ -72,6 +73,9 @@ export async function lookAhead(
       files.flatMap(f => f.statements),
     )),
   ]
+  // constraints would be evaluated on rows, and twins have them too; event triggers run for twins
+  const reason = await foreignHazard(sql, pending, ahead.consent)
+  if (reason) return [...found, finding('NOT_REHEARSED', track.name, { reason })]
   const { findings, questions } = await questionsOf(sql, files)
   found.push(...findings)
   // report one fault once: a rehearsal would find the refused ones again

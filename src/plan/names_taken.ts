@@ -10,7 +10,7 @@ import {
   strings,
 } from '../files/statements.js'
 import { Failure } from '../model/failure.js'
-import { type Plan, pendingIn } from '../model/plan.js'
+import { type Consent, type Plan, pendingIn } from '../model/plan.js'
 import type { Migration } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { partText } from '../model/table_name.js'
@@ -29,19 +29,21 @@ export interface Ahead {
   major: number
   /** What `preflight` found. An object that is missing would cause many other findings. */
   obstacles: Finding[]
+  consent: Consent
 }
 
 /** What a plan has before it: the files that it runs, and those that it leaves for later. */
 export const aheadOf = (
   plan: Plan,
   history: History,
-  { major, obstacles }: Pick<Ahead, 'major' | 'obstacles'>,
+  { major, obstacles, consent }: Pick<Ahead, 'major' | 'obstacles' | 'consent'>,
 ): Ahead => ({
   applied: plan.applied,
   pending: pendingIn(plan),
   resumed: finishedOf(history),
   major,
   obstacles,
+  consent,
 })
 
 /** A name that a file gives to something new. */

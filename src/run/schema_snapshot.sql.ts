@@ -72,7 +72,8 @@ export async function objects(sql: Db): Promise<ObjectRow[]> {
     union all
     select 'policy', r.name || '.' || p.polname,
       concat_ws(' ', case when p.polpermissive then 'permissive' else 'restrictive' end, p.polcmd,
-        (select string_agg(case when o = 0 then 'public' else pg_get_userbyid(o)::text end, ',' order by o) from unnest(p.polroles) o),
+        (select string_agg(x.role, ',' order by x.role) from unnest(p.polroles) o
+         cross join lateral (select case when o = 0 then 'public' else pg_get_userbyid(o)::text end as role) x),
         'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
     from rel r join pg_catalog.pg_policy p on p.polrelid = r.oid
     union all
@@ -95,12 +96,33 @@ export async function objects(sql: Db): Promise<ObjectRow[]> {
       and not exists (select from pg_catalog.pg_depend d where d.objid = t.oid and d.deptype = 'e')
     order by 1, 2, 3;
     select set_config('search_path', current_setting('rethread.path'), true)`)
-  const rows = [...(answers as unknown as ObjectRow[][])[0]!]
+  const rows = [...(answers as unknown as ObjectRow[][])[0]!].map(row => ({
+    ...row,
+    definition: asFirstMade(row.definition),
+  }))
   const isOurs = (row: ObjectRow) => row.kind === 'table' && row.definition.includes(backfillSetting)
   if (!rows.some(isOurs)) return rows
   const before = await settingsBefore(sql)
   return rows.map(row => (isOurs(row) ? withSettings(row, before.get(row.object)) : row))
 }
+
+/**
+ * A definition as the server prints it before a dump. Read again by the server, a list of texts in a CHECK
+ * has its casts inside the list: `ARRAY[('user'::character varying)::text]`.
+ */
+const asFirstMade = (definition: string): string =>
+  definition.replace(castInList, (_, list: string, to: string) => {
+    const items = list.replaceAll(castOfItem, '$1')
+    return `(ARRAY[${items}])::${to}[]`
+  })
+
+/** A text constant with its type, a cast of one in a list, and the list. */
+const typedText = `'(?:[^']|'')*'::[a-z ]+`
+const castOfItem = new RegExp(String.raw`\((${typedText})\)::[a-z ]+`, 'g')
+const castInList = new RegExp(
+  String.raw`ARRAY\[((?:\(${typedText}\)::[a-z ]+, )*\(${typedText}\)::([a-z ]+))\]`,
+  'g',
+)
 
 /** A table with other settings at the end of its definition. Unchanged if they are unknown. */
 const withSettings = (row: ObjectRow, settings: string | undefined): ObjectRow =>

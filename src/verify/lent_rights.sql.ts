@@ -1,5 +1,6 @@
+import { type ForeignCode, foreignCode, nodesBelow } from '../database/foreign_code.sql.js'
 import type { Db } from '../database/types.js'
-import { type ForeignCode, foreignCode } from '../plan/foreign_code.sql.js'
+import { tablesTaken } from '../plan/foreign_code.js'
 
 /**
  * Code of other owners that would run if this session used these tables as another role: policies and views
@@ -17,25 +18,7 @@ export async function codeOfOthers(
   if (!me!.superuser) return []
   const shown = await shownByOthers(sql, tables)
   if (does === 'reads') return shown
-  const following = await followingTables(sql, tables)
-  return [...(await foreignCode(sql, [...tables, ...following])), ...shown]
-}
-
-/** Tables whose rows are written when rows of these are deleted or get another key. */
-async function followingTables(sql: Db, tables: string[]): Promise<string[]> {
-  const rows = await sql<{ name: string }[]>`
-    with recursive following (relid) as (
-      select to_regclass(t)::oid from unnest(${tables}::text[]) as t
-      union
-      select k.conrelid
-      from following f join pg_catalog.pg_constraint k on k.confrelid = f.relid and k.contype = 'f'
-      where k.confdeltype not in ('a', 'r') or k.confupdtype not in ('a', 'r')
-    )
-    select format('%I.%I', n.nspname, c.relname) as name
-    from following f
-    join pg_catalog.pg_class c on c.oid = f.relid
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
-  return rows.map(r => r.name)
+  return [...(await foreignCode(sql, tablesTaken(tables))), ...shown]
 }
 
 /**
@@ -67,19 +50,21 @@ const shownByOthers = (sql: Db, tables: string[]): Promise<ForeignCode[]> => sql
     join code k on k.relid = r.relid
     join pg_catalog.pg_depend d on d.classid = k.classid and d.objid = k.objid
       and d.refclassid = 'pg_catalog.pg_class'::regclass
-  )
-  select distinct r.asked, format('%I.%I', n.nspname, c.relname) as table, k.what,
+  ),
+  part (asked, relid, what, col, classid, objid) as (
+    select r.asked, r.relid, k.what, null::text, k.classid, k.objid from reached r join code k on k.relid = r.relid
+  ),
+  ${nodesBelow(sql)}
+  select distinct d.asked, format('%I.%I', n.nspname, c.relname) as table, d.what, false as "ofType",
     format('%I.%I', pn.nspname, p.proname) as function, o.rolname::text as owner,
     me.rolname::text as role, me.rolsuper as superuser
-  from reached r
-  join code k on k.relid = r.relid
-  join pg_catalog.pg_depend d on d.classid = k.classid and d.objid = k.objid
-    and d.refclassid = 'pg_catalog.pg_proc'::regclass
-  join pg_catalog.pg_class c on c.oid = r.relid
+  from node d
+  join base b on b.asked = d.asked
+  join pg_catalog.pg_class c on c.oid = d.relid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  join pg_catalog.pg_proc p on p.oid = d.refobjid
+  join pg_catalog.pg_proc p on d.classid = 'pg_catalog.pg_proc'::regclass and p.oid = d.objid
   join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
   join pg_catalog.pg_roles o on o.oid = p.proowner and not o.rolsuper
   join pg_catalog.pg_roles me on me.rolname = current_user
-  where p.proowner not in (r.owner, me.oid, (select datdba from pg_catalog.pg_database where datname = current_database()))
+  where p.proowner not in (b.owner, me.oid, (select datdba from pg_catalog.pg_database where datname = current_database()))
   order by 2, 3, 4`

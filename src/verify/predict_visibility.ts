@@ -4,7 +4,7 @@ import type { Db } from '../database/types.js'
 import { relationsNamed } from '../files/statements.js'
 import { partitionsIn } from '../plan/block_access.js'
 import { AccessState } from './access_state.js'
-import { whyNotAct } from './lent_rights.js'
+import { whyNotMake } from './lent_rights.js'
 import type { PendingWrites } from './pending_writes.js'
 import { reachGraph } from './policy_reach.sql.js'
 import type { NamedSeer } from './seers.js'
@@ -58,7 +58,8 @@ export async function predict(tx: Db, asked: Predicting): Promise<Prediction> {
   await setLocal(tx, 50, 5000, { search_path: '' })
   // policies that the files make may read whatever the files name
   const named = files.flatMap(f => [...relationsNamed(f.played.map(p => p.statement))])
-  const lends = await whyNotAct(tx, [...there, ...named], 'reads')
+  // twins are made and get rows: checks of domains and event triggers run
+  const lends = await whyNotMake(tx, [...there, ...named])
   if (lends !== null) throw new NotForeseen(lends)
   const subjects = await subjectsOf(tx, there)
   const twins = new Twins(tx, subjects, path)

@@ -57,6 +57,25 @@ describe.each(servers())('the drift gate on PostgreSQL $major', server => {
     expect((await said(project.migrate())).verdict).toBe('clean')
   })
 
+  test('constraints as a dump restores them are no drift', async () => {
+    await using db = await database(server, 'conversation-history', 40)
+    const project = await inProcess(db.url, { track: 'conversation-history' })
+    expect((await said(project.migrate({ phase: 'expand' }))).verdict).toBe('clean')
+    const checks = () =>
+      db.sql<{ table: string; name: string; definition: string }[]>`
+        select conrelid::regclass::text as table, quote_ident(conname) as name, pg_get_constraintdef(oid) as definition
+        from pg_constraint where contype = 'c' and connamespace = 'public'::regnamespace order by 1, 2`
+    const before = [...(await checks())]
+    for (const { table, name, definition } of before)
+      await db.sql.unsafe(
+        `alter table ${table} drop constraint ${name}, add constraint ${name} ${definition}`,
+      )
+    // the server prints a list of texts in another way when it has read its own text
+    expect([...(await checks())]).not.toEqual(before)
+    const ran = await said(project.migrate())
+    expect([ran.verdict, ran.codes]).toEqual(['clean', expect.not.arrayContaining(['DRIFT'])])
+  })
+
   test('what others have changed outlives a rollback, and a migrate with nothing to do is not clean', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(`

@@ -105,10 +105,24 @@ describe.each(some('newest'))('functions of others on the tables of a track on P
         [],
       ])
     }
+    // values are shown as text, through the casts of their type
+    await db.sql.unsafe(`
+      set role ${mallory};
+      create type side.mood as enum ('glad');
+      create function side.shown(side.mood) returns text language plpgsql as $$ begin raise 'ran'; end $$;
+      create cast (side.mood as text) with function side.shown(side.mood);
+      reset role;
+      alter table public.chat_sessions add column mood side.mood default 'glad'`)
+    const shown = [
+      () => project.sessions(),
+      () => project.stats(),
+      () => project.prune({ olderThanDays: 365, delete: true }),
+    ]
+    for (const verb of shown) expect((await said(verb())).codes).toEqual(['FOREIGN_OBJECT'])
     await db.sql.unsafe(`drop owned by ${mallory} cascade`)
   })
 
-  test('casts and checks of a type that is somebody else’s are named like triggers', async () => {
+  test('casts, checks, conditions and operators that are somebody else’s are named like triggers, however deep', async () => {
     await using db = await database(server, 'workspace-sessions', 20)
     await db.sql.unsafe(`
       do $$ begin create role ${mallory}; exception when duplicate_object then null; end $$;
@@ -118,27 +132,135 @@ describe.each(some('newest'))('functions of others on the tables of a track on P
       create type side.speaker as enum ('user', 'assistant', 'tool');
       create function side.shown(side.speaker) returns text language plpgsql as $$ begin insert into side.ran values ('cast'); return 'user'; end $$;
       create function side.long(text) returns boolean language plpgsql as $$ begin insert into side.ran values ('check'); return true; end $$;
+      create function side.same(text, text) returns boolean language plpgsql immutable as $$ begin insert into side.ran values ('operator'); return true; end $$;
+      create function side.apart(float8, float8) returns float8 language plpgsql immutable as $$ begin insert into side.ran values ('difference'); return 1; end $$;
       create cast (side.speaker as text) with function side.shown(side.speaker) as implicit;
       create domain side.said as text check (side.long(value));
+      create domain side.told as side.said;
+      create type side.turn as (who side.speaker, n int);
+      create type side.span as range (subtype = float8, subtype_diff = side.apart);
+      create operator side.=== (leftarg = text, rightarg = text, function = side.same);
       reset role;
-      alter table public.chats add column speaker side.speaker default 'user', add column said side.said`)
+      create function public.wrapped(text) returns boolean language sql begin atomic select side.same($1, 'x'); end;
+      alter table public.chats add column speaker side.speaker default 'user', add column said side.said,
+        add column speakers side.speaker[], add column told side.told[], add column turn side.turn, add column span side.span,
+        add constraint same check (role operator(side.===) 'x') not valid,
+        add constraint typed check ((role::side.told) is not null) not valid,
+        add constraint wrapped check (public.wrapped(role)) not valid;
+      create statistics public.counted on (role operator(side.===) 'x'), message from public.chats;
+      create trigger only_some before update on public.chats for each row when (side.long(new.role))
+        execute function suppress_redundant_updates_trigger()`)
     await db.sql.unsafe('truncate side.ran')
     const project = await inProcess(db.url, { track: 'workspace-sessions' })
     const plan = await said(project.plan())
     const named = plan.steps.flatMap(s => s.hazards).filter(h => h.code === 'RUNS_FOREIGN_CODE')
-    expect([...new Set(named.map(h => h.detail))].sort()).toEqual([
-      `cast of speaker (side.shown of ${mallory}) would run as postgres, a superuser`,
-      `domain of said (side.long of ${mallory}) would run as postgres, a superuser`,
-    ])
+    expect([...new Set(named.map(h => h.detail))].sort()).toEqual(
+      [
+        ['cast of speaker', 'shown'],
+        ['cast of speakers', 'shown'],
+        ['cast of turn', 'shown'],
+        ['constraint same', 'same'],
+        ['constraint typed', 'long'],
+        ['constraint wrapped', 'same'],
+        ['domain of said', 'long'],
+        ['domain of told', 'long'],
+        ['statistics counted', 'same'],
+        ['trigger only_some', 'long'],
+        ['type of span', 'apart'],
+      ].map(([what, name]) => `${what} (side.${name} of ${mallory}) would run as postgres, a superuser`),
+    )
+    // constraints are not evaluated for the plan either
+    expect(plan.codes).toContain('NOT_REHEARSED')
+    expect((await said(project.doctor())).codes).toContain('NOT_REHEARSED')
     const refused = await said(project.migrate())
     expect([refused.verdict, refused.findings.find(f => f.code === 'CONSENT_NEEDED')?.facts]).toMatchObject([
       'refused',
-      { missing: ['RUNS_FOREIGN_CODE'] },
+      { missing: expect.arrayContaining(['RUNS_FOREIGN_CODE']) },
     ])
     expect(await db.sql`select what from side.ran`).toEqual([])
-    await db.sql.unsafe(
-      `alter table public.chats drop column speaker, drop column said; drop owned by ${mallory} cascade`,
+    await db.sql.unsafe(`drop owned by ${mallory} cascade`)
+  })
+
+  test('tables without a schema, in a body, and below a foreign key are looked at too, and event triggers', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`
+      do $$ begin create role ${mallory}; exception when duplicate_object then null; end $$;
+      create schema side authorization ${mallory};
+      create sequence side.ran;
+      alter sequence side.ran owner to ${mallory};
+      create table public.notes (id int primary key, colour text);
+      create table public.marks (note int references public.notes on delete cascade);
+      create table public.likes (note int references public.notes on update cascade);
+      create table public.moods (colour text);
+      insert into public.notes values (1, 'red'); insert into public.marks values (1); insert into public.moods values ('red');
+      grant trigger on public.notes, public.marks, public.likes, public.moods to ${mallory};
+      set role ${mallory};
+      create function side.audit() returns trigger language plpgsql as $$ begin perform nextval('side.ran'); return coalesce(new, old); end $$;
+      create function side.change() returns event_trigger language plpgsql as $$ begin perform nextval('side.ran'); end $$;
+      create trigger of_notes before update on public.notes for each row execute function side.audit();
+      create trigger of_marks before delete on public.marks for each row execute function side.audit();
+      create trigger of_likes before update on public.likes for each row execute function side.audit();
+      create trigger of_moods before update on public.moods for each row execute function side.audit();
+      reset role;
+      create event trigger every_change on ddl_command_end execute function side.change()`)
+    const files = (up: string) =>
+      folder({
+        'migrations/mine/1_do.sql': up,
+        'rollbacks/mine/1_do.sql': 'select 1;',
+        'verify/mine/nothing.sql': "select 'x' as object, 'y' as detail where false",
+      })
+    const named = async (up: string) => {
+      const project = await inProcess(db.url, { dir: files(up), track: 'mine' })
+      await said(project.doctor())
+      const { steps } = await said(project.plan())
+      return steps
+        .flatMap(s => s.hazards)
+        .filter(h => h.code === 'RUNS_FOREIGN_CODE')
+        .map(h => `${h.subject}: ${/^(event )?trigger \w+/.exec(h.detail)![0]}`)
+        .sort()
+    }
+    const every = `${db.name}: event trigger every_change`
+    const notes = 'public.notes: trigger of_notes'
+    expect(await named("update notes set colour = 'blue';")).toEqual([notes, every].sort())
+    expect(await named('delete from public.notes where id = 1;')).toEqual(
+      [notes, every, 'public.marks: trigger of_marks'].sort(),
     )
+    expect(await named('update public.notes set id = id + 1;')).toEqual(
+      [notes, every, 'public.likes: trigger of_likes'].sort(),
+    )
+    expect(await named("do $$ begin update moods set colour = 'blue'; end $$;")).toEqual(
+      ['public.moods: trigger of_moods', every].sort(),
+    )
+    expect((await db.sql`select is_called from side.ran`)[0]!.is_called).toBe(false)
+    await db.sql.unsafe(`drop event trigger every_change; drop owned by ${mallory} cascade`)
+  })
+
+  test('a table that somebody else made by the name of another tool’s history is not read', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`
+      do $$ begin create role ${mallory}; exception when duplicate_object then null; end $$;
+      create schema side authorization ${mallory};
+      create sequence side.ran;
+      alter sequence side.ran owner to ${mallory};
+      set role ${mallory};
+      create type side.moment as enum ('now');
+      create function side.shown(side.moment) returns text language plpgsql immutable as $$ begin perform nextval('side.ran'); return ''; end $$;
+      create cast (side.moment as text) with function side.shown(side.moment);
+      create table side.pgmigrations (id serial, name text, run_on side.moment);
+      insert into side.pgmigrations (name, run_on) values ('1_notes', 'now');
+      reset role`)
+    const dir = folder({
+      'package.json': '{"devDependencies": {"node-pg-migrate": "8.0.0"}}',
+      'migrations/1_notes.sql':
+        '-- Up Migration\ncreate table public.notes (id int);\n-- Down Migration\ndrop table public.notes;\n',
+    })
+    const project = await inProcess(db.url, { dir })
+    for (const verb of [() => project.status(), () => project.plan(), () => project.migrate()])
+      expect((await said(verb())).findings).toContainEqual(
+        expect.objectContaining({ code: 'FOREIGN_OBJECT', subject: 'function side.shown' }),
+      )
+    expect((await db.sql`select is_called from side.ran`)[0]!.is_called).toBe(false)
+    await db.sql.unsafe(`drop owned by ${mallory} cascade`)
   })
 
   /**

@@ -5,7 +5,7 @@ import { findingsOf } from '../../src/model/failure.js'
 import { openRun } from '../../src/run/open_run.js'
 import { rethread } from '../support/cli.js'
 import { contextOf } from '../support/context.js'
-import { database, newest, servers } from '../support/database.js'
+import { database, newest, open, servers } from '../support/database.js'
 
 /** What a database may have set that is not ours. */
 const settings = [
@@ -42,6 +42,24 @@ test.concurrent('a database that is read-only by default is named before anythin
   await db.sql.unsafe(`alter database ${db.name} set default_transaction_read_only = on`)
   const { code, report } = await rethread(db.url, ['migrate', '--track', 'workspace-sessions'])
   expect([code, report.findings.map(f => f.code)]).toEqual([2, expect.arrayContaining(['READ_ONLY_SERVER'])])
+})
+
+test.concurrent('a role whose sessions end at once is named with the setting, and what is said gives it time', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 20)
+  // the first message lifts the limit of its statements, not that of the time before it
+  await db.sql.unsafe(`alter database ${db.name} set statement_timeout = '20ms'`)
+  await db.sql.unsafe(`alter database ${db.name} set idle_session_timeout = '1ms'`)
+  const { code, report } = await rethread(db.url, ['doctor', '--track', 'workspace-sessions'])
+  expect([code, report.findings.map(f => [f.code, f.facts])]).toEqual([
+    2,
+    [['SESSION_CUT_OFF', expect.objectContaining({ setting: 'idle_session_timeout', database: db.name })]],
+  ])
+  const [fix] = report.findings[0]!.fix!.split(';')
+  expect(fix).toMatch(/^alter role \w+ in database \w+ set idle_session_timeout = '1s'$/)
+  const admin = open(newest().url, 1)
+  await admin.unsafe(fix!)
+  await admin.end()
+  expect((await rethread(db.url, ['doctor', '--track', 'workspace-sessions'])).code).toBe(0)
 })
 
 test.concurrent('a server that refuses writes in the middle of a run is named as one', async () => {

@@ -17,6 +17,11 @@ export const targetExplanations = {
     'Nothing ran. The reason says whether the name, the network or the server is at fault.',
     'Check host and port, that the server is running, and that a firewall lets this machine in.',
   ),
+  SESSION_CUT_OFF: explained(
+    'A setting gives sessions of this role so little time that the server ended the first statement of one.',
+    'Nothing ran. Later statements would not be cut off: rethread sets its own limits, for its sessions only.',
+    'Give the role a second, with the statement in the message. What it replaces: select * from pg_db_role_setting.',
+  ),
   TLS_FAILED: explained(
     'An encrypted connection was demanded and could not be made.',
     'The connection was not made without encryption instead.',

@@ -148,6 +148,15 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   NO_DATABASE_URL: ['database'],
   BAD_URL: ['(unreadable URL)', { reason: 'it is not a URL' }],
   NO_SERVER: ['db.example.com:5432', { code: 'ECONNREFUSED', reason: 'ECONNREFUSED' }],
+  SESSION_CUT_OFF: [
+    'db.example.com:5432',
+    {
+      setting: 'statement_timeout',
+      role: 'deployer',
+      database: 'chat',
+      reason: 'canceling statement due to statement timeout',
+    },
+  ],
   TLS_FAILED: ['db.example.com:5432', { mode: 'require', reason: 'the server does not speak TLS' }],
   WRONG_PASSWORD: ['db.example.com:5432', { reason: 'password authentication failed for user "app"' }],
   NO_SUCH_DATABASE: ['chat', { server: 'db.example.com:5432' }],

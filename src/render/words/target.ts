@@ -1,5 +1,6 @@
 import type { Facts } from '../../model/facts.js'
 import { agreeing, plural } from '../../model/plural.js'
+import { partText } from '../../model/table_name.js'
 import { bullets, endPrepared, type Group, listed, say, sentence } from './say.js'
 
 /** SQL for prerequisites that are often missing. */
@@ -87,6 +88,12 @@ export const targetWords = {
         : sentence`No PostgreSQL answers at ${s} (${reasonOf(f)}).`,
     (_, f) =>
       fixes[f.code ?? ''] ?? 'Check host and port, and that the server runs and lets this machine in.',
+  ),
+  SESSION_CUT_OFF: say(
+    (s, f) =>
+      sentence`The server at ${s} ended a new session of ${f.role} before rethread could set its own limits, because ${f.setting} leaves too little time: ${f.reason}.`,
+    (_, f) =>
+      sentence`alter role ${partText(f.role)} in database ${partText(f.database)} set ${f.setting} = '1s';   rethread sets its own limits then, for its sessions only.`,
   ),
   TLS_FAILED: say(
     (s, f) => sentence`No encrypted connection could be made to ${s} with sslmode=${f.mode}: ${f.reason}.`,
