@@ -1,16 +1,17 @@
 import { batchXids } from '../backfill/batch.sql.js'
 import type { Db } from '../database/types.js'
-import { inStretch, leftToMigrate, type Stretch, sameKey, type TableMerge } from './restore.sql.js'
+import { inStretch, type Stretch, sameKey, type TableMerge } from './restore.sql.js'
 
 /**
  * Deletes unchanged rows that a migrate before this restore made because the archived ones were missing. The
- * track's predicate identifies them after the archive is restored.
+ * track's predicate identifies them after the archive is restored. A row that is in the archive was there
+ * beside the others before.
  */
 export async function removeSuperseded(sql: Db, m: TableMerge, superseded: string): Promise<number> {
   const result = await sql.unsafe(
     `delete from ${m.table}
      where (${m.ours ?? 'false'}) and (${superseded})
-       and not exists (select from ${m.storedAs} a where ${sameKey(m.key, m.table, 'a')} and not ${leftToMigrate(m)})
+       and not exists (select from ${m.storedAs} a where ${sameKey(m.key, m.table, 'a')})
        and ${m.table}.xmin::text::bigint in ${batchXids}`,
     [m.track],
   )

@@ -49,6 +49,24 @@ const said = async (db: Database) => {
 describe.each(servers())('restore on PostgreSQL $major', server => {
   const test = inTurn(server)
 
+  test('a session that a backfill made stays beside another one of its conversation that people began', async () => {
+    await using db = await database(server, 'trip-sessions')
+    await up(db)
+    await db.sql`
+      insert into public.chat_sessions (id, conversation_id, iso_agent_id, request_id)
+      select md5('second ' || s.id)::uuid, s.conversation_id, s.iso_agent_id, s.request_id
+      from (select * from public.chat_sessions order by id limit 5) s`
+    const ids = () =>
+      db.sql`select id::text, conversation_id::text as of from public.chat_sessions order by id`.then(r => [
+        ...r,
+      ])
+    const before = await ids()
+    await down(db)
+    const back = await rethread(db.url, ['restore', 'latest'])
+    expect([back.code, faults(back), conflicts(back)]).toEqual([0, [], []])
+    expect(await ids()).toEqual(before)
+  })
+
   test('messages and sessions that people deleted after the rollback stay deleted; nothing is doubled by its place', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(arrays)
