@@ -106,8 +106,8 @@ $$;
 revoke all on function chat_private.has_used_time(numeric) from public;
 
 -- The search_path under which functions of ours write tables of the application, whose triggers may name
--- their objects without a schema: that of the session that migrates, without schemas in which others may
--- create now.
+-- their objects without a schema: that of the session that migrates, without schemas in which others have
+-- functions or operators, or may create now.
 create function chat_private.application_schemas() returns text[]
 language sql immutable parallel safe
 as $$ select '{}'::text[] $$;
@@ -117,7 +117,19 @@ begin
   execute format($f$
     create or replace function chat_private.application_schemas() returns text[]
     language sql immutable parallel safe
-    as $body$ select %L::text[] $body$ $f$, array(select s.name from unnest(current_schemas(false)) s (name) where s.name !~ '^pg_'));
+    as $body$ select %L::text[] $body$ $f$, array(
+      select s.name
+      from unnest(current_schemas(false)) with ordinality s (name, n)
+      join pg_catalog.pg_namespace o on o.nspname = s.name
+      where s.name !~ '^pg_' and not exists (
+        select from (
+          select p.proowner as role from pg_catalog.pg_proc p where p.pronamespace = o.oid
+          union select p.oprowner from pg_catalog.pg_operator p where p.oprnamespace = o.oid) w
+        where not exists (
+          select from pg_catalog.pg_roles r
+          where r.oid = w.role and (r.rolsuper or r.rolname in (current_user, 'pg_database_owner')
+            or r.oid = (select d.datdba from pg_catalog.pg_database d where d.datname = current_database()))))
+      order by s.n));
 end
 $schemas$;
 create function chat_private.application_path() returns text
