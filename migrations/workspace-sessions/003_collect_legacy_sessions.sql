@@ -6,7 +6,7 @@
 --! pending: c.session_id is null and chat_private.session_workspace(c.workspace_id) is not null and not exists (select from chat_private.legacy_parts p
 --!   where p.workspace_id = chat_private.session_workspace(c.workspace_id) and p.slot = chat_private.legacy_slot(c.created_at)
 --!   and coalesce(p.author_id::text, '') = coalesce(c.user_id::text, '')
---!   and (c.created_at is null or p.last_at >= c.created_at))
+--!   and coalesce(p.last_at, '-infinity') >= coalesce(c.created_at, '-infinity'))
 
 -- One row for each batch, workspace, author and time slot, only appended. Merging into chat_sessions would
 -- update every session once per batch. A repeated part changes nothing: the earliest time, the latest time
