@@ -2,8 +2,10 @@
 --! fix: Give each of them another id (update ... set id = gen_random_uuid()), then add a primary key.
 --! gate: 001_create_conversations
 --! until: 007_set_sessions_aside
---! mutant: alter table public.chat_sessions drop constraint chat_sessions_pkey cascade;
---!   insert into public.chat_sessions (id, messages) select s.id, '[]' from public.chat_sessions s limit 1
+--! mutant: do $$ begin execute format('alter table %s drop constraint %I cascade', 'public.chat_sessions'::regclass,
+--!   (select k.conname from pg_catalog.pg_constraint k where k.conrelid = 'public.chat_sessions'::regclass and k.contype = 'p')); end $$;
+--!   update public.chat_sessions s set id = (select o.id from public.chat_sessions o order by o.id limit 1)
+--!   where s.id = (select o.id from public.chat_sessions o order by o.id desc limit 1)
 
 -- a conversation takes the id of its session: of several sessions only one would find its messages there
 select coalesce(s.id::text, '(null)') as object, format('sessions with this id: %s', count(*)) as detail

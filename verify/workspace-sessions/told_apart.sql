@@ -1,5 +1,5 @@
 --! title: No two messages that fit no session are equal without a key
---! fix: Add a key: alter table public.chats add column row_id bigint generated always as identity primary key.
+--! fix: Add a key: alter table ... add column row_id bigint generated always as identity primary key.
 --!   Or delete the copies.
 --! gate: 001_create_chat_sessions
 --! until: 010_require_session
