@@ -666,8 +666,10 @@ describe.each(servers())('messages that are partitioned, on PostgreSQL $major', 
       0,
       [
         ['access_overlap', false],
+        ['fallback_workspace', false],
         ['legacy_groupings', false],
         ['quarantined', true],
+        ['told_apart', false],
         // what partitions and workspaces let the API do, they let it do before
         ['api_privileges', false],
         ['row_security', false],

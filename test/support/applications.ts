@@ -141,14 +141,16 @@ const trips: Applications = {
     update public.chat_sessions set current_step = 'talked'
     where current_step is null and conversation_id in (select conversation_id from public.messages where content like 'new %');
     create table rethread_test.sessions as
-    select id, conversation_id, iso_agent_id, request_id, status, current_step, metadata from public.chat_sessions where current_step is not null;`,
+    select id, conversation_id, iso_agent_id, request_id, status, current_step, metadata from public.chat_sessions where current_step is not null;
+    create table rethread_test.untouched as select conversation_id from public.chat_sessions where current_step is null;`,
   said: `
     select c.id as key, json_build_array(
         (select json_agg(m.content order by m.created_at, m.id) from public.messages m where m.conversation_id = c.id),
         (select json_agg(json_build_array(s.status, s.current_step, s.metadata, case when r.iso_agent_id is not null then s.iso_agent_id end, s.request_id, s.message_count, s.quotes_received_count)
           order by s.current_step, s.id) from public.chat_sessions s where s.conversation_id = c.id)) as said
     from public.conversations c left join public.requests r on r.id = c.request_id`,
-  // what the archive has of a conversation and an agent that are still there; else what a migrate makes
+  // what the archive has of a conversation and an agent that are still there; and what a migrate makes, where
+  // there is nothing else, or where it was beside something else before
   expected: `
     select c.id as key, json_build_array(
         (select json_agg(m.content order by m.created_at, m.id) from public.messages m where m.conversation_id = c.id),
@@ -159,8 +161,8 @@ const trips: Applications = {
           select v.id, v.status, v.current_step, v.metadata
           from rethread_test.sessions v join public.iso_agents a on a.id = v.iso_agent_id where v.conversation_id = c.id
           union all
-          select null, 'active', null, '{}' where r.iso_agent_id is not null and not exists (
-            select from rethread_test.sessions v join public.iso_agents a on a.id = v.iso_agent_id where v.conversation_id = c.id)
+          select null, 'active', null, '{}' where r.iso_agent_id is not null and (c.id in (select conversation_id from rethread_test.untouched) or not exists (
+            select from rethread_test.sessions v join public.iso_agents a on a.id = v.iso_agent_id where v.conversation_id = c.id))
         ) x)) as said
     from public.conversations c left join public.requests r on r.id = c.request_id`,
   change(next, _, n) {
