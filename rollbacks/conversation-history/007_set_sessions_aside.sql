@@ -181,7 +181,7 @@ begin
   loop
     execute format('select count(*) from public.chat_sessions s where %s', item.lacking) into cleared;
     if cleared > 0 then
-      perform rethread_archive.alter(format('update public.chat_sessions s set %s where %s', item.clearing, item.lacking));
+      perform rethread_archive.alter(format('update %s s set %s where %s', 'public.chat_sessions'::regclass, item.clearing, item.lacking));
       raise notice 'Sessions that come back without what % refers to, because it is gone: %', item.name, cleared;
     end if;
   end loop;
