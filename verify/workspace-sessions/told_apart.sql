@@ -3,13 +3,14 @@
 --!   Or delete the copies.
 --! gate: 001_create_chat_sessions
 --! until: 010_require_session
---! mutant: alter table public.chats drop constraint chats_pkey cascade;
+--! mutant: do $$ begin execute format('alter table %s drop constraint %I cascade', 'public.chats'::regclass,
+--!   (select k.conname from pg_catalog.pg_constraint k where k.conrelid = 'public.chats'::regclass and k.contype = 'p')); end $$;
 --!   insert into public.chats (id, created_at) select md5('twin')::uuid, '2025-01-01' from generate_series(1, 2)
 
 -- the quarantine knows rows without a key by their content: it could keep only one of several that are equal
 select x.content as object, format('%s messages are equal, and the table has no key', x.alike) as detail
 from (
-  select md5(to_jsonb(c.*)::text) as content, count(*) as alike
+  select md5(row_to_json(c.*)::text) as content, count(*) as alike
   from public.chats c
   left join public.workspaces w on w.id = c.workspace_id
   where not exists (
