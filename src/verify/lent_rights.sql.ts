@@ -1,4 +1,4 @@
-import { type ForeignCode, foreignCode, nodesBelow } from '../database/foreign_code.sql.js'
+import { type ForeignCode, foreignCode, nodesBelow, withLittleMemory } from '../database/foreign_code.sql.js'
 import type { Db } from '../database/types.js'
 import { tablesTaken } from '../plan/foreign_code.js'
 
@@ -16,7 +16,7 @@ export async function codeOfOthers(
   const [me] = await sql<{ superuser: boolean }[]>`
     select rolsuper as superuser from pg_catalog.pg_roles where rolname = current_user`
   if (!me!.superuser) return []
-  const shown = await shownByOthers(sql, tables)
+  const shown = await withLittleMemory(sql, tx => shownByOthers(tx, tables))
   if (does === 'reads') return shown
   return [...(await foreignCode(sql, tablesTaken(tables))), ...shown]
 }
