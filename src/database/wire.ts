@@ -76,10 +76,14 @@ export class Wire extends EventEmitter {
     })
     socket.on('data', chunk => this.take(chunk))
     socket.on('drain', () => this.emit('drain'))
-    socket.on('error', error => this.break(error))
-    socket.on('close', () =>
-      this.break(closedBy(this.why?.reason ?? 'the server closed the connection', this.why?.sqlstate)),
-    )
+    // what was sent when the server closed is answered by a reset, which says less than its last word
+    socket.on('error', error => this.break(this.why === null ? error : this.closed()))
+    socket.on('close', () => this.break(this.closed()))
+  }
+
+  /** The error of a connection that the server has closed, with its last word if there was one. */
+  private closed(otherwise = 'the server closed the connection'): Error {
+    return closedBy(this.why?.reason ?? otherwise, this.why?.sqlstate)
   }
 
   /** Whether an answer of the server is due. */
@@ -99,9 +103,7 @@ export class Wire extends EventEmitter {
 
   write(chunk: Buffer, done?: () => void): boolean {
     if (this.lost) {
-      queueMicrotask(() =>
-        this.fail(closedBy(this.why?.reason ?? 'the connection is gone', this.why?.sqlstate)),
-      )
+      queueMicrotask(() => this.fail(this.closed('the connection is gone')))
       return true
     }
     // send what was read, with its changes; a head in two pieces is sent with the second

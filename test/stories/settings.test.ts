@@ -6,6 +6,7 @@ import { openRun } from '../../src/run/open_run.js'
 import { rethread } from '../support/cli.js'
 import { contextOf } from '../support/context.js'
 import { database, newest, open, servers } from '../support/database.js'
+import { proxy } from '../support/proxy.js'
 
 /** What a database may have set that is not ours. */
 const settings = [
@@ -49,7 +50,9 @@ test.concurrent('a role whose sessions end at once is named with the setting, an
   // the first message lifts the limit of its statements, not that of the time before it
   await db.sql.unsafe(`alter database ${db.name} set statement_timeout = '20ms'`)
   await db.sql.unsafe(`alter database ${db.name} set idle_session_timeout = '1ms'`)
-  const { code, report } = await rethread(db.url, ['doctor', '--track', 'workspace-sessions'])
+  await using through = await proxy(db.url)
+  through.delays(30)
+  const { code, report } = await rethread(through.url, ['doctor', '--track', 'workspace-sessions'])
   expect([code, report.findings.map(f => [f.code, f.facts])]).toEqual([
     2,
     [['SESSION_CUT_OFF', expect.objectContaining({ setting: 'idle_session_timeout', database: db.name })]],

@@ -23,6 +23,8 @@ export interface Proxy extends AsyncDisposable {
   silentAt(statement: RegExp, passes?: boolean): Promise<void>
   /** Puts a text of the same length in the place of another one in what the server answers. */
   replaces(text: string, by: string): void
+  /** Passes what a client says after its start-up so much later, in milliseconds. */
+  delays(ms: number): void
   /** Passes nothing more from now on, as `silentAt` does. */
   hush(): void
   /** Passes everything again, of connections that are opened from now on. */
@@ -46,6 +48,7 @@ export async function proxy(url: string): Promise<Proxy> {
   let cut = false
   let onCut = () => {}
   let silent = false
+  let delayMs = 0
   let replaced: { text: string; by: string } | null = null
   let until: { statement: RegExp; passes: boolean; met: () => void } | null = null
   const silenced = new WeakSet<Socket>()
@@ -59,6 +62,10 @@ export async function proxy(url: string): Promise<Proxy> {
     const upstream = createConnection(Number(target.port), target.hostname)
     const read = statements(text => sent.push({ text, at: performance.now() }))
     const isSilent = () => silent || silenced.has(client)
+    const pass = (chunk: Buffer) => {
+      if (delayMs > 0 && upstream.bytesWritten > 0) setTimeout(() => upstream.write(chunk), delayMs)
+      else upstream.write(chunk)
+    }
     client.on('data', chunk => {
       const before = sent.length
       read(chunk)
@@ -68,7 +75,7 @@ export async function proxy(url: string): Promise<Proxy> {
         onCut()
       }
       const met = until !== null && sent.slice(before).some(s => until!.statement.test(s.text))
-      if (!cut && !isSilent() && (!met || until!.passes)) upstream.write(chunk)
+      if (!cut && !isSilent() && (!met || until!.passes)) pass(chunk)
       if (!met) return
       silent = true
       for (const s of sockets) silenced.add(s)
@@ -113,6 +120,9 @@ export async function proxy(url: string): Promise<Proxy> {
       }),
     replaces: (text, by) => {
       replaced = { text, by }
+    },
+    delays: ms => {
+      delayMs = ms
     },
     hush: () => {
       silent = true
