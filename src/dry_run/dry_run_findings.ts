@@ -15,13 +15,12 @@ import { type Finding, finding } from '../model/report.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard } from '../plan/consent.js'
 import { elementShapes } from '../plan/element_shapes.js'
-import { lookAhead } from '../plan/look_ahead.js'
 import { heldFindings } from '../plan/make_plan.js'
 import { aheadOf } from '../plan/names_taken.js'
 import { describeBlocker } from '../run/lock_retry.js'
 import { holdersOf } from '../run/lock_retry.sql.js'
 import { driftFinding } from '../run/schema_snapshot.js'
-import { firstGates, foretell } from '../verify/foretell.js'
+import { foreseeStops, foretell } from '../verify/foretell.js'
 import { isDecision } from '../verify/outlook_hazards.js'
 import { isOutlook } from '../verify/run_check.js'
 import { invalidIndexes } from './diagnostics.sql.js'
@@ -61,8 +60,7 @@ export async function findingsOfRun(run: ForeseenRun, touched: string[]): Promis
     ...(isToRun ? judgeRights(target, hasLedger) : []),
     ...judgeSettings(track.name, run.said.info, ctx.settings),
     ...run.obstacles,
-    ...(await lookAhead(ctx, connection, track, ahead)),
-    ...(await firstGates(connection, track, ahead)),
+    ...(await foreseeStops(ctx, connection, track, ahead)),
     ...(await otherTracks(connection, ctx, track, run.obstacles)),
     ...guard(judged, options.consent),
     ...(await judgeLeaving(connection, judged, options.consent)),

@@ -12,13 +12,12 @@ import type { Report } from '../model/report.js'
 import { otherTracks } from '../plan/choose_track.js'
 import { guard } from '../plan/consent.js'
 import { type HistoryAndPlan, readHistory } from '../plan/history.js'
-import { lookAhead } from '../plan/look_ahead.js'
 import { aheadOf } from '../plan/names_taken.js'
 import { judgePin, pinOf } from '../plan/pinned_plan.js'
 import { type Drift, driftFinding } from '../run/schema_snapshot.js'
 import type { ObjectRow } from '../run/schema_snapshot.sql.js'
 import { stepResult } from '../run/step_result.js'
-import { firstGates } from '../verify/foretell.js'
+import { foreseeStops } from '../verify/foretell.js'
 import { judgePlan } from './judge_plan.js'
 import type { MigrateOptions } from './migrate_options.js'
 
@@ -68,10 +67,7 @@ export async function prepareRun(
       ...judgePin(options.pin, await pinOf(connection, described, history, options, target)),
     )
   const asked = aheadOf(plan, history, { major: target.major, obstacles, consent: options.consent })
-  const ahead = [
-    ...(await lookAhead(ctx, connection, track, asked)),
-    ...(await firstGates(connection, track, asked)),
-  ]
+  const ahead = await foreseeStops(ctx, connection, track, asked)
   if ([...obstacles, ...ahead].some(f => f.code === 'ALREADY_EXISTS' || f.code === 'NAME_TAKEN')) {
     // another run may have created it since the ledger was read; its ledger row was committed with it
     const now = await readHistory(connection, track, options)

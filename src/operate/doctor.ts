@@ -22,14 +22,13 @@ import { type Fit, fitsOf, otherTracks, trackNamed } from '../plan/choose_track.
 import { guard } from '../plan/consent.js'
 import { elementShapes } from '../plan/element_shapes.js'
 import { ledgerRows } from '../plan/history.js'
-import { lookAhead } from '../plan/look_ahead.js'
 import { barePlanOptions } from '../plan/make_plan.js'
 import { noneFits } from '../plan/nearest_track.js'
 import { migrateCommand } from '../plan/next_command.js'
 import { layoutFindings } from '../plan/open_context.js'
 import { finishedOf, foldLedger } from '../run/ledger_history.js'
 import { drifted, noDrift } from '../run/schema_snapshot.js'
-import { firstGates, foretell, isFirstGate } from '../verify/foretell.js'
+import { foreseeStops, foretell, isFirstGate } from '../verify/foretell.js'
 import { isOutlook } from '../verify/run_check.js'
 import { lesserRole } from './deploy_role.js'
 
@@ -126,8 +125,7 @@ async function lookAtTrack(
     ...(await readTrackInfo(track)).faults,
     ...obstacles,
     ...(await otherTracks(connection, ctx, track, obstacles)),
-    ...(await lookAhead(ctx, connection, track, ahead)),
-    ...(await firstGates(connection, track, ahead)),
+    ...(await foreseeStops(ctx, connection, track, ahead)),
     ...(isFit && obstacles.length === 0 ? await decisionsAhead(patient, track) : []),
     ...(await foretell(ctx, connection, speaking, applied)),
   ]

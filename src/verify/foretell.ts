@@ -1,7 +1,9 @@
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
-import type { Check, Migration, Track } from '../model/project.js'
+import type { Check, Track } from '../model/project.js'
 import { type Finding, finding, type Table } from '../model/report.js'
+import { lookAhead } from '../plan/look_ahead.js'
+import type { Ahead } from '../plan/names_taken.js'
 import { gateRows, runCheck } from './run_check.js'
 
 /** Runs checks on today's data. What they find is reported as OUTLOOK, not as a fault. */
@@ -45,14 +47,25 @@ export async function foretellTables(
 export const isFirstGate = (track: Track, check: Check): boolean =>
   check.kind === 'check' && check.after === null && check.gate === track.migrations[0]?.name
 
+/** All that would stop a run later: what is in the way of its files, and the gates of the first of them. */
+export const foreseeStops = async (
+  ctx: Context,
+  connection: Connection,
+  track: Track,
+  ahead: Ahead,
+): Promise<Finding[]> => [
+  ...(await lookAhead(ctx, connection, track, ahead)),
+  ...(await firstGates(connection, track, ahead)),
+]
+
 /**
  * GATE for each such check that found something, where the track has not begun. Nothing is asked of a
  * database in which it could not begin.
  */
-export async function firstGates(
+async function firstGates(
   connection: Connection,
   track: Track,
-  { pending, obstacles }: { pending: Migration[]; obstacles: Finding[] },
+  { pending, obstacles }: Ahead,
 ): Promise<Finding[]> {
   const [first] = track.migrations
   if (!first || !pending.includes(first) || obstacles.some(f => f.level === 'refused')) return []
