@@ -159,32 +159,37 @@ const foreignCodeIn = (sql: Db, tables: AskedTable[]): Promise<ForeignCode[]> =>
     ),
     ${nodesBelow(sql)}
     select distinct d.asked, format('%I.%I', n.nspname, c.relname) as table, d.what, d.col is not null as "ofType",
-      format('%I.%I', pn.nspname, p.proname) as function, o.rolname::text as owner,
-      me.rolname::text as role, me.rolsuper as superuser
+      ${ofFunction(sql).columns}
     from node d
     join pg_catalog.pg_class c on c.oid = d.relid
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     join pg_catalog.pg_proc p on d.classid = 'pg_catalog.pg_proc'::regclass and p.oid = d.objid
-    join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
-    join pg_catalog.pg_roles o on o.oid = p.proowner and not o.rolsuper
-    join pg_catalog.pg_roles me on me.rolname = current_user
-    where p.proowner not in (me.oid, (select datdba from pg_catalog.pg_database where datname = current_database()))
-      and (p.proowner <> c.relowner or exists (
-        select from family f where f.asked = d.asked and f.relid = d.relid and not f."trustsOwner"))
+    ${ofFunction(sql).joins}
+    where p.proowner <> c.relowner or exists (
+      select from family f where f.asked = d.asked and f.relid = d.relid and not f."trustsOwner")
     order by 2, 3, 4`
+
+/**
+ * What `ForeignCode` says of a function `p` and of the current role, as columns and as the joins that they
+ * need. Without functions of superusers, of the database's owner and of the current role.
+ */
+export const ofFunction = (sql: Db) => ({
+  columns: sql`format('%I.%I', pn.nspname, p.proname) as function, o.rolname::text as owner,
+      me.rolname::text as role, me.rolsuper as superuser`,
+  joins: sql`join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
+    join pg_catalog.pg_roles o on o.oid = p.proowner and not o.rolsuper
+    join pg_catalog.pg_roles me on me.rolname = current_user and p.proowner not in (
+      me.oid, (select datdba from pg_catalog.pg_database where datname = current_database()))`,
+})
 
 /** Enabled event triggers whose function belongs to another role: every change of the schema runs them. */
 export async function foreignEventTriggers(sql: Db): Promise<Omit<ForeignCode, 'asked'>[]> {
   return sql<Omit<ForeignCode, 'asked'>[]>`
     select quote_ident(current_database()) as table, 'event trigger ' || quote_ident(e.evtname) as what, false as "ofType",
-      format('%I.%I', pn.nspname, p.proname) as function, o.rolname::text as owner,
-      me.rolname::text as role, me.rolsuper as superuser
+      ${ofFunction(sql).columns}
     from pg_catalog.pg_event_trigger e
     join pg_catalog.pg_proc p on p.oid = e.evtfoid
-    join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
-    join pg_catalog.pg_roles o on o.oid = p.proowner and not o.rolsuper
-    join pg_catalog.pg_roles me on me.rolname = current_user
+    ${ofFunction(sql).joins}
     where e.evtenabled <> 'D'
-      and p.proowner not in (me.oid, (select datdba from pg_catalog.pg_database where datname = current_database()))
     order by 2`
 }

@@ -1,4 +1,10 @@
-import { type ForeignCode, foreignCode, nodesBelow, withLittleMemory } from '../database/foreign_code.sql.js'
+import {
+  type ForeignCode,
+  foreignCode,
+  nodesBelow,
+  ofFunction,
+  withLittleMemory,
+} from '../database/foreign_code.sql.js'
 import type { Db } from '../database/types.js'
 import { tablesTaken } from '../plan/foreign_code.js'
 
@@ -56,15 +62,12 @@ const shownByOthers = (sql: Db, tables: string[]): Promise<ForeignCode[]> => sql
   ),
   ${nodesBelow(sql)}
   select distinct d.asked, format('%I.%I', n.nspname, c.relname) as table, d.what, false as "ofType",
-    format('%I.%I', pn.nspname, p.proname) as function, o.rolname::text as owner,
-    me.rolname::text as role, me.rolsuper as superuser
+    ${ofFunction(sql).columns}
   from node d
   join base b on b.asked = d.asked
   join pg_catalog.pg_class c on c.oid = d.relid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   join pg_catalog.pg_proc p on d.classid = 'pg_catalog.pg_proc'::regclass and p.oid = d.objid
-  join pg_catalog.pg_namespace pn on pn.oid = p.pronamespace
-  join pg_catalog.pg_roles o on o.oid = p.proowner and not o.rolsuper
-  join pg_catalog.pg_roles me on me.rolname = current_user
-  where p.proowner not in (b.owner, me.oid, (select datdba from pg_catalog.pg_database where datname = current_database()))
+  ${ofFunction(sql).joins}
+  where p.proowner <> b.owner
   order by 2, 3, 4`
