@@ -60,6 +60,15 @@ const trackPathSql = `
   from usual`
 
 /**
+ * Lifts the limits of the role, which may be too short, for the session or for this message.
+ * transaction_timeout exists since PostgreSQL 17.
+ */
+const unlimitedSql = (isLocal: boolean): string =>
+  `set ${isLocal ? 'local' : 'session'} statement_timeout = 0;
+  select case when pg_catalog.current_setting('transaction_timeout', true) is not null
+    then pg_catalog.set_config('transaction_timeout', '0', ${isLocal}) end`
+
+/**
  * The settings of a new session, sent once it is known to be ours alone. `row_security = off` turns filtered
  * data into an error instead of a smaller number. `client_connection_check_interval` ends the backend of a
  * killed client within a second, so that the next run finds the lease free. Timeouts are set, because the
@@ -68,9 +77,8 @@ const trackPathSql = `
 export function setupSql(purpose: Purpose, settings: Record<string, string>, cores: number | null): string {
   const lines = [
     `set search_path = ${ownPath}`,
-    // first, because they apply to this message; transaction_timeout exists since PostgreSQL 17
-    'set statement_timeout = 0',
-    'do $$ begin set transaction_timeout = 0; exception when undefined_object then null; end $$',
+    // first, because it applies to this message
+    unlimitedSql(false),
     'set row_security = off',
     "set timezone = 'UTC'",
     // a role or database may have other values, but files and queries of this tool rely on these
@@ -123,14 +131,6 @@ export async function sendSetup(sql: Db, setup: string): Promise<void> {
 }
 
 /**
- * Lifts the limits of the role for this message, which may be too short for it. transaction_timeout exists
- * since PostgreSQL 17.
- */
-const unlimitedSql = `set local statement_timeout = 0;
-  select case when pg_catalog.current_setting('transaction_timeout', true) is not null
-    then pg_catalog.set_config('transaction_timeout', '0', true) end`
-
-/**
  * The first message of a session: which backend answers, which one the start-up named and, on request, what
  * others have put into our schemas. SET LOCAL ends with the message, so that nothing stays in a connection
  * that is a pooler's.
@@ -141,7 +141,7 @@ export async function greet(
 ): Promise<{ pid: number; named: number; planted: Planted[] }> {
   const planted = looksForPlanted ? `(${plantedSql})` : "'[]'::json"
   const results = await sql.unsafe<object[]>(
-    `${unlimitedSql}; set local search_path = ${ownPath}; select pg_catalog.pg_backend_pid() as pid, ${planted} as planted`,
+    `${unlimitedSql(true)}; set local search_path = ${ownPath}; select pg_catalog.pg_backend_pid() as pid, ${planted} as planted`,
   )
   const answer = results.at(-1) as unknown as { pid: number; planted: Planted[] }[] & {
     state: { pid: number }
