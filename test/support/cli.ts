@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { expect } from 'vitest'
 import type { Code } from '../../src/model/codes.js'
 import type { Finding, FindingOf, Report, Summary } from '../../src/model/report.js'
 import { root } from './database.js'
@@ -59,6 +60,19 @@ export function rethread(
   if (options.env || options.home || process.env.RETHREAD_ALL || process.env.RETHREAD_SOAK)
     return ended(start(line, { ...env, ...options.env }, options.cwd, [], options.home), json)
   return inProcess(line, env, options.cwd ?? root, json)
+}
+
+/** Runs a command line that must succeed, and whose report has no fault and no check that finds something. */
+export async function quiet(url: string, args: string[], options: { cwd: string }): Promise<Ran> {
+  const ran = await rethread(url, args, options)
+  const loud = [
+    ...ran.report.findings.filter(f => f.level === 'error' || f.level === 'refused').map(f => f.message),
+    ...ran.report.checks
+      .filter(c => c.outcome === 'failed' || c.found.some(f => !f.preExisting))
+      .map(c => [c.check, c.found.map(f => f.detail)]),
+  ]
+  expect([args, ran.code, loud]).toEqual([args, 0, []])
+  return ran
 }
 
 /** Calls what the program calls, with a process of which only the streams are ours. */
