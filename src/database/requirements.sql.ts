@@ -44,6 +44,9 @@ function schemaLookedIn({ kind, relation }: Wanted): string | null {
   return parts.length > 1 ? parts[0]! : null
 }
 
+/** Pure: the schema in which a required object is looked for; null where none is named. */
+export const schemaOfRequired = (object: string): string | null => schemaLookedIn(wantedOf(object))
+
 /**
  * Names among `objects` that are not there. Each is `table x`, `column t.c`, `column t.c type` (several
  * types with `|`), `function f(args)`, `schema s`, `extension e`, `role r`, `policy p on t`, `trigger g on

@@ -15,6 +15,8 @@ export interface Needs {
   deleted: string[]
   /** Schemas in which they create objects. */
   filled: string[]
+  /** Schemas that are looked into. */
+  entered: string[]
   /** Roles that they name, and that probes SET. */
   roles: string[]
 }
@@ -76,10 +78,10 @@ export async function deployRole(sql: Db, needs: Needs): Promise<DeployRole> {
     schemas as (
       select n.oid, n.nspname, p.privilege
       from (select unnest(${needs.filled}::text[]) as name, 'CREATE' as privilege
-        union select unnest(${needs.filled}::text[]), 'USAGE'
+        union select unnest(${[...needs.filled, ...needs.entered]}::text[]), 'USAGE'
         union select n.nspname, 'USAGE' from owned o join pg_catalog.pg_class c on c.oid = o.oid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
         union select nspname, 'USAGE' from used) p
-      join pg_catalog.pg_namespace n on n.nspname = p.name
+      join pg_catalog.pg_namespace n on n.nspname = p.name and n.nspname !~ '^(pg_|information_schema$|rethread)'
     ),
     line (place, text) as (
       select 0, format('create role %s login', me.name) from me where me.oid is null

@@ -1,3 +1,4 @@
+import { schemaOfRequired } from '../database/requirements.sql.js'
 import type { Db } from '../database/types.js'
 import { droppedTables } from '../files/dropped_objects.js'
 import {
@@ -43,12 +44,17 @@ async function needsOf(track: Track): Promise<Needs> {
     updated: new Set<string>(),
     deleted: new Set<string>(),
     filled: new Set<string>(),
+    entered: new Set<string>(),
     roles: new Set<string>(),
   }
   for (const m of track.migrations) {
     for (const s of await statementsOrNone(m.file.text)) addNeeds(found, s)
     if (m.backfill) found.owned.add(m.backfill.table)
-    for (const r of m.requires) if (r.startsWith('table ')) found.read.add(r.slice('table '.length))
+    for (const r of m.requires) {
+      if (r.startsWith('table ')) found.read.add(r.slice('table '.length))
+      const schema = schemaOfRequired(r)
+      if (schema !== null) found.entered.add(schema)
+    }
   }
   // probes are rolled back, but need the rights
   for (const check of track.checks) for (const s of await statementsOrNone(check.file.text)) addUses(found, s)

@@ -107,8 +107,9 @@ describe.each(some('oldest'))('less than a superuser on PostgreSQL $major', serv
   test('a role that lacks a right on a schema is reported before the first step, and one that may not write rows for probes proves no access', async () => {
     await using db = await database(server, 'workspace-sessions', 50)
     const role = `owner_${randomBytes(4).toString('hex')}`
+    // noinherit: a member of authenticated is a reader of the databases that other files have on this server
     await db.sql.unsafe(`
-      create role ${role} login;
+      create role ${role} login noinherit;
       grant create on database ${db.name} to ${role};
       grant usage, create on schema public to ${role};
       alter table public.workspaces owner to ${role};

@@ -54,7 +54,8 @@ async function deployerOf(db: Database, track: string): Promise<Deployer | null>
   if (lesser?.code !== 'RUNS_AS_SUPERUSER' || lesser.facts.instead !== 'rethread_deploy') return null
   const role = `deploy_${randomBytes(4).toString('hex')}`
   const statements = lesser.facts.statements.map(s => s.replaceAll('rethread_deploy', role))
-  await db.sql.unsafe(statements.join(';'))
+  // where it inherited, it would be a reader of the databases that other files have on this server
+  await db.sql.unsafe(statements.map(s => s.replace(/^(create role .* login)$/, '$1 noinherit')).join(';'))
   const made = statements.filter(s => !/^create role/.test(s))
   return { role, rights: made.map(s => s.replaceAll(db.name, '%DATABASE%')).join(';') }
 }
