@@ -430,7 +430,8 @@ $$;
 revoke all on function chat_private.catch_up(uuid) from public;
 
 -- For a restore: a message that moved to another workspace while it had no session gets the legacy session of
--- that workspace, as if it moved now. Then the times are set.
+-- that workspace, as if it moved now. Then the times are set. Most sessions need neither: they are found
+-- before the search_path changes, after which each query would be planned again.
 create function chat_private.settle_session(session uuid) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -440,6 +441,12 @@ declare
   others uuid[];
   other uuid;
 begin
+  if not exists (
+    select from public.chats c join public.chat_sessions s on s.id = c.session_id
+    where s.id = session and (c.workspace_id <> s.workspace_id or c.created_at > s.updated_at)
+  ) then
+    return;
+  end if;
   perform set_config('search_path', chat_private.application_path(), true);
   -- made first and not in a WITH, which no table takes that has a rule of the application
   others := array(
