@@ -8,10 +8,10 @@ const messages = Number(process.env.BENCH_MESSAGES ?? 2_000_000)
 const migration = '005_assign_messages'
 const units = { s: 1, min: 60, h: 3600 }
 
-/** The middle of a span such as `16 - 20 s`, in seconds. */
+/** The middle of a span such as `16 - 20 s`, in seconds; null of a text such as `less than a second`. */
 function middle(text) {
-  const [, low, high, unit] = /^([\d.]+) - ([\d.]+) (s|min|h)$/.exec(text)
-  return ((Number(low) + Number(high)) / 2) * units[unit]
+  const span = /^([\d.]+) - ([\d.]+) (s|min|h)$/.exec(text)
+  return span && ((Number(span[1]) + Number(span[2])) / 2) * units[span[3]]
 }
 
 function said(report, title) {
@@ -42,7 +42,7 @@ export default async function predict({ rethread, server, root, table }) {
     way,
     said: span,
     'took s': seconds.toFixed(1),
-    ratio: (middle(span) / seconds).toFixed(2),
+    ratio: middle(span) === null ? '' : (middle(span) / seconds).toFixed(2),
   })
   const rows = [
     row('not measured', unmeasured),
