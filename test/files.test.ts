@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { knowsNothing } from '../src/database/known.js'
-import { readBackfillStatement } from '../src/files/backfill_statement.js'
+import { aliasOf, readBackfillStatement } from '../src/files/backfill_statement.js'
 import { discover, foreignFolder } from '../src/files/discover.js'
 import { lint, shortSql } from '../src/files/lint.js'
 import { proofOf } from '../src/files/statement_proof.js'
@@ -349,6 +349,27 @@ describe('the cut', () => {
     expect(flat(restrict('x.ctid < $1'))).toContain(
       'where x.ctid < $1 and (x.a is null or x.b = 1 ) returning x.id',
     )
+  })
+
+  test.each([
+    ['update public.t as x set a = 1 where x.a is null', 'x'],
+    ['update only public.t y set a = 1 where y.a is null', 'y'],
+    ['update public.t set a = 1 where a is null', 't'],
+    ['delete from public.t as "Of" where "Of".a is null', '"Of"'],
+    ["insert into s select x.a from u join public.t x on x.id = u.id where x.a <> 'from public.t z'", 'x'],
+    ['insert into public.t select z.a from public.t2 y, public.t z where z.a is null', 'z'],
+    ['with w as (select from public.t inner_one) insert into s select r.a from public.t r where true', 'r'],
+    ['insert into s select (select max(b.a) from public.t b) from public.t c where c.a is null', 'c'],
+    [`insert into s select $$ from public.t d $$ from public.t e where e.a is null`, 'e'],
+    ['-- from public.t f\ninsert into s select g.a from public.t g where true', 'g'],
+    ["insert into s select '--', h.a from public.t h where true -- from public.t i", 'h'],
+    ['/* from public.t k */ insert into s select l.a from public.t l where true', 'l'],
+    ["insert into s select 'it''s (' from public.t m where true", 'm'],
+    [`insert into s select E'\\'', '(' from public.t n where true`, 'n'],
+    ['insert into s select "from public.t o" from public.t p where true', 'p'],
+  ])('%s: the alias without the parser is that of the parser', async (sql, alias) => {
+    const spec = { table: 'public.t', pending: 'true', reason: null, unit: null, key: [], until: null }
+    expect([await aliasOf(sql, 'f.sql', spec), (await statement(sql)).alias]).toEqual([alias, alias])
   })
 
   test('an INSERT ... SELECT with groups and ON CONFLICT, and a non-ASCII literal before the place', async () => {

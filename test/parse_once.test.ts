@@ -53,6 +53,21 @@ test('plan, migrate, status and rollback parse and scan each file once between t
   expect(Math.max(...asked.parse.values(), ...asked.scan.values())).toBe(1)
 })
 
+test.each(discover(root).tracks)('a migrate with nothing to do needs no parser ($name)', async track => {
+  await using db = await database(newest(), track.name, 20)
+  const options = { ...bareMigrateOptions, consent: consentTo(db.name), leaseWaitMs: 0 }
+  expect((await migrate(contextOf(db.url, [track]), track, options)).verdict).toBe('clean')
+  expect(asked.parse.size).toBeGreaterThan(0)
+  // as in another process: nothing is remembered
+  vi.resetModules()
+  const afresh = await import('../src/migrate/migrate.js')
+  asked.parse.clear()
+  asked.scan.clear()
+  const again = await afresh.migrate(contextOf(db.url, [track]), track, options)
+  expect(again.findings.map(f => f.code)).toContain('NOTHING_TO_DO')
+  expect([...asked.parse.keys(), ...asked.scan.keys()]).toEqual([])
+})
+
 test('a tree is shared by all who ask: nobody can change it', async () => {
   const [statement] = await parseStatements('alter table public.a drop column b')
   expect(() => {

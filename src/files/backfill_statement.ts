@@ -95,20 +95,28 @@ const notAnAlias = new Set(
 )
 
 /**
- * The alias of the processed table in a backfill's statement. If the text names the table only once it is not
- * parsed, because a run with nothing to do should not load the parser.
+ * The alias of the processed table in a backfill's statement. Most texts show it without the parser, which a
+ * run with nothing to do should not load.
  */
 export async function aliasOf(text: string, path: string, spec: BackfillSpec): Promise<string> {
-  const plain = text.replace(/--.*$/gm, '')
-  if (
-    !/'|"|\/\*|\$/.test(plain.slice(0, plain.indexOf(spec.table))) &&
-    plain.split(spec.table).length === 2
-  ) {
-    const after = plain.slice(plain.indexOf(spec.table) + spec.table.length)
-    const [, alias] = /^\s+(?:as\s+)?([a-z_][a-z0-9_]*)\b(?!\s*[.(])/.exec(after) ?? []
-    if (alias && !notAnAlias.has(alias)) return alias
+  return plainAlias(text, spec.table) ?? (await readBackfillStatement(text, path, spec)).alias
+}
+
+/** Pure: the alias, where the text has nothing that only the parser understands; else null. */
+function plainAlias(text: string, table: string): string | null {
+  const code = text.replace(/--.*$|'[^']*'|"[^"]*"/gm, part =>
+    part.startsWith('--') ? '' : part.startsWith("'") ? "''" : /^"\w+"$/.test(part) ? part : '$',
+  )
+  if (/[$\\]|\/\*/.test(code)) return null
+  for (let at = code.indexOf(table); at >= 0; at = code.indexOf(table, at + 1)) {
+    const before = code.slice(0, at)
+    const isOutside = before.split('(').length === before.split(')').length
+    if (!isOutside || !/\b(?:from|join|update|using)\s+(?:only\s+)?$/i.test(before)) continue
+    const [, alias] =
+      /^\s+(?:as\s+)?([a-z_][a-z0-9_]*|"\w+")(?!\w|\s*[.(])/.exec(code.slice(at + table.length)) ?? []
+    return alias && !notAnAlias.has(alias) ? alias : null
   }
-  return (await readBackfillStatement(text, path, spec)).alias
+  return null
 }
 
 async function whereOf(text: string): Promise<{ start: number; end: number } | null> {
