@@ -171,28 +171,41 @@ export async function storedContentCounts(
 
 /** Rows of the quarantine; older versions kept no exact values. */
 const quarantinedRows = `(
-  select k.relation, k.original, nullif(to_jsonb(k) -> 'exact', 'null') as exact from rethread_archive.quarantine k)`
+  select k.track, k.migration, k.relation, k.original, nullif(to_jsonb(k) -> 'exact', 'null') as exact from rethread_archive.quarantine k)`
 
-/** The current counts of each unit, including quarantined rows. `key` is the table's primary key. */
+/** How the rows of the quarantine are known that are no longer in the table. */
+interface TakenOut {
+  /** The table's primary key; empty if it has none. */
+  key: string[]
+  track: string
+  /** The migrations that remove rows. Without a key, every row that they have set aside was removed. */
+  by: string[]
+}
+
+/** The current counts of each unit, including rows of the quarantine that were removed from the table. */
 export async function unitCounts(
   sql: Db,
   table: string,
   s: ContentCountSpec,
-  key: string[],
+  { key, track, by }: TakenOut,
 ): Promise<Map<string, ContentCount>> {
   const counted = [...new Set([s.unit, ...s.columns, ...(s.dated === null ? [] : [s.dated])])]
   const list = (alias: string) => counted.map(c => `${alias}.${ident(c)}`).join(', ')
   const { columns, read, typed } = await readBack(sql, table, [...counted, ...key])
+  const [isTakers, isGone] =
+    key.length > 0
+      ? [
+          'true',
+          `not exists (select from ${table} o where ${key.map(k => `o.${ident(k)} = r.${ident(k)}`).join(' and ')})`,
+        ]
+      : [`q.track = ${literal(track)} and q.migration in (${['', ...by].map(literal).join(', ')})`, 'true']
   // rows that are in the quarantine and no longer in the table were removed, not lost
-  const aside =
-    key.length === 0
-      ? ''
-      : `union all
-         select ${list('r')} from (
-           select ${read} from ${quarantinedRows} q cross join lateral jsonb_to_record${keptRecordSql} as r (${typed})
-           where q.relation = ${literal(table)}
-         ) r (${columns})
-         where not exists (select from ${table} o where ${key.map(k => `o.${ident(k)} = r.${ident(k)}`).join(' and ')})`
+  const aside = `union all
+    select ${list('r')} from (
+      select ${read} from ${quarantinedRows} q cross join lateral jsonb_to_record${keptRecordSql} as r (${typed})
+      where q.relation = ${literal(table)} and ${isTakers}
+    ) r (${columns})
+    where ${isGone}`
   const rows = await sql.unsafe<(Counted & { kind: string; name: string })[]>(
     `with counted as (
        select ${unitOf(s)} as unit, ${isPast(s)} as past, count(*) as rows, bit_xor(${hashOf(s)}) as hash

@@ -7,6 +7,7 @@ import type { Track } from '../model/project.js'
 import { finding, type Probed } from '../model/report.js'
 import { contentCountSpec } from './content_counts.js'
 import { type ContentCount, type Counted, storedContentCounts, unitCounts } from './content_counts.sql.js'
+import { takesOut } from './pending_spec.js'
 
 /**
  * Counts and hashes again, by unit, the rows that existed when a backfill ended, and reports units that
@@ -26,7 +27,9 @@ export async function recount(ctx: Context, connection: Connection, track: Track
       statement,
       backfill: stored.backfill,
     })
-    const now = await unitCounts(connection.sql, table, spec, await primaryKey(connection.sql, table))
+    const key = await primaryKey(connection.sql, table)
+    const by = track.migrations.filter(takesOut).map(other => other.name)
+    const now = await unitCounts(connection.sql, table, spec, { key, track: track.name, by })
     counted += stored.units.size
     for (const [name, then] of stored.units) {
       const detail = countDifference(then, now.get(name) ?? { ...noRows, past: null })

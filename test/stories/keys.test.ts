@@ -91,6 +91,30 @@ test.each(kinds.flatMap((k, n) => some(n === 0 ? 'oldest' : 'newest').map(server
   },
 )
 
+test.each([
+  ['no key', 'id uuid not null default gen_random_uuid()'],
+  ['a key that the server checks at the end', 'id uuid default gen_random_uuid() primary key deferrable'],
+])('%s: what a contract took out is not called lost, and what is lost is', async (_, columns) => {
+  await using db = await database(newest(), 'empty')
+  await db.sql.unsafe(rooms(columns, ''))
+  const project = await inProcess(db.url, { track: 'workspace-sessions', config: {}, lockWaitSeconds: 5 })
+  const counted = async () =>
+    (await project.prove({})).checks
+      .find(c => c.check === 'same_as_backfilled')!
+      .found.map(f => f.detail.split(':')[0])
+  try {
+    expect((await project.migrate()).verdict).toBe('clean')
+    expect(await counted()).toEqual([])
+    expect((await project.migrate(contract)).verdict).toBe('clean')
+    expect((await db.sql`select from public.chats`).length).toBe(3)
+    expect(await counted()).toEqual([])
+    await db.sql`delete from public.chats where message = 'note 1'`
+    expect(await counted()).toEqual(['1 of 1 row is gone since the backfill'])
+  } finally {
+    await project.close()
+  }
+})
+
 test('rows without a key that are wholly equal are refused before anything is changed, and fit with a key', async () => {
   await using db = await database(newest(), 'empty')
   await db.sql.unsafe(
