@@ -280,7 +280,12 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ANOTHER_RUN: ['ada@ci-1: migrate', { pid: 4711, waitedSeconds: 60 }],
   TRACK_UNCLEAR: [
     'track',
-    { reason: 'Several fit this database', tracks: [exampleTrack, 'own'], command: null },
+    {
+      reason: 'Several fit this database',
+      tracks: [exampleTrack, 'own'],
+      command: null,
+      ask: 'rethread plan',
+    },
   ],
   OTHER_TRACK: ['trip-sessions', { tracks: [exampleTrack] }],
   NEAREST_TRACK: [
@@ -292,6 +297,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
         'chats is org_messages (certain: it has all columns)',
         'workspaces.owner_id: no column is like it',
       ],
+      typesFirst: false,
       command: `rethread init --track ${exampleTrack} --map 'chats=org_messages,workspaces.owner_id=<yours>'`,
     },
   ],
@@ -318,7 +324,12 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   WITHOUT_API: [exampleTrack, { roles: ['app_rw', 'app_ro'], secured: false }],
   MAPPING_DIFFERS: [
     'chats.created_at',
-    { written: 'sent_at', now: 'created', files: ['migrations/own/001_chats.sql'] },
+    {
+      written: 'sent_at',
+      now: 'created',
+      files: ['migrations/own/001_chats.sql'],
+      command: `rethread init --track ${exampleTrack} --map 'chats.created_at=created'`,
+    },
   ],
   MAPPING_HOLDS: [exampleTrack, { names: 4 }],
   EVENT_TRIGGERS: ['chat', { triggers: ['audit_ddl'] }],

@@ -1,0 +1,135 @@
+import { join } from 'node:path'
+import { describe, expect } from 'vitest'
+import { rethread } from '../support/cli.js'
+import { database, inTurn, picture, servers } from '../support/database.js'
+import { folder } from '../support/folder.js'
+
+/** What is advised to strangers works as it is printed: the tests paste it. */
+
+type Ran = Awaited<ReturnType<typeof rethread>>
+
+/** A command line of one finding's fix, as a shell takes it apart. */
+const pasted = (line: string): string[] =>
+  [...line.matchAll(/'((?:[^']|'\\'')*)'|(\S+)/g)]
+    .map(([, quoted, plain]) => plain ?? quoted!.replaceAll("'\\''", "'"))
+    .slice(1)
+
+/** A finding with the code; what it knows is looked at by name. */
+function found(ran: Ran, code: string) {
+  const finding = ran.report.findings.find(f => f.code === code)
+  return finding && { ...finding, facts: finding.facts as Record<string, unknown> }
+}
+
+/** What counts in a report, beside what the database had before. */
+const loud = (ran: Ran) =>
+  ran.report.findings.filter(f => f.level !== 'info' && f.code !== 'PRE_EXISTING').map(f => f.code)
+
+/** Rooms whose keys are texts, which their messages name as uuids; `more` is what stands in the way. */
+const mistyped = (more = '') => `
+  create function public.update_updated_at() returns trigger language plpgsql as $$ begin new.updated_at = now(); return new; end $$;
+  create table public.workspaces (id varchar(36) primary key, name text not null, owner_id uuid references auth.users (id), updated_at timestamptz default now());
+  create table public.chats (id uuid primary key default gen_random_uuid(), workspace_id uuid, user_id uuid, role text, message text, created_at timestamptz default now());
+  insert into auth.users (id, email) select md5('u' || n)::uuid, n || '@example.org' from generate_series(1, 3) n;
+  insert into public.workspaces select md5('w' || n)::uuid::text, 'W', md5('u' || n)::uuid from generate_series(1, 3) n;
+  insert into public.chats (workspace_id, user_id, role, message) select md5('w' || (n % 3 + 1))::uuid, md5('u' || (n % 3 + 1))::uuid, 'user', 'hello' from generate_series(1, 12) n;
+  ${more}`
+
+describe.each(servers())('advice on PostgreSQL $major', server => {
+  const test = inTurn(server)
+
+  test('a column that cannot hold the ids that it names: the statement that changes its type is printed', async () => {
+    const cwd = folder({})
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(mistyped())
+    const doctor = await rethread(db.url, ['doctor'], { cwd })
+    const near = found(doctor, 'NEAREST_TRACK')!
+    expect([near.facts.typesFirst, near.facts.command]).toEqual([
+      true,
+      'rethread init --track workspace-sessions',
+    ])
+    // as it is, that command is refused, and says what to do first
+    const before = await picture(db.sql)
+    const init = await rethread(db.url, pasted(near.facts.command as string), { cwd })
+    expect([init.code, loud(init)]).toEqual([3, ['WRONG_TYPE']])
+    expect(await picture(db.sql)).toEqual(before)
+    const change = found(init, 'WRONG_TYPE')!.facts.change as string
+    expect(near.message).toContain(change)
+    await db.sql.unsafe(change)
+    for (const command of [pasted(near.facts.command as string), ['migrate'], ['verify']]) {
+      const ran = await rethread(db.url, command, { cwd })
+      expect([command, ran.code, loud(ran)]).toEqual([command, 0, []])
+    }
+  })
+
+  test('a statement that the server would refuse is not printed: the decision is', async () => {
+    const cwd = folder({})
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(
+      mistyped('create view public.busy as select workspace_id, count(*) from public.chats group by 1;'),
+    )
+    const doctor = await rethread(db.url, ['doctor'], { cwd })
+    expect(found(doctor, 'NEAREST_TRACK')!.message).not.toContain('alter table')
+    const init = await rethread(db.url, ['init', '--track', 'workspace-sessions'], { cwd })
+    expect([init.code, found(init, 'WRONG_TYPE')!.fix]).toEqual([
+      3,
+      expect.stringMatching(/^Decide which of the two gets the type of the other/),
+    ])
+  })
+
+  test('where no track fits, each command that is printed says what that track needs', async () => {
+    const cwd = folder({})
+    await using db = await database(server, 'empty')
+    const doctor = await rethread(db.url, ['doctor'], { cwd })
+    const lines = found(doctor, 'TRACK_UNCLEAR')!.fix!.split('\n')
+    expect(lines).toHaveLength(5)
+    for (const line of lines) {
+      const ran = await rethread(db.url, pasted(line), { cwd })
+      expect([line, ran.code, ran.report.command]).toEqual([line, expect.any(Number), 'doctor'])
+      expect([line, ran.stderr.includes('USAGE')]).toEqual([line, false])
+      expect([line, found(ran, 'TRACK_UNCLEAR')]).toEqual([line, undefined])
+    }
+  })
+
+  test('init --check names what has come, and what has gone, since the track was written', async () => {
+    const cwd = folder({})
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(`${mistyped().replace('id varchar(36)', 'id uuid').replace("md5('w' || n)::uuid::text", "md5('w' || n)::uuid")};
+      alter table public.chats drop column role`)
+    const check = async (at = cwd) => {
+      const ran = await rethread(db.url, ['init', '--check'], { cwd: at })
+      const differs = ran.report.findings.filter(f => f.code !== 'MAPPING_HOLDS')
+      return [ran.code, ...differs.map(f => [f.subject, f.facts])]
+    }
+    const role = (written: string, now: string) => [
+      1,
+      ['chats.role', expect.objectContaining({ written, now })],
+    ]
+    const init = (at: string, ...map: string[]) =>
+      rethread(db.url, ['init', '--track', 'workspace-sessions', ...map], { cwd: at })
+    const written = await init(cwd)
+    expect([written.code, await check()]).toEqual([0, [0]])
+    // what came since is named, with the command that takes it in
+    await db.sql`alter table public.chats add column role text not null default 'user'`
+    expect(await check()).toEqual(role('none', 'role'))
+    const again = await rethread(db.url, ['init', '--check'], { cwd })
+    const [fix] = again.report.findings[0]!.fix!.split('   ')
+    const now = await rethread(db.url, pasted(fix!), { cwd })
+    expect([fix, now.code]).toEqual([expect.stringContaining('--dir track-now'), 0])
+    expect(await check(join(cwd, 'track-now'))).toEqual([0])
+    // a column that only may be it is no certainty
+    await db.sql`alter table public.chats drop column role, add column is_bot boolean not null default false`
+    expect(await check()).toEqual(role('none', 'none or is_bot'))
+    // what a person has said that it is not, is not said again; another one is
+    const said = folder({})
+    expect((await init(said, '--map', 'chats.role=none')).code).toBe(0)
+    expect(await check(said)).toEqual([0])
+    await db.sql`alter table public.chats drop column is_bot, add column role text not null default 'user'`
+    expect(await check(said)).toEqual(role('none', 'role'))
+    // and the reverse, of a column that has the track's own name
+    const having = folder({})
+    await db.sql`alter table public.chats rename column message to body`
+    expect([(await init(having)).code, await check(having)]).toEqual([0, [0]])
+    await db.sql`alter table public.chats drop column role`
+    expect(await check(having)).toEqual(role('role', 'none'))
+  })
+})
