@@ -44,6 +44,12 @@ export interface FactsOfFit {
     /** The command that takes one of them, without `--track`. */
     ask: string
   }
+  FITS_AS_COPY: {
+    /** Columns whose values the files read and write only in a copy. */
+    columns: Some
+    /** The command that writes the copy. */
+    command: string
+  }
   NEAREST_TRACK: {
     /** The number of the track's roles (tables, columns, the current user), and how many were found. */
     roles: number

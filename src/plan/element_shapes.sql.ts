@@ -1,6 +1,6 @@
 import { seesAllRows } from '../database/catalog.sql.js'
 import { setLocal } from '../database/connection.sql.js'
-import type { Db } from '../database/types.js'
+import { type Db, literal } from '../database/types.js'
 
 /** The body of an SQL function and the names of its parameters. */
 export interface FunctionBody {
@@ -43,6 +43,8 @@ export interface ElementSource {
   table: string
   column: string
   bodies: ReaderBodies
+  /** Roles of a message that are known, in lower case. Null if all are. */
+  roles: string[] | null
   textsHaveRoles: boolean
 }
 
@@ -62,7 +64,7 @@ const asQuery = ({ body, parameters }: FunctionBody, given: string[], columns: s
  */
 export async function seeElements(
   sql: Db,
-  { table, column, bodies, textsHaveRoles }: ElementSource,
+  { table, column, bodies, roles, textsHaveRoles }: ElementSource,
   withExamples: boolean,
 ): Promise<SeenElements | null> {
   if (!(await seesAllRows(sql, table))) return null
@@ -79,29 +81,36 @@ export async function seeElements(
     ),
     looked as materialized (select s.document from seen s where coalesce(s.bytes, 0) <= ${mostBytes}),
     readable as materialized (
-      select case when f.unreadable is null then s.document end as document, f.unreadable
+      -- of a list, each element is read by itself
+      select case when f.unreadable is null or json_typeof(s.document) <> 'object' then s.document end as document, f.unreadable
       from looked s ${asQuery(bodies.unreadable, ['s.document::text'], 'f (unreadable)')}
     ),
     element as materialized (
-      select e.value::jsonb as element, e.is_current
+      select case when u.unreadable is null then e.value::jsonb end as element, u.unreadable, e.is_current
       from readable s
       ${asQuery(bodies.place, ['s.document'], 'p (place)')}
       ${asQuery(bodies.nested, ['s.document'], 'n (nested)')}
-      ${asQuery(bodies.list, ['s.document', 'p.place', 'n.nested'], 'e (n, key, value, is_current)')}
+      ${asQuery(bodies.list, ['s.document', 'p.place', 'n.nested and s.unreadable is null'], 'e (n, key, value, is_current)')}
+      ${asQuery(bodies.unreadable, ['e.value::text'], 'u (unreadable)')}
       where s.document is not null
     ),
     read as (
       select r.shape, e.element, case
-          when not e.is_current or r.hides is not null or ${textsHaveRoles ? "r.role is null and r.shape <> 'text'" : 'r.role is null'} then 'set aside'
+          when not e.is_current or r.hides is not null then 'set aside'
+          when r.shape = 'text' then ${textsHaveRoles ? `case when r.content ~ '\\S' then 'text' else 'set aside' end` : `'set aside'`}
+          when r.role is null ${roles === null ? '' : `or lower(r.role) <> all (array[${roles.map(literal).join(', ')}]::text[])`} then 'set aside'
           when r.content ~ '\\S' then 'text'
           else 'no text' end as outcome
       from element e
       ${asQuery(bodies.read, ['e.element'], 'r (shape, body, role_path, role, place, content, hides)')}
+      where e.unreadable is null
       union all
-      select 'unreadable', null, 'set aside' from readable s where s.unreadable is not null
+      select 'unreadable', null, 'set aside' from element e where e.unreadable is not null
+      union all
+      select 'unreadable', null, 'set aside' from readable s where s.document is null and s.unreadable is not null
       union all
       -- for example a list stored as a JSON string: it holds no message
-      select 'no list of messages', s.document::jsonb, 'set aside'
+      select 'no list of messages', case when s.unreadable is null then s.document::jsonb end, 'set aside'
       from readable s
       ${asQuery(bodies.place, ['s.document'], 'p (place)')}
       where s.document is not null and p.place is null and json_typeof(s.document) <> 'null'

@@ -358,6 +358,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   SERVER_STRAINED: ['server', { reasons: ['replica 40 s behind'] }],
   INVALID_INDEX: ['public.idx_chats_session_id'],
   FITS: [exampleTrack],
+  FITS_AS_COPY: [
+    exampleTrack,
+    { columns: ['chats.message'], command: `rethread init --track ${exampleTrack}` },
+  ],
   // runs
   NOTHING_TO_DO: [exampleTrack, { applied: 8 }],
   PENDING: [exampleTrack, { count: 2, first: exampleMigration }],

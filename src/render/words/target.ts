@@ -486,4 +486,9 @@ export const targetWords = {
     s => sentence`Track \`${s}\` fits this database.`,
     s => sentence`rethread plan --track ${s}`,
   ),
+  FITS_AS_COPY: say(
+    (s, f) =>
+      sentence`Track \`${s}\` fits this database, but its files write and read other values than ${listed(f.columns)} ${agreeing(f.columns.length, 'have')}: the probes of \`verify\` would be refused. \`init\` writes the track for them.`,
+    (_, f) => f.command,
+  ),
 } satisfies Group
