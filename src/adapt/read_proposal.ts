@@ -20,7 +20,7 @@ import { keysInUse, sayKeys } from './keys_in_use.js'
 import { leftOut, withCompanions } from './left_out.js'
 import { mayBeMeant } from './message_lists.js'
 import { mappedNames } from './names.js'
-import { apiKey } from './own_grants.js'
+import { apiKey, settingsKey } from './own_grants.js'
 import { plainBindings } from './own_roles.js'
 import { passedOver } from './passed_over.js'
 import type { Proposal, ProposedBinding } from './propose.js'
@@ -99,9 +99,9 @@ async function readProposal(
   ]
   const identity = bindings.find(b => b.role === 'identity')?.to ?? said?.to
   const named = identity ? { ...found.mapping, identity } : found.mapping
-  const api = plain.find(b => b.role === apiKey)?.to
+  const kept = plain.flatMap(b => (b.to !== null && isReadAgain(b.role) ? [[b.role, b.to]] : []))
   const bound = await bindTypes(sql, track, info, named, { zone, values: values.known })
-  const mapping = { ...bound, ...(api ? { [apiKey]: api } : {}) }
+  const mapping: Mapping = { ...bound, ...Object.fromEntries(kept) }
   const names = mappedNames({ roles, typed: info.typed ?? {}, probes: info.probes ?? {} }, mapping, own)
   const out = leftOut(info, read, mapping)
   const required = track.migrations
@@ -115,6 +115,9 @@ async function readProposal(
   const shown = await withShares(sql, found, bindings)
   return { ...found, bindings: shown, mapping, track, lacks, passedOver: left }
 }
+
+/** True for what is written into the mapping, and read from the database again each time. */
+const isReadAgain = (role: string): boolean => role === apiKey || role === settingsKey
 
 /** What a track needs; of a table with lists of messages in a column, that column above all. */
 const tablesWanted = (track: Track, roles: Roles, { roles: hints, elements }: TrackInfo): WantedTable[] =>
@@ -236,7 +239,7 @@ export function initCommand(p: ReadProposal, zone: string | null): string {
     .filter(b => b.isOfValues)
     .map(b => `--map-values ${shellQuoted(`${b.label}=${b.to ?? '<yours>'}`)}`)
   const names = p.bindings
-    .filter(b => b.role !== 'zone' && b.role !== apiKey && !b.isOfValues)
+    .filter(b => b.role !== 'zone' && !isReadAgain(b.role) && !b.isOfValues)
     .filter(b => b.renamed || b.confidence !== 'certain')
     .map(b => `${b.label}=${b.to ?? '<yours>'}`)
   return [

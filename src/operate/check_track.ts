@@ -1,6 +1,6 @@
 import { columnsOf } from '../adapt/bind.sql.js'
 import { bindingOf } from '../adapt/names.js'
-import { apiKey } from '../adapt/own_grants.js'
+import { apiKey, settingsKey } from '../adapt/own_grants.js'
 import { withoutNone } from '../adapt/passed_over.js'
 import { shortName } from '../adapt/propose.js'
 import { initCommand, readProposals } from '../adapt/read_proposal.js'
@@ -119,7 +119,7 @@ async function namesStillThere(sql: Parameters<typeof columnsOf>[0], written: Ma
     const table = typeof at === 'string' ? at : `public.${entity}`
     if (role === 'identity') kept[role] = value
     // roles and their rights are read again
-    else if (role === apiKey) continue
+    else if (role === apiKey || role === settingsKey) continue
     else if (value === null) kept[role] = null
     else if (column === undefined) {
       if ((await columnsOf(sql, [table])).length > 0) kept[role] = value

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { rethread } from '../support/cli.js'
+import { contractWith, rethread, undoAll } from '../support/cli.js'
 import { database, inTurn, picture, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
 
@@ -54,6 +54,26 @@ const listed = String.raw`
     '{"history": {"currentId": "b", "messages": {"a": {"id": "a", "parentId": null, "role": "user", "content": "q"}, "b": {"id": "b", "parentId": "a", "role": "assistant", "content": "r"}, "c": {"id": "c", "parentId": "a", "role": "assistant", "content": "left"}}}}',
     '[{"role": "user", "content": {"weird": "some words here"}}, {"role": "function", "content": "f"}, {"role": "TOOL", "content": "t"}]'
   ]) m`
+
+/** A PostgreSQL without an API, whose policies ask a function. */
+const asking = (policy: string) => `
+  do $$ begin create role advice_user; exception when duplicate_object or unique_violation then null; end $$;
+  drop schema if exists auth cascade;
+  alter default privileges in schema public revoke all on tables from anon, authenticated, service_role;
+  create schema who;
+  grant usage on schema who, public to advice_user;
+  create function who.current_person() returns uuid language sql stable as $$ select nullif(current_setting('claims.person', true), '')::uuid $$;
+  create function public.update_updated_at() returns trigger language plpgsql as $$ begin new.updated_at = now(); return new; end $$;
+  create table public.users (id uuid primary key, email text);
+  create table public.organizations (id uuid primary key, name text, owner_id uuid references public.users (id), updated_at timestamptz default now());
+  create table public.messages (id uuid primary key default gen_random_uuid(), organization_id uuid references public.organizations (id), user_id uuid references public.users (id), role text, body text, created_at timestamptz default now());
+  alter table public.messages enable row level security;
+  create policy own on public.messages to advice_user using (${policy});
+  grant select, insert, update, delete on public.messages to advice_user;
+  grant select on public.users, public.organizations to advice_user;
+  insert into public.users select md5('u' || n)::uuid from generate_series(1, 3) n;
+  insert into public.organizations select md5('w' || n)::uuid, 'W', md5('u' || n)::uuid from generate_series(1, 3) n;
+  insert into public.messages (organization_id, user_id, role, body) select md5('w' || (n % 3 + 1))::uuid, md5('u' || (n % 3 + 1))::uuid, 'user', 'hello' from generate_series(1, 12) n`
 
 describe.each(servers())('advice on PostgreSQL $major', server => {
   const test = inTurn(server)
@@ -203,5 +223,54 @@ describe.each(servers())('advice on PostgreSQL $major', server => {
     const plan = await rethread(db.url, ['plan', '--rollback', '--all'])
     const loss = plan.report.findings.find(f => f.code === 'LOSS' && f.subject === 'public.conversations')!
     expect(loss.message).toMatch(/\(1 written since the backfill, 0 that `migrate` would not make again\)/)
+  })
+
+  test('who asks is a function that the policies call: it is proposed, and isolation is verified with it', async () => {
+    const cwd = folder({})
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(asking('user_id = (select who.current_person())'))
+    const doctor = await rethread(db.url, ['doctor'], { cwd })
+    const command = found(doctor, 'NEAREST_TRACK')!.facts.command as string
+    expect(command).toContain('identity=who.current_person()')
+    for (const args of [pasted(command), ['init', '--check'], ['migrate']]) {
+      const ran = await rethread(db.url, args, { cwd })
+      expect([args[0], ran.code, loud(ran)]).toEqual([args[0], 0, []])
+    }
+    const verified = await rethread(db.url, ['verify', '--sample', '2'], { cwd })
+    const passed = verified.report.checks.filter(c => c.outcome === 'pass').map(c => c.check)
+    expect([verified.code, passed]).toEqual([0, expect.arrayContaining(['access_overlap', 'real_persons'])])
+  })
+
+  test('a function that policies only call is a candidate that a person is asked about', async () => {
+    const cwd = folder({})
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(asking('who.current_person() in (select owner_id from public.organizations)'))
+    const init = await rethread(db.url, ['init', '--track', 'workspace-sessions'], { cwd })
+    const open = found(init, 'MAPPING_OPEN')!
+    expect([init.code, open.facts.roles, open.facts.names]).toEqual([
+      3,
+      ['identity'],
+      ['who.current_person()'],
+    ])
+    expect((await rethread(db.url, pasted(open.fix!), { cwd })).code).toBe(0)
+  })
+
+  test('sessions without a time of their last change: conversations have a true one, and a rollback takes it back', async () => {
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(
+      `${listed}; update public.chat_sessions set updated_at = null, created_at = '2025-01-01'`,
+    )
+    const sessions = () => db.sql`select s.* from public.chat_sessions s order by id`
+    const before = JSON.stringify(await sessions())
+    expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+    await db.sql`insert into public.chat_sessions (tenant_id, user_id, messages, created_at, updated_at)
+      select tenant_id, user_id, '[]', '2025-01-02', null from public.chat_sessions limit 1`
+    const times = await db.sql`select distinct updated_at = created_at as same from public.conversations`
+    expect(times.map(t => t.same)).toEqual([true])
+    await db.sql`delete from public.chat_sessions where created_at = '2025-01-02'`
+    expect((await rethread(db.url, ['migrate', ...contractWith()])).code).toBe(0)
+    expect((await rethread(db.url, ['verify'])).code).toBe(0)
+    expect((await rethread(db.url, ['rollback', ...undoAll(db.name)])).code).toBe(0)
+    expect(JSON.stringify(await sessions())).toBe(before)
   })
 })
