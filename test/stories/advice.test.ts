@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { contractWith, rethread, undoAll } from '../support/cli.js'
+import { contract, contractWith, rethread, undoAll } from '../support/cli.js'
 import { database, inTurn, picture, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
 
@@ -272,5 +272,33 @@ describe.each(servers())('advice on PostgreSQL $major', server => {
     expect((await rethread(db.url, ['verify'])).code).toBe(0)
     expect((await rethread(db.url, ['rollback', ...undoAll(db.name)])).code).toBe(0)
     expect(JSON.stringify(await sessions())).toBe(before)
+  })
+
+  test('what checks find without a risk to data ends with the statement that fixes it', async () => {
+    await using db = await database(server, 'workspace-sessions', 20)
+    await db.sql.unsafe(`create policy "Old ""one""" on public.chats for select to authenticated using (user_id = auth.uid());
+      alter table public.chats add column "Asked by" uuid references auth.users (id)`)
+    expect((await rethread(db.url, ['migrate'])).code).toBe(0)
+    expect((await rethread(db.url, ['migrate', ...contract])).code).toBe(0)
+    const names = ['foreign_keys_indexed', 'other_message_policies', 'policy_columns_indexed']
+    const details = async () => {
+      const { report } = await rethread(db.url, ['verify', '--only', names.join(',')])
+      return report.checks.flatMap(c => c.found.map(f => f.detail))
+    }
+    const said = await details()
+    expect(said.length).toBeGreaterThanOrEqual(2)
+    for (const detail of said) await db.sql.unsafe(/(?:create index|drop policy) .*;$/.exec(detail)![0])
+    expect(await details()).toEqual([])
+  })
+
+  test('roles in words of an application: the example of an answer has no bot as the user', async () => {
+    const cwd = folder({})
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(
+      `${mistyped().replace('id varchar(36)', 'id uuid').replace("md5('w' || n)::uuid::text", "md5('w' || n)::uuid")};
+      update public.chats set role = case when created_at is null then '' when ctid::text < '(0,5)' then 'userMessage' else 'apiMessage' end`,
+    )
+    const init = await rethread(db.url, ['init', '--track', 'workspace-sessions'], { cwd })
+    expect(found(init, 'MAPPING_OPEN')!.message).toContain('such as userMessage:user,apiMessage:assistant')
   })
 })
