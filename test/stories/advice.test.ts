@@ -301,4 +301,31 @@ describe.each(servers())('advice on PostgreSQL $major', server => {
     const init = await rethread(db.url, ['init', '--track', 'workspace-sessions'], { cwd })
     expect(found(init, 'MAPPING_OPEN')!.message).toContain('such as userMessage:user,apiMessage:assistant')
   })
+
+  test('channels that nobody owns: the column that is missing may be added empty, as the statement says', async () => {
+    const cwd = folder({})
+    await using db = await database(server, 'empty')
+    await db.sql.unsafe(
+      asking('false')
+        .replace('owner_id uuid references public.users (id), ', '')
+        .replace(", 'W', md5('u' || n)::uuid from", ", 'W' from"),
+    )
+    await db.sql`drop policy own on public.messages`
+    await db.sql`alter table public.messages disable row level security`
+    const doctor = await rethread(db.url, ['doctor'], { cwd })
+    const [statement] = /alter table public\.organizations add column owner_id uuid/.exec(
+      found(doctor, 'NEAREST_TRACK')!.message,
+    )!
+    await db.sql.unsafe(statement)
+    const again = found(await rethread(db.url, ['doctor'], { cwd }), 'NEAREST_TRACK')!
+    for (const args of [pasted(again.facts.command as string), ['migrate'], ['verify']]) {
+      const ran = await rethread(db.url, args, { cwd })
+      expect([args[0], ran.code, loud(ran)]).toEqual([args[0], 0, []])
+    }
+    // each conversation belongs to somebody who wrote in it
+    const [lost] = await db.sql`
+      select count(*)::int as n from public.chat_sessions s
+      where not exists (select from public.messages m where m.session_id = s.id and m.user_id = s.user_id)`
+    expect(lost!.n).toBe(0)
+  })
 })
