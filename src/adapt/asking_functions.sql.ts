@@ -1,4 +1,5 @@
 import type { Db } from '../database/types.js'
+import { settingsRead } from './settings_read.js'
 
 /** A function without arguments that policies call. */
 export interface AskingFunction {
@@ -10,7 +11,7 @@ export interface AskingFunction {
   /** A policy that calls it. */
   policy: string
   table: string
-  /** The settings that its text reads, each once. */
+  /** The settings that its text reads, as `settingsRead` names them. */
   settings: string[]
 }
 
@@ -31,8 +32,3 @@ export async function askingFunctions(sql: Db, tables: string[]): Promise<Asking
     .map(({ source, ...f }) => ({ ...f, settings: settingsRead(source) }))
     .sort((a, b) => (a.call < b.call ? -1 : 1))
 }
-
-/** The settings that a text of SQL reads, each once. */
-export const settingsRead = (text: string): string[] => [
-  ...new Set([...text.matchAll(/current_setting\('([^']+)'/g)].map(m => m[1]!)),
-]

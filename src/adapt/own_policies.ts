@@ -1,7 +1,7 @@
 import { parseStatements, relationName, type Statement } from '../files/statements.js'
 import { namesIn, partText, quotedText } from '../model/table_name.js'
-import { settingsRead } from './asking_functions.sql.js'
 import { type OwnGrant, type OwnTables, privilegesOn } from './own_grants.js'
+import { settingsRead } from './settings_read.js'
 import { allRowsPolicy, boundByPolicies } from './without_api.sql.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: documents whose shape their own readers check

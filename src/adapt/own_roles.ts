@@ -16,6 +16,7 @@ import {
   usersOf,
 } from './own_roles.sql.js'
 import type { Proposal, ProposedBinding } from './propose.js'
+import { settingsRead, settingValue } from './settings_read.js'
 
 /** A column that identifies the owner of a row, and how the current user is derived from its value. */
 interface Identifies {
@@ -223,14 +224,14 @@ function settingOf(policies: OwnPolicy[], persons: { of: Identifies[] }, found: 
   for (const p of policies) {
     const text = `${p.using ?? ''} ${p.check ?? ''}`
     const pairs = [
-      ...[...text.matchAll(compared[0])].map(m => ({ column: m[1] ?? m[2]!, setting: m[3]! })),
-      ...[...text.matchAll(compared[1])].map(m => ({ column: m[2] ?? m[3]!, setting: m[1]! })),
+      ...[...text.matchAll(compared[0])].map(m => ({ column: m[1] ?? m[2]!, from: m })),
+      ...[...text.matchAll(compared[1])].map(m => ({ column: m[2] ?? m[3]!, from: m })),
     ]
-    for (const { column, setting } of pairs) {
+    for (const { column, from } of pairs) {
+      const [setting] = settingsRead(text.slice(from.index + from[0].lastIndexOf('current_setting(')))
       // a key, such as `id`, identifies a user only in the table of users
       const who = persons.of.find(i => i.column === column && (i.table === p.table || !own.has(column)))
-      // a setting that was local to a transaction is empty afterwards, not null
-      if (who) return who.asks(`nullif(current_setting('${setting}', true), '')`)
+      if (who && setting !== undefined) return who.asks(settingValue(setting))
     }
   }
   return null

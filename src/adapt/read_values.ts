@@ -75,7 +75,7 @@ export async function readValues(
 type ValueKind = 'time' | 'code' | 'word'
 
 /** What applications call a person who writes. */
-const personWords = /user|human|person|people|client|customer|visitor|member|guest|inbound|incoming/i
+export const personWords = /user|human|person|people|client|customer|visitor|member|guest|inbound|incoming/i
 
 /** Two values of a column of roles: first the one that sounds like a person's, if one alone does. */
 const personFirst = (one: string, other: string): [string, string] =>

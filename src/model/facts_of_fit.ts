@@ -8,6 +8,8 @@ export interface FactsOfFit {
     of: number
     /** The shapes of these elements; one may be `unknown`. */
     shapes: Some
+    /** Roles that are not known, each with what it may be: `client=user`. */
+    roles: string[]
   }
   DISTRIBUTED_TABLE: {
     /**

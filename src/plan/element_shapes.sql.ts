@@ -26,6 +26,8 @@ interface ShapeCount {
   outcome: Outcome
   elements: number
   example: unknown
+  /** Some roles of these elements that are not known, in lower case, if they look like words of a format. */
+  unknown: string[] | null
 }
 
 /** How many rows were read, and whether these are all. */
@@ -69,6 +71,7 @@ export async function seeElements(
 ): Promise<SeenElements | null> {
   if (!(await seesAllRows(sql, table))) return null
   await setLocal(sql, 1000, lookMs, { jit: 'off' })
+  const known = roles === null ? null : `array[${roles.map(literal).join(', ')}]::text[]`
   const name = `"${column.replaceAll('"', '""')}"`
   const rows = await sql.unsafe<(ShapeCount & { rows: number; all: boolean })[]>(`
     with seen as materialized (
@@ -98,25 +101,27 @@ export async function seeElements(
       select r.shape, e.element, case
           when not e.is_current or r.hides is not null then 'set aside'
           when r.shape = 'text' then ${textsHaveRoles ? `case when r.content ~ '\\S' then 'text' else 'set aside' end` : `'set aside'`}
-          when r.role is null ${roles === null ? '' : `or lower(r.role) <> all (array[${roles.map(literal).join(', ')}]::text[])`} then 'set aside'
+          when r.role is null ${known === null ? '' : `or lower(r.role) <> all (${known})`} then 'set aside'
           when r.content ~ '\\S' then 'text'
-          else 'no text' end as outcome
+          else 'no text' end as outcome,
+        case when e.is_current and r.hides is null and r.shape <> 'text' and ${known === null ? 'false' : `lower(r.role) <> all (${known})`} then lower(r.role) end as unknown
       from element e
       ${asQuery(bodies.read, ['e.element'], 'r (shape, body, role_path, role, place, content, hides)')}
       where e.unreadable is null
       union all
-      select 'unreadable', null, 'set aside' from element e where e.unreadable is not null
+      select 'unreadable', null, 'set aside', null from element e where e.unreadable is not null
       union all
-      select 'unreadable', null, 'set aside' from readable s where s.document is null and s.unreadable is not null
+      select 'unreadable', null, 'set aside', null from readable s where s.document is null and s.unreadable is not null
       union all
       -- for example a list stored as a JSON string: it holds no message
-      select 'no list of messages', case when s.unreadable is null then s.document::jsonb end, 'set aside'
+      select 'no list of messages', case when s.unreadable is null then s.document::jsonb end, 'set aside', null
       from readable s
       ${asQuery(bodies.place, ['s.document'], 'p (place)')}
       where s.document is not null and p.place is null and json_typeof(s.document) <> 'null'
     )
     select r.shape, r.outcome, count(*)::int as elements,
       ${withExamples ? "(array_agg(r.element) filter (where r.element <> 'null' and length(r.element::text) < 100000))[1]" : 'null'} as example,
+      (array_agg(distinct r.unknown) filter (where r.unknown ~ '^[a-z][a-z0-9_-]{0,30}$'))[1:5] as unknown,
       (select count(*)::int from looked) as rows,
       (select count(*) from looked) = (select count(*) from (select from ${table} limit ${mostRows + 1}) t) as "all"
     from read r
@@ -125,6 +130,12 @@ export async function seeElements(
   return {
     rows: rows[0]?.rows ?? 0,
     all: rows[0]?.all ?? true,
-    counts: rows.map(r => ({ shape: r.shape, outcome: r.outcome, elements: r.elements, example: r.example })),
+    counts: rows.map(r => ({
+      shape: r.shape,
+      outcome: r.outcome,
+      elements: r.elements,
+      example: r.example,
+      unknown: r.unknown,
+    })),
   }
 }

@@ -1,3 +1,4 @@
+import { personWords } from '../adapt/read_values.js'
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
 import { isDataFault } from '../database/faults.js'
@@ -68,6 +69,9 @@ export async function elementShapes(
               elements: aside.reduce((sum, c) => sum + c.elements, 0),
               of: counts.reduce((sum, c) => sum + c.elements, 0),
               shapes: aside.map(c => c.shape) as [string, ...string[]],
+              roles: [...new Set(aside.flatMap(c => c.unknown ?? []))].map(
+                role => `${role}=${personWords.test(role) ? 'user' : 'assistant'}`,
+              ),
             }),
           ]
         : [],

@@ -349,7 +349,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       migration: '005_assign_messages',
     },
   ],
-  ELEMENTS_SET_ASIDE: ['chat_sessions.messages', { elements: 3, of: 4000, shapes: ['unknown'] }],
+  ELEMENTS_SET_ASIDE: ['chat_sessions.messages', { elements: 3, of: 4000, shapes: ['unknown'], roles: [] }],
   OUTLOOK: ['messages without a time', { detail: '12 of 40000', check: 'messages_without_time' }],
   BLOCKER_NOW: [
     chats,

@@ -464,9 +464,11 @@ export const targetWords = {
   ),
   ELEMENTS_SET_ASIDE: say(
     (s, f) =>
-      sentence`${String(f.elements)} of ${String(f.of)} elements of \`${s}\` that were looked at would be set aside, of these shapes: ${listed(f.shapes)}.`,
-    () =>
-      'See their structure with `rethread plan --rehearse`; docs/tracks.md lists the shapes that are read.',
+      sentence`${String(f.elements)} of ${String(f.of)} elements of \`${s}\` that were looked at would be set aside, of these shapes: ${listed(f.shapes)}.${f.roles.length > 0 ? sentence` Roles that are not known: ${listed(f.roles.map(pair => pair.split('=')[0]!))}.` : ''}`,
+    (_, f) =>
+      f.roles.length > 0
+        ? sentence`"settings": { "role_map": "${f.roles.join(', ')}" }   in rethread.config.json, if these are what they are here: user, assistant or system`
+        : 'See their structure with `rethread plan --rehearse`; docs/tracks.md lists the shapes that are read.',
   ),
   OUTLOOK: say((s, f) => sentence`${s}: ${f.detail}`, null),
   BLOCKER_NOW: say(
