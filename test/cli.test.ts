@@ -291,6 +291,16 @@ describe('help and usage', () => {
     expect(all.map(t => t.title)).toEqual(['Findings', 'Hazards', 'Checks'])
     const named = all.flatMap(t => t.rows.map(([name]) => name))
     expect(named).toEqual(expect.arrayContaining([...Object.keys(codes), ...Object.keys(hazards), 'grants']))
+    // checks that no file has, and steps: a report names them too
+    expect(named).toEqual(expect.arrayContaining(['real_persons', 'same_as_backfilled']))
+    for (const [name, kind] of [
+      ['same_as_backfilled', 'check, level warn'],
+      ['real-persons', 'check, level error'],
+      ['004_create_legacy_sessions', 'migration, phase backfill'],
+    ] as const) {
+      const said = await rethread('', ['explain', name])
+      expect([said.code, said.report.tables[0]?.rows[0]]).toEqual([0, ['kind', kind]])
+    }
   })
 })
 

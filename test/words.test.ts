@@ -32,8 +32,13 @@ const others: Finding[] = [
   finding('MISSING_PRIVILEGE', 'database chat', { wants: 'CREATE', owner: null, role: 'deployer' }),
   finding('ROWS_HIDDEN', 't', { owner: 'postgres', forced: true, role: 'deployer' }),
   finding('ANOTHER_RUN', 'another run', { pid: null, waitedSeconds: 0 }),
-  finding('TRACK_UNCLEAR', 'new', { reason: 'Name it', tracks: [], command: null }),
-  finding('TRACK_UNCLEAR', 'track', { reason: 'None fits', tracks: ['own'], command: 'rethread init' }),
+  finding('TRACK_UNCLEAR', 'new', { reason: 'Name it', tracks: [], command: null, ask: 'rethread new a' }),
+  finding('TRACK_UNCLEAR', 'track', {
+    reason: 'None fits',
+    tracks: ['own'],
+    command: 'rethread init',
+    ask: 'a',
+  }),
   finding('STOPPED_BEFORE', '004', { why: 'target', because: null, left: 1, database: 'd', command: 'c' }),
   finding('CONSENT_NEEDED', 'own', { allow: [], missing: [], confirm: 'chat', because: ['a mutant locks'] }),
   finding('LOCK_TIMEOUT', 't', {

@@ -1322,7 +1322,7 @@ begin
     end if;
     if tg_op <> 'DELETE' and exists (select from public.tenants t where t.id = new.tenant_id) and exists (select from auth.users u where u.id = new.user_id) then
       insert into public.conversations (id, tenant_id, user_id, title, metadata, created_at, updated_at)
-      values (session, new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata, new.created_at, new.updated_at)
+      values (session, new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata, new.created_at, coalesce(new.updated_at, new.created_at))
       on conflict (id) do nothing;
       if not found and tg_op = 'UPDATE' then
         -- what this statement leaves as it was may be newer on the other side

@@ -15,7 +15,7 @@
 -- The triggers that keep both in step would write each session back; what is copied needs no following.
 with quiet as (select set_config('rethread.in_step', 'on', true) as on_)
 insert into public.conversations (id, tenant_id, user_id, title, metadata, created_at, updated_at)
-select s.id, s.tenant_id, s.user_id, coalesce(s.title, 'New Conversation'), s.metadata, s.created_at, s.updated_at
+select s.id, s.tenant_id, s.user_id, coalesce(s.title, 'New Conversation'), s.metadata, s.created_at, coalesce(s.updated_at, s.created_at)
 from public.chat_sessions s
 cross join quiet
 join public.tenants t on t.id = s.tenant_id

@@ -132,11 +132,12 @@ begin
     update public.chat_sessions s
     set tenant_id = case when exists (select from public.tenants t where t.id = s.tenant_id) then s.tenant_id else c.tenant_id end,
       user_id = case when exists (select from auth.users u where u.id = s.user_id) then s.user_id else c.user_id end,
-      title = case when s.title is null and c.title = 'New Conversation' then null else c.title end, metadata = c.metadata, updated_at = c.updated_at
+      title = case when s.title is null and c.title = 'New Conversation' then null else c.title end, metadata = c.metadata,
+      updated_at = case when s.updated_at is null and c.updated_at is not distinct from c.created_at then null else c.updated_at end
     from public.conversations c
     where c.id = s.id
       and (not exists (select from public.tenants t where t.id = s.tenant_id) or not exists (select from auth.users u where u.id = s.user_id)
-        or c.title is distinct from coalesce(s.title, 'New Conversation') or c.metadata is distinct from s.metadata or c.updated_at is distinct from s.updated_at);
+        or c.title is distinct from coalesce(s.title, 'New Conversation') or c.metadata is distinct from s.metadata or c.updated_at is distinct from coalesce(s.updated_at, c.created_at));
     perform chat_private.rebuild_session(c.id) from public.conversations c;
   exception
     when lock_not_available or deadlock_detected then raise;
@@ -150,10 +151,11 @@ begin
           update public.chat_sessions s
           set tenant_id = case when exists (select from public.tenants t where t.id = s.tenant_id) then s.tenant_id else item.tenant_id end,
             user_id = case when exists (select from auth.users u where u.id = s.user_id) then s.user_id else item.user_id end,
-            title = case when s.title is null and item.title = 'New Conversation' then null else item.title end, metadata = item.metadata, updated_at = item.updated_at
+            title = case when s.title is null and item.title = 'New Conversation' then null else item.title end, metadata = item.metadata,
+            updated_at = case when s.updated_at is null and item.updated_at is not distinct from item.created_at then null else item.updated_at end
           where s.id = item.id
             and (not exists (select from public.tenants t where t.id = s.tenant_id) or not exists (select from auth.users u where u.id = s.user_id)
-              or item.title is distinct from coalesce(s.title, 'New Conversation') or item.metadata is distinct from s.metadata or item.updated_at is distinct from s.updated_at);
+              or item.title is distinct from coalesce(s.title, 'New Conversation') or item.metadata is distinct from s.metadata or item.updated_at is distinct from coalesce(s.updated_at, item.created_at));
           perform chat_private.rebuild_session(item.id);
         exception
           when lock_not_available or deadlock_detected then raise;

@@ -6,7 +6,16 @@ import { type CatalogColumn, columnsOf } from './bind.sql.js'
 import { absentColumns, absentRoles } from './left_out.js'
 import { bindingOf } from './names.js'
 import { readTrackNames } from './rewrite_track.js'
-import { codeForm, isNumber, jsonTextForm, readCodes, timeForm, timeUnits } from './value_forms.js'
+import {
+  codeForm,
+  isNumber,
+  isTextList,
+  jsonTextForm,
+  readCodes,
+  textListForm,
+  timeForm,
+  timeUnits,
+} from './value_forms.js'
 import { requiredTypes } from './wanted.js'
 
 /** What a person has declared about values. */
@@ -134,7 +143,8 @@ function valueForm(
   if (said !== undefined) return { ...codeForm(readCodes(role, said), here.base), values: said }
   if (here.base === 'json' && allowed.includes('jsonb') && !allowed.includes('json'))
     return { type: 'json', reads: '({})::jsonb', writes: '({})::json' }
-  return role === contentRole(info) && /^jsonb?$/.test(here.base) ? jsonTextForm(here) : null
+  if (role !== contentRole(info)) return null
+  return /^jsonb?$/.test(here.base) ? jsonTextForm(here) : isTextList(here.base) ? textListForm(here) : null
 }
 
 /** The name of the column with the text of a message. */

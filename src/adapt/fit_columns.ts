@@ -15,6 +15,8 @@ export interface FittedColumn {
   column: ApplicationColumn | null
   /** True if it has none and the track can do without. */
   isNone?: boolean
+  /** Where it has none: the column that could be it nevertheless. */
+  doubt?: string
   confidence: Confidence
   /** Columns with an equal score. */
   rivals: string[]
@@ -61,7 +63,7 @@ function evidence(
   chosen: ReadonlyMap<string, ApplicationTable>,
 ): Evidence | null {
   const name = likeness(column.column, want.column, want.called)
-  if (want.of !== null) return reference(want.of, table, column, chosen, name)
+  if (want.of !== null) return reference(want, want.of, table, column, chosen)
   if (want.column === 'id') {
     // a primary key of another type is still the key; its type has a finding of its own
     if (!idTypes.test(column.base) && !column.key) return null
@@ -108,12 +110,13 @@ function unlike(
 }
 
 function reference(
+  want: WantedColumn,
   of: string,
   table: ApplicationTable,
   column: ApplicationColumn,
   chosen: ReadonlyMap<string, ApplicationTable>,
-  name: number,
 ): Evidence | null {
+  const name = likeness(column.column, want.column, want.called)
   const target = chosen.get(of)
   const [lead] = column.references
   if (!target) return name > 0 ? { score: 2 + name, because: 'its name' } : null
@@ -123,7 +126,15 @@ function reference(
       : null
   const key = idColumnOf(target)
   const after = namedAfter(column.column, target.name)
-  if ((name === 0 && !after) || target === table || key?.base !== column.base) return null
+  if ((name === 0 && !after) || target === table || !key) return null
+  // probably meant, but it cannot hold such ids: the proposal shows both types, and what changes one
+  if (key.base !== column.base)
+    return want.without === null && idTypes.test(column.base)
+      ? {
+          score: column.column === want.column ? sure : 2 + name,
+          because: `its name, but it is ${column.base} and \`${target.table}.${key.column}\` is ${key.base}`,
+        }
+      : null
   return {
     score: 4 + Math.max(name, 2),
     because: `its name, and the type of \`${target.table}.${key.column}\``,
@@ -213,6 +224,7 @@ function noneOf(
     want,
     column: null,
     isNone: true,
+    ...(other ? { doubt: other.column } : {}),
     score: doneWithout,
     rivals: [],
     confidence: other ? 'likely' : 'certain',

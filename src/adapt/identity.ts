@@ -6,6 +6,7 @@ import { idColumnOf } from './fit_columns.js'
 import { nobody, whyNoIdentity } from './identity.sql.js'
 import { personType } from './own_roles.js'
 import type { Proposal, ProposedBinding } from './propose.js'
+import { settingsRead, settingValue } from './settings_read.js'
 
 const identityRole = { role: 'identity', label: 'identity', rivals: [], renamed: true }
 
@@ -52,10 +53,10 @@ export async function identityBinding(
     sql,
     [...found.tables.values()].map(t => t.table),
   )) {
-    const setting = /current_setting\('([\w.]+)'(?:::text)?(?:, true)?\)/.exec(text)?.[1]
+    const [setting] = settingsRead(text)
     const said = /auth\.jwt\(\) ->> 'sub'/.test(text)
       ? "auth.jwt() ->> 'sub'"
-      : setting && `current_setting('${setting}', true)`
+      : setting && (setting.includes('->>') ? settingValue(setting) : `current_setting('${setting}', true)`)
     if (said)
       return [
         { ...identityRole, to: as(said), confidence: 'certain', because: 'policies of the tables say so' },

@@ -4,9 +4,10 @@ import type { Mapping } from '../model/mapping.js'
 import { nearest } from '../model/similar.js'
 import { dottedText, namesIn } from '../model/table_name.js'
 import { bindingOf, type TrackNames } from './names.js'
+import { apiKey, settingsKey } from './own_grants.js'
 
 /** Keys of a mapping that are neither table nor column. */
-const others: ReadonlySet<string> = new Set(['identity', 'api'])
+const others: ReadonlySet<string> = new Set(['identity', apiKey, settingsKey])
 
 /** PostgreSQL's limit for a name, in bytes. A longer name cannot exist. */
 const longestBytes = 63

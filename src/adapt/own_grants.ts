@@ -10,6 +10,9 @@ import { bindingOf, type TrackNames } from './names.js'
  */
 export const apiKey = 'api'
 
+/** The key of a mapping for the settings that the function which says who asks reads. */
+export const settingsKey = 'settings'
+
 /** A role of the application, as SQL, and its rights on the tables of a track. */
 export interface OwnGrant {
   role: string

@@ -1,6 +1,7 @@
 import { parseStatements, relationName, type Statement } from '../files/statements.js'
 import { namesIn, partText, quotedText } from '../model/table_name.js'
 import { type OwnGrant, type OwnTables, privilegesOn } from './own_grants.js'
+import { settingsRead } from './settings_read.js'
 import { allRowsPolicy, boundByPolicies } from './without_api.sql.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: documents whose shape their own readers check
@@ -98,11 +99,6 @@ export function expectedOfRoles(text: string, roles: OwnGrant[], tables: OwnTabl
 
 const roleName = (role: string): string => namesIn(role)![0]!
 
-/** The settings that an expression reads. One of them identifies the current user. */
-const settingsIn = (identity: string): string[] => [
-  ...new Set([...identity.matchAll(/current_setting\('([^']+)'/g)].map(m => m[1]!)),
-]
-
 /**
  * An access file for the application's role that reaches its user's own rows. Its personas differ by the
  * setting, and use the tables of the track. Null if no role can be used for it.
@@ -111,9 +107,10 @@ export async function accessOfRoles(
   text: string,
   roles: OwnGrant[],
   tables: OwnTables,
-  identity: string,
+  { identity, settings: read }: { identity: string; settings: string[] },
 ): Promise<string | null> {
-  const settings = settingsIn(identity)
+  // one of them identifies the current user
+  const settings = [...new Set([...settingsRead(identity), ...read])]
   const [as] = roles
     .filter(r => r.reaches === 'own' && r.role !== 'public' && r.privileges.includes('select'))
     .sort((a, b) => b.privileges.length - a.privileges.length)

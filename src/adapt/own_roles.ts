@@ -3,9 +3,10 @@ import type { Mapping } from '../model/mapping.js'
 import type { TrackInfo } from '../model/project.js'
 import { namesIn, partText } from '../model/table_name.js'
 import type { ApplicationTable } from './application_tables.sql.js'
+import { type AskingFunction, askingFunctions } from './asking_functions.sql.js'
 import { idColumnOf } from './fit_columns.js'
 import { nobody } from './identity.sql.js'
-import { apiKey, grantedText, type OwnGrant, readers } from './own_grants.js'
+import { apiKey, grantedText, type OwnGrant, readers, settingsKey } from './own_grants.js'
 import {
   hasNoApi,
   type OwnPolicy,
@@ -15,11 +16,14 @@ import {
   usersOf,
 } from './own_roles.sql.js'
 import type { Proposal, ProposedBinding } from './propose.js'
+import { settingsRead, settingValue } from './settings_read.js'
 
 /** A column that identifies the owner of a row, and how the current user is derived from its value. */
 interface Identifies {
   table: string
   column: string
+  /** Its type. */
+  type: string
   /** Makes the SQL of the current user, as the track compares it, from the SQL of the setting. */
   asks: (setting: string) => string
 }
@@ -68,12 +72,30 @@ export async function plainBindings(
     named.map(u => u.role),
   )
   const said = typeof given.identity === 'string' ? given.identity : null
-  const identity = said ?? settingOf(policies, persons, found)
+  const functions = await askingFunctions(
+    sql,
+    secured.map(t => t.table),
+  )
+  const identity =
+    said ?? settingOf(policies, persons, found) ?? calledOf(policies, functions, persons, found)
   const grants = named.map(u =>
     grantOf(u, watched ? policies.filter(p => p.table === watched.table) : null, identity),
   )
   const unclear = grants.find(g => g.unclear)?.unclear
-  if (unclear)
+  if (unclear) {
+    const [called, ...rivals] = functions.filter(f => f.type === persons.type)
+    if (called)
+      return [
+        {
+          ...binding(
+            'identity',
+            called.call,
+            `policy \`${called.policy}\` of \`${called.table}\` calls it, and it returns ${called.type}`,
+          ),
+          confidence: 'likely',
+          rivals: rivals.map(f => f.call),
+        },
+      ]
     return [
       binding(
         'identity',
@@ -81,8 +103,10 @@ export async function plainBindings(
         `policy \`${unclear.policy}\` of \`${unclear.table}\` says what \`${unclear.role}\` reaches, and compares no column of a person with current_setting(...): give SQL for who asks, of type ${persons.type}`,
       ),
     ]
+  }
   const reached = grants.map(g => g.grant)
   const asks = reached.some(g => g.reaches === 'own') ? identity! : nobody(persons.type)
+  const settings = functions.filter(f => asks.includes(f.call)).flatMap(f => f.settings)
   return [
     binding('identity', asks, whyAsked(asks, said, identity, reached)),
     binding(
@@ -90,6 +114,9 @@ export async function plainBindings(
       reached.map(grantedText).join(' ') || 'none',
       `no role of the API is there; this is who may use \`${(reader ?? users)?.table ?? 'its tables'}\` beside its owner${watched ? `, and what policies of \`${watched.table}\` let each reach` : ''}`,
     ),
+    ...(settings.length > 0
+      ? [binding(settingsKey, [...new Set(settings)].join(','), 'the function that says who asks reads it')]
+      : []),
   ]
 }
 
@@ -168,8 +195,8 @@ function personsOf(found: Proposal, info: TrackInfo): { type: string; of: Identi
     )
   if (key) {
     const asks = cast(key.base)
-    of.push({ table: users.table, column: key.column, asks })
-    of.push(...columnsOfEntity('users').map(c => ({ ...c, asks })))
+    of.push({ table: users.table, column: key.column, type: key.base, asks })
+    of.push(...columnsOfEntity('users').map(c => ({ ...c, type: key.base, asks })))
     return { type: key.base, of }
   }
   // the users may have a text id of another service: policies compare that, or the ids of their rows
@@ -177,11 +204,11 @@ function personsOf(found: Proposal, info: TrackInfo): { type: string; of: Identi
   const said = found.columns.get(name ?? '')?.find(c => c.want.column === column)?.column
   const id = people && idColumnOf(people)
   if (schema === undefined || !people || !said || !id) return null
-  of.push({ table: people.table, column: said.column, asks: cast('text') })
+  of.push({ table: people.table, column: said.column, type: 'text', asks: cast('text') })
   const byId = (setting: string) =>
     `(select a.${partText(said.column)}::text from ${people.table} a where a.${partText(id.column)} = ${cast(id.base)(setting)})`
-  of.push({ table: people.table, column: id.column, asks: byId })
-  of.push(...columnsOfEntity(name!).map(c => ({ ...c, asks: byId })))
+  of.push({ table: people.table, column: id.column, type: id.base, asks: byId })
+  of.push(...columnsOfEntity(name!).map(c => ({ ...c, type: id.base, asks: byId })))
   return { type: 'text', of }
 }
 
@@ -197,15 +224,45 @@ function settingOf(policies: OwnPolicy[], persons: { of: Identifies[] }, found: 
   for (const p of policies) {
     const text = `${p.using ?? ''} ${p.check ?? ''}`
     const pairs = [
-      ...[...text.matchAll(compared[0])].map(m => ({ column: m[1] ?? m[2]!, setting: m[3]! })),
-      ...[...text.matchAll(compared[1])].map(m => ({ column: m[2] ?? m[3]!, setting: m[1]! })),
+      ...[...text.matchAll(compared[0])].map(m => ({ column: m[1] ?? m[2]!, from: m })),
+      ...[...text.matchAll(compared[1])].map(m => ({ column: m[2] ?? m[3]!, from: m })),
     ]
-    for (const { column, setting } of pairs) {
+    for (const { column, from } of pairs) {
+      const [setting] = settingsRead(text.slice(from.index + from[0].lastIndexOf('current_setting(')))
       // a key, such as `id`, identifies a user only in the table of users
       const who = persons.of.find(i => i.column === column && (i.table === p.table || !own.has(column)))
-      // a setting that was local to a transaction is empty afterwards, not null
-      if (who) return who.asks(`nullif(current_setting('${setting}', true), '')`)
+      if (who && setting !== undefined) return who.asks(settingValue(setting))
     }
   }
+  return null
+}
+
+/** Compares a column with a call: the text before and after it, as the server prints it. */
+const comparedWith = (call: string): RegExp[] => {
+  const text = call.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  return [
+    new RegExp(`(?:"((?:[^"]|"")+)"|(\\w+))\\)?(?:::[\\w ]+?)? = [( ]*(?:SELECT )?${text}`, 'g'),
+    new RegExp(`${text}(?: AS \\w+\\))?[) ]* = [( ]*(?:\\w+\\.)?(?:"((?:[^"]|"")+)"|(\\w+))`, 'g'),
+  ]
+}
+
+/** SQL for the current user, taken from policies that compare a user with what a function returns. */
+function calledOf(
+  policies: OwnPolicy[],
+  functions: AskingFunction[],
+  persons: { of: Identifies[] },
+  found: Proposal,
+): string | null {
+  const own = new Set([...found.tables.values()].map(t => idColumnOf(t)?.column))
+  for (const p of policies)
+    for (const f of functions)
+      for (const pattern of [f.call, f.printed].flatMap(comparedWith))
+        for (const m of `${p.using ?? ''} ${p.check ?? ''}`.matchAll(pattern)) {
+          const column = m[1] ?? m[2]!
+          const who = persons.of.find(
+            i => i.column === column && i.type === f.type && (i.table === p.table || !own.has(column)),
+          )
+          if (who) return who.asks(f.call).replace(`(${f.call})::${f.type}`, f.call)
+        }
   return null
 }

@@ -22,6 +22,8 @@ export interface ProposedBinding {
   renamed: boolean
   /** True if the database has no such table or column, and the track does without. */
   isNone?: boolean
+  /** Where it has none: the column that could be it nevertheless. */
+  doubt?: string
   /** True if the open question is the meaning of its values, which `--map-values` answers. */
   isOfValues?: boolean
 }
@@ -150,6 +152,7 @@ function columnBindings(want: WantedTable, best: Choice, given: Mapping): Propos
       rivals: found.rivals.map(columnName),
       renamed: found.isNone || (found.column !== null && found.column.column !== found.want.column),
       ...(found.isNone ? { isNone: true } : {}),
+      ...(found.doubt === undefined ? {} : { doubt: columnName(found.doubt) }),
     }))
 }
 

@@ -5,9 +5,9 @@ import type { Root } from '../database/types.js'
 import { readTrackInfo } from '../files/track_info.js'
 import type { Mapping, Roles } from '../model/mapping.js'
 import type { Track, TrackInfo } from '../model/project.js'
-import type { Finding } from '../model/report.js'
+import type { Finding, FindingOf } from '../model/report.js'
 import { shellQuoted } from '../model/shell_word.js'
-import { columnText } from '../model/table_name.js'
+import { partText } from '../model/table_name.js'
 import {
   type ApplicationTable,
   applicationTables,
@@ -19,14 +19,16 @@ import { identityBinding, readIdentity } from './identity.js'
 import { keysInUse, sayKeys } from './keys_in_use.js'
 import { leftOut, withCompanions } from './left_out.js'
 import { mayBeMeant } from './message_lists.js'
-import { mappedNames, type Names } from './names.js'
-import { apiKey } from './own_grants.js'
+import { mappedNames } from './names.js'
+import { apiKey, settingsKey } from './own_grants.js'
 import { plainBindings } from './own_roles.js'
+import { passedOver } from './passed_over.js'
 import type { Proposal, ProposedBinding } from './propose.js'
 import { proposeOptional } from './propose_without.js'
 import { readValues } from './read_values.js'
 import { rewriteRequired } from './rewrite_header.js'
 import { readTrackNames } from './rewrite_track.js'
+import { sayOfIds } from './types_of_ids.js'
 import { type WantedTable, wantedTables } from './wanted.js'
 
 /** A proposal, and what the track would still lack with it. */
@@ -37,6 +39,8 @@ export interface ReadProposal extends Proposal {
    * read.
    */
   lacks: Finding[]
+  /** By role of which it was said that there is none: what the database has for it nevertheless. */
+  passedOver: Record<string, string>
 }
 
 /** What a person has declared before the database is examined. */
@@ -95,9 +99,9 @@ async function readProposal(
   ]
   const identity = bindings.find(b => b.role === 'identity')?.to ?? said?.to
   const named = identity ? { ...found.mapping, identity } : found.mapping
-  const api = plain.find(b => b.role === apiKey)?.to
+  const kept = plain.flatMap(b => (b.to !== null && isReadAgain(b.role) ? [[b.role, b.to]] : []))
   const bound = await bindTypes(sql, track, info, named, { zone, values: values.known })
-  const mapping = { ...bound, ...(api ? { [apiKey]: api } : {}) }
+  const mapping: Mapping = { ...bound, ...Object.fromEntries(kept) }
   const names = mappedNames({ roles, typed: info.typed ?? {}, probes: info.probes ?? {} }, mapping, own)
   const out = leftOut(info, read, mapping)
   const required = track.migrations
@@ -106,47 +110,20 @@ async function readProposal(
     .flatMap(r => rewriteRequired(names, r))
     .filter(r => /^(table|column) /.test(r))
   const missing = await missingFindings(sql, await missingObjects(sql, [...new Set(required)]))
-  const lacks = missing.map(f => saysOfIds(f, info, names, roles))
-  return { ...found, bindings: await withShares(sql, found, bindings), mapping, track, lacks }
+  const lacks = await sayOfIds(sql, missing, { info, names, roles, found })
+  const left = passedOver({ given: given.mapping, hints: info.roles ?? {}, roles, own, propose: proposed })
+  const shown = await withShares(sql, found, bindings)
+  return { ...found, bindings: shown, mapping, track, lacks, passedOver: left }
 }
+
+/** True for what is written into the mapping, and read from the database again each time. */
+const isReadAgain = (role: string): boolean => role === apiKey || role === settingsKey
 
 /** What a track needs; of a table with lists of messages in a column, that column above all. */
 const tablesWanted = (track: Track, roles: Roles, { roles: hints, elements }: TrackInfo): WantedTable[] =>
   wantedTables(track, roles, hints).map(w =>
     w.table === elements?.table ? { ...w, essential: elements.column } : w,
   )
-
-/**
- * Extends WRONG_TYPE for an id that no track can read: with the types that a copy can use, or, for a number
- * that only the application generates, with the need of a default.
- */
-function saysOfIds(f: Finding, info: TrackInfo, names: Names, roles: Roles): Finding {
-  if (f.code !== 'WRONG_TYPE' || !f.facts.wanted.includes('uuid')) return f
-  const { found, wanted } = f.facts
-  const named = (role: string): boolean => {
-    const [entity, column] = role.split('.') as [string, string]
-    const table = roles[entity]?.table
-    const name = table && columnText(names.table(table), names.column(table, column)?.column ?? column)
-    return f.subject === `column ${name}`
-  }
-  if (/^(bigint|integer|smallint)$/.test(found))
-    return Object.keys(info.typed ?? {}).some(named)
-      ? { ...f, facts: { found, wanted: [...wanted, `${found} with a default`] } }
-      : f
-  const typed = Object.keys(info.typed ?? {})
-  const isId = Object.entries(info.roles ?? {}).some(([entity, { columns }]) =>
-    Object.entries(columns).some(
-      ([column, { of }]) =>
-        typed.includes(of === undefined ? `${entity}.${column}` : `${of}.id`) && named(`${entity}.${column}`),
-    ),
-  )
-  return isId
-    ? { ...f, facts: { found, wanted: [...wanted, ...adaptableIds.filter(t => !wanted.includes(t))] } }
-    : f
-}
-
-/** Types of ids that a copy of a track can use. */
-const adaptableIds = ['uuid', 'bigint', 'integer', 'smallint', 'text', 'varchar']
 
 /** Adds to the reason of each column that references rows how many rows have a value. */
 async function withShares(
@@ -262,7 +239,7 @@ export function initCommand(p: ReadProposal, zone: string | null): string {
     .filter(b => b.isOfValues)
     .map(b => `--map-values ${shellQuoted(`${b.label}=${b.to ?? '<yours>'}`)}`)
   const names = p.bindings
-    .filter(b => b.role !== 'zone' && b.role !== apiKey && !b.isOfValues)
+    .filter(b => b.role !== 'zone' && !isReadAgain(b.role) && !b.isOfValues)
     .filter(b => b.renamed || b.confidence !== 'certain')
     .map(b => `${b.label}=${b.to ?? '<yours>'}`)
   return [
@@ -273,22 +250,42 @@ export function initCommand(p: ReadProposal, zone: string | null): string {
   ].join(' ')
 }
 
+/** What stays of the wrong types when all questions have an answer. */
+export const typesInTheWay = (p: ReadProposal): FindingOf<'WRONG_TYPE'>[] =>
+  p.lacks.flatMap(f => (f.code === 'WRONG_TYPE' && !isAskedOf(p, f.subject) ? [f] : []))
+
+/** True for a column of which it is only open what its values mean: its type would do. */
+const isAskedOf = ({ bindings, tables, columns }: ReadProposal, subject: string): boolean =>
+  bindings.some(({ label, isOfValues, confidence }) => {
+    const [entity, name] = label.split('.') as [string, string]
+    const found = columns.get(entity)?.find(c => c.want.column === name)?.column
+    return (
+      isOfValues &&
+      confidence !== 'certain' &&
+      found &&
+      subject === `column ${tables.get(entity)!.table}.${partText(found.column)}`
+    )
+  })
+
 /** What was found for a role, how sure it is, and why. */
 export const describeBinding = (b: ProposedBinding): string =>
   b.to === null
     ? `${b.label}: ${[b.because, ...b.rivals].join(', ')}`
     : `${b.label} is ${[b.to, ...b.rivals].join(' or ')} (${b.confidence}: ${b.because})`
 
+/** The type that a column has, that which it needs, and what gives it that. */
+const typeNeeded = ({ subject, facts }: FindingOf<'WRONG_TYPE'>): string => {
+  const needed = `${subject} is ${facts.found}; ${facts.wanted.join(' or ')} is needed`
+  const named = facts.ids === undefined ? needed : `${needed}, as it names rows by \`${facts.ids}\``
+  return facts.change ? `${named}. Where your application can read and send it so: ${facts.change}` : named
+}
+
 /** The differences between a database and what a track expects, one line each. */
 export function unlikeness(p: ReadProposal): string[] {
   const missing = p.bindings.filter(b => b.to === null)
   const lines = p.bindings.filter(b => b.renamed || b.confidence !== 'certain').map(describeBinding)
   const types = p.lacks.flatMap(f =>
-    f.code === 'WRONG_TYPE'
-      ? [`${f.subject} is ${f.facts.found}; ${f.facts.wanted.join(' or ')} is needed`]
-      : missing.length === 0
-        ? [`${f.subject} is missing`]
-        : [],
+    f.code === 'WRONG_TYPE' ? [typeNeeded(f)] : missing.length === 0 ? [`${f.subject} is missing`] : [],
   )
   return [...lines, ...types]
 }

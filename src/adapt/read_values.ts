@@ -74,6 +74,13 @@ export async function readValues(
 /** A time, a role as a code, or a role as a word, which may differ from the track's. */
 type ValueKind = 'time' | 'code' | 'word'
 
+/** What applications call a person who writes. */
+export const personWords = /user|human|person|people|client|customer|visitor|member|guest|inbound|incoming/i
+
+/** Two values of a column of roles: first the one that sounds like a person's, if one alone does. */
+const personFirst = (one: string, other: string): [string, string] =>
+  personWords.test(other) && !personWords.test(one) ? [other, one] : [one, other]
+
 /** A column with more distinct words than this holds no roles. */
 const manyWords = 6
 
@@ -156,7 +163,8 @@ function why(kind: ValueKind, base: string, seen: SeenValues | null, words: Role
       : `it is ${base}`
   if (kind !== 'time') {
     const [first, second] = (seen?.some ?? []).map(v => v || "''")
-    const such = second !== undefined ? [first, second] : first === "''" ? [first, 'bot'] : ['0', '1']
+    const such =
+      second !== undefined ? personFirst(first!, second) : first === "''" ? [first, 'bot'] : ['0', '1']
     const [one, other] = words === usualWords ? ['user', 'assistant'] : Object.keys(words!)
     const found = kind === 'word' && words !== usualWords ? wordsSeen(seen, words) : null
     return `${holds}: say which role each is, such as ${found ?? `${such[0]}:${one},${such[1]}:${other}`}`

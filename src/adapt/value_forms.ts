@@ -109,3 +109,12 @@ export const jsonTextForm = ({ base }: CatalogColumn): ValueForm => ({
   reads: '{} #>> array[]::text[]',
   writes: `to_jsonb(({})::text)${base === 'json' ? '::json' : ''}`,
 })
+
+/** How to read a list of texts as one text, and to write one: as a list with one entry. */
+export const textListForm = ({ base }: CatalogColumn): ValueForm => ({
+  reads: `array_to_string({}, ' ')`,
+  writes: `array[({})::text]::${base}`,
+})
+
+/** True for a type of lists of texts. */
+export const isTextList = (base: string): boolean => /^(text|character varying)\[\]$/.test(base)

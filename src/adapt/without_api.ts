@@ -14,6 +14,7 @@ import {
   privilegesOn,
   privilegesOnAdded,
   privilegeText,
+  settingsKey,
 } from './own_grants.js'
 import { accessOfRoles, boundTriggers, expectedOfRoles, policyOf, rowSecurityFor } from './own_policies.js'
 import { readTrackNames, trackRewriter } from './rewrite_track.js'
@@ -27,6 +28,8 @@ interface Plain {
   roles: OwnGrant[]
   tables: OwnTables
   identity: string
+  /** Settings that identify the current user, beside those that `identity` names. */
+  settings: string[]
 }
 
 /**
@@ -51,6 +54,9 @@ export async function trackCopier(
     roles,
     tables: ownTablesOf(await readTrackNames(track), info, mapping),
     identity: String(mapping.identity),
+    settings: String(mapping[settingsKey] ?? '')
+      .split(',')
+      .filter(Boolean),
   }
   return async (folder, file, text) => {
     const now = await rewrite(folder, file, text)
@@ -73,8 +79,7 @@ const ofApi = new RegExp(
  */
 async function withoutApi(folder: string, text: string, plain: Plain): Promise<string | null> {
   if (folder === 'verify') {
-    if (/^--! kind: access$/m.test(text))
-      return accessOfRoles(text, plain.roles, plain.tables, plain.identity)
+    if (/^--! kind: access$/m.test(text)) return accessOfRoles(text, plain.roles, plain.tables, plain)
     return ofApi.test(text) ? null : text
   }
   const headed = text.replace(new RegExp(`,\\s*(?:--! +)?role (?:${apiRoles.join('|')})\\b`, 'g'), '')

@@ -12,6 +12,7 @@ export default defineCommand({
   run: async ({ args, project }) =>
     explain(args[0], {
       checks: () => project().tracks.flatMap(track => track.checks),
+      migrations: () => project().tracks.flatMap(track => track.migrations),
       explanations,
       exampleOf: code => worded(example(code)),
     }),

@@ -46,7 +46,7 @@ export default defineCommand({
     if (to === home) throw new UsageError('init', notHere)
     if (options.check) {
       if (ctx.url === '') throw new Failure('NO_DATABASE_URL', 'database')
-      return checkTrack(ctx, trackToCopy(shipped, track), config.mapping, zone)
+      return checkTrack(ctx, trackToCopy(shipped, track), config, zone)
     }
     const mapping = readMap([...(answers?.map ?? []), ...options.map, ...typed.filter(t => !said(t))])
     const values = { ...answers?.values, ...readMapValues(options.values) }

@@ -4,6 +4,7 @@ import { discover, looksLikeProject } from '../files/discover.js'
 import { hasStories, newMigration } from '../files/scaffold.js'
 import { Failure, UsageError } from '../model/failure.js'
 import { finding } from '../model/report.js'
+import { shellWord } from '../model/shell_word.js'
 import { scaffolded } from '../operate/scaffold.js'
 
 export default defineCommand({
@@ -27,6 +28,7 @@ export default defineCommand({
         reason: tracks.length > 1 ? 'There are several' : 'Name the one that the migration is for',
         tracks: tracks.map(t => t.name),
         command: null,
+        ask: `rethread new ${shellWord(args[0]!)}`,
       })
     if (!/^[a-z][a-z0-9-]*$/.test(name))
       throw new UsageError(`--track ${name}`, 'a track is named in lower-case-with-hyphens')

@@ -46,6 +46,11 @@ export interface Config {
   diskFreeBytes: number | null
   /** The names that `init` bound a track to. `init` writes it and `init --check` reads it. */
   mapping: Mapping
+  /**
+   * By role that `mapping` says there is none of: what was there in its place, and is something else. `init`
+   * writes it, and `init --check` is silent of it.
+   */
+  passedOver: Record<string, string>
   /** The tool whose history is written too, in the transaction of each step. Null for none. */
   history: HistoryTool | null
   /** Accepted findings of checks, by key, each with the reason and the last day on which it is accepted. */
@@ -77,6 +82,7 @@ const defaults: Config = {
   protected: false,
   diskFreeBytes: null,
   mapping: {},
+  passedOver: {},
   history: null,
   accepted: [],
 }
@@ -131,6 +137,7 @@ async function configSchema() {
     protected: z.optional(z.boolean()),
     diskFreeBytes: z.optional(z.int().check(z.gte(0))),
     mapping: z.optional(z.record(z.string(), z.union([z.string(), z.nullable(mappedColumn)]))),
+    passedOver: z.optional(z.record(z.string(), z.string())),
     history: z.optional(z.enum(historyTools, `one of ${historyTools.join(', ')}`)),
     accepted: z.optional(
       z.array(

@@ -87,6 +87,7 @@ const elementsSchema = (z: Zod, { plain: name, table }: NameSchemas) =>
     nested: table,
     list: table,
     read: table,
+    roles: z.optional(z.array(z.string())),
   })
 
 function readsSchema(z: Zod) {

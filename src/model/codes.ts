@@ -160,6 +160,7 @@ export const codes = {
   SERVER_STRAINED: 'warn',
   INVALID_INDEX: 'warn',
   FITS: 'info',
+  FITS_AS_COPY: 'warn',
   // runs
   NOTHING_TO_DO: 'info',
   PENDING: 'warn',

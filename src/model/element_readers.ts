@@ -15,4 +15,9 @@ export interface ElementReaders {
   list: string
   /** Takes an element as jsonb. Returns a row of shape, role, content, hides. */
   read: string
+  /**
+   * Roles that become one of the track's own, in lower case. The setting `role_map` may add to them. Without
+   * it, every role does.
+   */
+  roles?: string[] | undefined
 }

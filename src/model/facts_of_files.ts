@@ -208,8 +208,6 @@ export interface FactsOfFiles {
     role: string
   }
   MISSING_PREREQUISITE: NoFacts
-  /** The type of the column, and the types of which it needs one. */
-  WRONG_TYPE: { found: string; wanted: Some }
   ALREADY_EXISTS: {
     /** Path of the file that would create it. */
     migration: string
@@ -225,13 +223,6 @@ export interface FactsOfFiles {
     /** Its backend; null if it has none any more. */
     pid: number | null
     waitedSeconds: number
-  }
-  TRACK_UNCLEAR: {
-    reason: string
-    /** Candidates. */
-    tracks: string[]
-    /** The command that copies the nearest track, if none fits; null if none is near. */
-    command: string | null
   }
   OTHER_TRACK: {
     /** Tracks that fit this database. */

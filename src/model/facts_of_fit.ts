@@ -8,6 +8,8 @@ export interface FactsOfFit {
     of: number
     /** The shapes of these elements; one may be `unknown`. */
     shapes: Some
+    /** Roles that are not known, each with what it may be: `client=user`. */
+    roles: string[]
   }
   DISTRIBUTED_TABLE: {
     /**
@@ -26,12 +28,38 @@ export interface FactsOfFit {
   }
   /** A generated column, and the file that writes it. */
   GENERATED_COLUMN: { table: string; column: string; migration: string }
+  WRONG_TYPE: {
+    /** The type of the column, and the types of which it needs one. */
+    found: string
+    wanted: Some
+    /** Of a column that names rows: the ids that it names, as SQL, whose type it has not. */
+    ids?: string
+    /** The statement that gives it their type; null where something is in its way. */
+    change?: string | null
+  }
+  TRACK_UNCLEAR: {
+    reason: string
+    /** Candidates. */
+    tracks: string[]
+    /** The command that copies the nearest track, if none fits; null if none is near. */
+    command: string | null
+    /** The command that takes one of them, without `--track`. */
+    ask: string
+  }
+  FITS_AS_COPY: {
+    /** Columns whose values the files read and write only in a copy. */
+    columns: Some
+    /** The command that writes the copy. */
+    command: string
+  }
   NEAREST_TRACK: {
     /** The number of the track's roles (tables, columns, the current user), and how many were found. */
     roles: number
     found: number
     /** The differences from what the track expects, one line each. */
     differs: string[]
+    /** True if the command is refused until types of columns are changed, as the differences say. */
+    typesFirst: boolean
     /** The command that copies the track under the names of the database. */
     command: string
   }
@@ -70,6 +98,8 @@ export interface FactsOfFit {
     now: string | null
     /** Files of the track that it would change. */
     files: string[]
+    /** The command that writes the track as the database now needs it, without the folder for it. */
+    command: string
   }
   MAPPING_HOLDS: { names: number }
   ADOPT_DIFFERS: {

@@ -226,7 +226,8 @@ export interface TrackObjects {
 }
 
 /**
- * A user as the API presents it: role, claims, and settings with the value of `sub` (default `app.user_id`).
+ * A user as the API presents it: role, claims, and settings with the value of `sub` (default `app.user_id`);
+ * `claims->>id` is a setting with JSON, and the key in it.
  */
 export interface Persona {
   role: string

@@ -1,14 +1,18 @@
 import { columnsOf } from '../adapt/bind.sql.js'
 import { bindingOf } from '../adapt/names.js'
-import { apiKey } from '../adapt/own_grants.js'
-import { readProposals } from '../adapt/read_proposal.js'
+import { apiKey, settingsKey } from '../adapt/own_grants.js'
+import { withoutNone } from '../adapt/passed_over.js'
+import { shortName } from '../adapt/propose.js'
+import { initCommand, readProposals } from '../adapt/read_proposal.js'
+import { readTrackNames } from '../adapt/rewrite_track.js'
 import { trackCopier } from '../adapt/without_api.js'
 import { type Context, connect } from '../database/context.js'
+import type { Config } from '../files/config.js'
 import { copiedFiles } from '../files/scaffold.js'
 import { SyntaxFault } from '../files/statements.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { Failure } from '../model/failure.js'
-import { type Mapping, noTable } from '../model/mapping.js'
+import { type Mapping, noTable, type Roles } from '../model/mapping.js'
 import type { Track } from '../model/project.js'
 import { emptyReport, finding, type Report } from '../model/report.js'
 import { nearestFinding } from '../plan/nearest_track.js'
@@ -20,24 +24,34 @@ import { nearestFinding } from '../plan/nearest_track.js'
 export async function checkTrack(
   ctx: Context,
   track: Track,
-  written: Mapping,
+  { mapping: written, passedOver: seen }: Pick<Config, 'mapping' | 'passedOver'>,
   zone: string | null,
 ): Promise<Report> {
   await using connection = await connect(ctx, 'reader')
   const report = emptyReport('init')
   const names = await namesStillThere(connection.sql, written)
-  const [proposal] = await readProposals(connection.sql, [track], {
-    mapping: names,
-    zone: zone ?? zoneIn(written),
-    values: valuesSaid(written),
-    isApplied: true,
-  })
-  if (!proposal) return report
-  const now = proposal.mapping
+  const propose = async (mapping: Mapping) =>
+    (
+      await readProposals(connection.sql, [track], {
+        mapping,
+        zone: zone ?? zoneIn(written),
+        values: valuesSaid(written),
+        isApplied: true,
+      })
+    )[0]
+  const first = await propose(names)
+  if (!first) return report
   const { info } = await readTrackInfo(track)
+  const come = Object.keys(first.passedOver).filter(role => first.passedOver[role] !== seen[role])
+  const taken = come.reduce((all, role) => withoutNone(all, info?.roles ?? {}, role), names)
+  const proposal = come.length > 0 ? (await propose(taken))! : first
+  const now = proposal.mapping
+  const { roles } = await readTrackNames(track)
+  const command = initCommand(proposal, zone)
   const before = await textsUnder(track, info, written)
   for (const role of [...new Set([...Object.keys(written), ...Object.keys(now)])].sort()) {
-    if (bindingText(written[role]) === bindingText(now[role])) continue
+    const doubt = now[role] === null && come.includes(role) ? first.passedOver[role]! : null
+    if (bindingText(written[role]) === bindingText(now[role]) && doubt === null) continue
     const { [role]: _, ...others } = written
     const only: Mapping = now[role] === undefined ? others : { ...written, [role]: now[role] }
     const after = await textsUnder(track, info, only).catch(error => {
@@ -47,8 +61,9 @@ export async function checkTrack(
     })
     report.findings.push(
       finding('MAPPING_DIFFERS', role, {
-        written: bindingText(written[role]),
-        now: bindingText(now[role]),
+        written: bindingText(written[role]) ?? ownName(roles, role),
+        now: doubt === null ? (bindingText(now[role]) ?? ownName(roles, role)) : `${noTable} or ${doubt}`,
+        command,
         files: after
           ? [...after].filter(([path, text]) => before.get(path) !== text).map(([path]) => path)
           : [],
@@ -78,6 +93,12 @@ const valuesSaid = (written: Mapping): Record<string, string> =>
     }),
   )
 
+/** The track's own name for a role, which holds where a mapping says nothing; null for other keys. */
+function ownName(roles: Roles, role: string): string | null {
+  const [entity, column] = role.split('.') as [string, string | undefined]
+  return roles[entity] ? (column ?? shortName(roles[entity].table)) : null
+}
+
 /** A binding as text for people: only the name if there is nothing else. */
 function bindingText(value: Mapping[string] | undefined): string | null {
   if (value === undefined) return null
@@ -98,7 +119,7 @@ async function namesStillThere(sql: Parameters<typeof columnsOf>[0], written: Ma
     const table = typeof at === 'string' ? at : `public.${entity}`
     if (role === 'identity') kept[role] = value
     // roles and their rights are read again
-    else if (role === apiKey) continue
+    else if (role === apiKey || role === settingsKey) continue
     else if (value === null) kept[role] = null
     else if (column === undefined) {
       if ((await columnsOf(sql, [table])).length > 0) kept[role] = value

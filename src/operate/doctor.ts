@@ -3,6 +3,7 @@ import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { inspect, judgeRights, judgeServer, preflight, type Target } from '../database/server.js'
 import { lint, toLint } from '../files/lint.js'
+import { home } from '../files/package.js'
 import { squawk } from '../files/squawk.js'
 import { readTrackInfo } from '../files/track_info.js'
 import { judgePlan } from '../migrate/judge_plan.js'
@@ -24,6 +25,7 @@ import { elementShapes } from '../plan/element_shapes.js'
 import { ledgerRows } from '../plan/history.js'
 import { barePlanOptions } from '../plan/make_plan.js'
 import { noneFits } from '../plan/nearest_track.js'
+import { needsCopy } from '../plan/needs_copy.js'
 import { migrateCommand } from '../plan/next_command.js'
 import { layoutFindings } from '../plan/open_context.js'
 import { finishedOf, foldLedger } from '../run/ledger_history.js'
@@ -115,12 +117,15 @@ async function lookAtTrack(
     obstacles,
     consent: patient.consent,
   }
+  // whoever has begun goes on with these files
+  const mayBeCopied = isFit && obstacles.length === 0 && track.root === home && applied.size === 0
+  const other = mayBeCopied ? await needsCopy(connection.sql, track) : null
   const speaking = track.checks.filter(c => speaksNow(track, c, applied))
   const findings = [
     ...layoutFindings(track, 'error'),
     ...(mayBeLesser ? [await lesserRole(connection.sql, track, target.info.role)] : []),
     ...(shapes?.findings ?? []),
-    ...(isFit && obstacles.length === 0 ? [finding('FITS', track.name)] : []),
+    ...(isFit && obstacles.length === 0 ? [other ?? finding('FITS', track.name)] : []),
     ...(await lint(linted, await squawk(linted))),
     ...(await readTrackInfo(track)).faults,
     ...obstacles,

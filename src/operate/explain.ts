@@ -1,14 +1,17 @@
 import { type Code, codes, type HazardCode, hazardLevels, hazards, isHazard } from '../model/codes.js'
 import type { Explanation } from '../model/explanation.js'
 import { UsageError } from '../model/failure.js'
-import type { Check } from '../model/project.js'
+import type { Check, Migration } from '../model/project.js'
 import { emptyReport, type Report } from '../model/report.js'
 import { nearest } from '../model/similar.js'
+import { isRequestedName, requestedChecks } from '../verify/requested_checks.js'
 
 /** Sources of explanations besides the codes. */
 interface ExplainOptions {
   /** The checks of all tracks. Only called if the name is no code. */
   checks: () => Check[]
+  /** The migrations of all tracks. Only called if the name is no code and no check. */
+  migrations: () => Migration[]
   /** The explanation of each code. */
   explanations: Record<Code | HazardCode, Explanation>
   /** An example of a finding with the code, as a run would report it: sentence and fix. */
@@ -26,9 +29,18 @@ export function explain(wanted: string | undefined, options: ExplainOptions): Re
   const name = wanted.toUpperCase().replaceAll('-', '_')
   if (isCode(name) || isHazard(name)) return about(name, aboutCode(name, options))
   const checks = options.checks()
-  const of = checks.filter(check => check.name === wanted.toLowerCase().replaceAll('-', '_'))
+  const lower = wanted.toLowerCase().replaceAll('-', '_')
+  const of = checks.filter(check => check.name === lower)
   if (of.length > 0) return about(of[0]!.name, aboutCheck(of))
-  const all = [...Object.keys(codes), ...Object.keys(hazards), ...checks.map(check => check.name)]
+  if (isRequestedName(lower)) return about(lower, aboutRequested(lower))
+  const migrations = options.migrations().filter(m => m.name === wanted)
+  if (migrations.length > 0) return about(wanted, migrations.flatMap(aboutMigration))
+  const all = [
+    ...Object.keys(codes),
+    ...Object.keys(hazards),
+    ...checks.map(check => check.name),
+    ...Object.keys(requestedChecks),
+  ]
   const near = all.filter(k => k.split('_').some(part => part.length > 3 && name.includes(part)))
   const meant = nearest(name, all)
   throw new UsageError(wanted, 'there is no finding, hazard or check of that name', {
@@ -87,6 +99,25 @@ function aboutCheck(checks: Check[]): [part: string, text: string][] {
   ]
 }
 
+/** A check that no file of a track has. */
+function aboutRequested(name: keyof typeof requestedChecks): [part: string, text: string][] {
+  const { title, level, command, action } = requestedChecks[name]
+  return [
+    ['kind', `check, level ${level}`],
+    ['meaning', title],
+    ['why it matters', byLevel[level]],
+    ['what to do', action],
+    ['example', `${command}   or   rethread verify --only ${name}`],
+  ]
+}
+
+/** A step of a track. */
+const aboutMigration = ({ title, phase, file }: Migration): [part: string, text: string][] => [
+  ['kind', `migration, phase ${phase}`],
+  ['meaning', title],
+  ['file', file.path],
+]
+
 /** A list of all names. */
 function listAll({ checks, explanations }: ExplainOptions): Report {
   const names = new Map<string, Check[]>()
@@ -110,7 +141,10 @@ function listAll({ checks, explanations }: ExplainOptions): Report {
       {
         title: 'Checks',
         columns: ['name', 'level', 'title'],
-        rows: [...names].sort().map(([name, of]) => [name, of[0]!.level, titles(of)]),
+        rows: [
+          ...[...names].map(([name, of]) => [name, of[0]!.level, titles(of)]),
+          ...Object.entries(requestedChecks).map(([name, { level, title }]) => [name, level, title]),
+        ].sort(),
       },
     ],
   }

@@ -12,6 +12,7 @@ import {
   openBindings,
   type ReadProposal,
   readProposals,
+  typesInTheWay,
 } from '../adapt/read_proposal.js'
 import { readTrackNames } from '../adapt/rewrite_track.js'
 import { trackCopier } from '../adapt/without_api.js'
@@ -23,7 +24,6 @@ import { Failure, Failures } from '../model/failure.js'
 import { type Mapping, noTable } from '../model/mapping.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
-import { partText } from '../model/table_name.js'
 import { trackNamed } from '../plan/choose_track.js'
 import { nearestFinding, nearestOf, severalFit } from '../plan/nearest_track.js'
 import { scaffolded } from './scaffold.js'
@@ -53,6 +53,7 @@ export function trackToCopy(shipped: Track[], name: string | null): Track {
     reason: 'Name the one to copy',
     tracks: shipped.map(t => t.name),
     command: null,
+    ask: 'rethread init',
   })
 }
 
@@ -89,23 +90,10 @@ export async function init(ctx: Context, options: InitOptions): Promise<Report> 
         questions: open.map(describeBinding),
         command: initCommand(proposal, options.zone),
       }),
-      ...proposal.lacks.filter(f => f.code === 'WRONG_TYPE' && !isAskedOf(proposal, f.subject)),
+      ...typesInTheWay(proposal),
     )
   return report
 }
-
-/** True for a column of which it is only open what its values mean: its type would do. */
-const isAskedOf = ({ bindings, tables, columns }: ReadProposal, subject: string): boolean =>
-  bindings.some(({ label, isOfValues, confidence }) => {
-    const [entity, name] = label.split('.') as [string, string]
-    const found = columns.get(entity)?.find(c => c.want.column === name)?.column
-    return (
-      isOfValues &&
-      confidence !== 'certain' &&
-      found &&
-      subject === `column ${tables.get(entity)!.table}.${partText(found.column)}`
-    )
-  })
 
 /**
  * The only track of which nothing is open, unless another may be meant. Else the one that clearly comes
@@ -121,9 +109,16 @@ function likeliest(proposals: ReadProposal[], shipped: Track[], zone: string | n
       reason: `${only!.track.name} would do, and leaves \`${other.table}\` alone, which ${other.track.name} is about`,
       tracks: [only!.track.name, other.track.name],
       command: null,
+      ask: 'rethread init',
     })
   if (certain.length === 1) return only!
-  if (certain.length > 1) throw new Failures([severalFit(certain.map(p => p.track))])
+  if (certain.length > 1)
+    throw new Failures([
+      severalFit(
+        certain.map(p => p.track),
+        'rethread init',
+      ),
+    ])
   const nearest = nearestOf(proposals)
   if (nearest && hasItsTables(nearest) && proposals.every(p => p === nearest || p.found < nearest.found))
     return nearest
@@ -133,6 +128,7 @@ function likeliest(proposals: ReadProposal[], shipped: Track[], zone: string | n
       reason: 'None fits this database for certain',
       tracks: shipped.map(t => t.name),
       command: near?.facts.command ?? null,
+      ask: 'rethread init',
     }),
     ...(near ? [near] : []),
   ])
@@ -173,6 +169,7 @@ async function copied(
   const written = await copyTrack(track, to, rewrite, {
     track: track.name,
     ...(isEmpty ? {} : { mapping }),
+    ...(proposal && Object.keys(proposal.passedOver).length > 0 ? { passedOver: proposal.passedOver } : {}),
   })
   const report = await scaffolded('init', written, discover(to, home), track.name, () =>
     finding('COPIED', track.name, {

@@ -1,3 +1,4 @@
+import { personWords } from '../adapt/read_values.js'
 import type { Connection } from '../database/connection.js'
 import type { Context } from '../database/context.js'
 import { isDataFault } from '../database/faults.js'
@@ -68,6 +69,9 @@ export async function elementShapes(
               elements: aside.reduce((sum, c) => sum + c.elements, 0),
               of: counts.reduce((sum, c) => sum + c.elements, 0),
               shapes: aside.map(c => c.shape) as [string, ...string[]],
+              roles: [...new Set(aside.flatMap(c => c.unknown ?? []))].map(
+                role => `${role}=${personWords.test(role) ? 'user' : 'assistant'}`,
+              ),
             }),
           ]
         : [],
@@ -140,7 +144,16 @@ async function look(
   if (!bodies) return null
   try {
     const seen = await readAside(connection.sql, tx =>
-      seeElements(tx, { ...readers, bodies, textsHaveRoles: Boolean(ctx.settings.text_roles) }, withExamples),
+      seeElements(
+        tx,
+        {
+          ...readers,
+          bodies,
+          roles: rolesKnown(ctx, readers),
+          textsHaveRoles: Boolean(ctx.settings.text_roles),
+        },
+        withExamples,
+      ),
     )
     return seen && { ...seen, readers }
   } catch (error) {
@@ -148,6 +161,17 @@ async function look(
     return null
   }
 }
+
+/** The roles that the track knows, and those that its setting adds; null if it knows all. */
+const rolesKnown = ({ settings }: Context, { roles }: ElementReaders): string[] | null =>
+  roles === undefined
+    ? null
+    : [
+        ...roles,
+        ...(settings.role_map ?? '')
+          .split(',')
+          .flatMap(pair => pair.split('=')[0]!.trim().toLowerCase() || []),
+      ]
 
 /** The bodies of the functions that read elements, taken from the migrations. Null if one is missing. */
 async function bodiesOfReaders(track: Track, readers: ElementReaders): Promise<ReaderBodies | null> {

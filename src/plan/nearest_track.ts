@@ -4,6 +4,7 @@ import {
   type ReadProposal,
   readProposals,
   tablesFound,
+  typesInTheWay,
   unlikeness,
 } from '../adapt/read_proposal.js'
 import type { Root } from '../database/types.js'
@@ -28,16 +29,18 @@ export function nearestFinding(p: ReadProposal, zone: string | null = null): Fin
     roles,
     found: p.bindings.filter(b => b.to !== null).length,
     differs: unlikeness(p),
+    typesFirst: typesInTheWay(p).length > 0,
     command: initCommand(p, zone),
   })
 }
 
 /** TRACK_UNCLEAR: several tracks fit, and one must be named. */
-export const severalFit = (tracks: Track[]): Finding =>
+export const severalFit = (tracks: Track[], ask = 'rethread plan'): Finding =>
   finding('TRACK_UNCLEAR', 'track', {
     reason: 'Several fit this database',
     tracks: tracks.map(t => t.name),
     command: null,
+    ask,
   })
 
 /** TRACK_UNCLEAR: no track fits the database. Also names the nearest one. */
@@ -47,7 +50,8 @@ export async function noneFits(sql: Root, tracks: Track[]): Promise<Finding[]> {
   const names = tracks.map(t => t.name)
   const fits = 'None fits this database'
   const reason = nearest.length > 0 ? fits : `${fits}: it has no table like theirs, so it may be another one`
-  return [finding('TRACK_UNCLEAR', 'track', { reason, tracks: names, command }), ...nearest]
+  const unclear = { reason, tracks: names, command, ask: 'rethread doctor' }
+  return [finding('TRACK_UNCLEAR', 'track', unclear), ...nearest]
 }
 
 /** The nearest of these tracks, with the command that adapts it. */

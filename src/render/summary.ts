@@ -106,7 +106,7 @@ function needOf(report: Report, state: SummaryState, inTheWay: Finding[]): Summa
   if (state === 'decide') {
     const fix = fixOf(inTheWay[0]) ?? fixOf(findings.find(f => f.code === 'NEAREST_TRACK'))
     const consent = inTheWay.find(f => f.code === 'CONSENT_NEEDED')?.facts
-    if (!consent) return { text: 'a decision, explained below', command: fix }
+    if (!consent) return { text: 'a decision, explained below', command: oneLine(fix) }
     const names = [...consent.missing, ...(consent.confirm === null ? [] : ['the name of the database'])]
     return { text: `your consent by name: ${names.join(', ')}`, command: next ?? fix }
   }

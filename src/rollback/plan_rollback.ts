@@ -250,8 +250,8 @@ function lossTable(lost: Loss[]): Table {
       'object',
       'rows',
       'backfilled, unchanged',
-      'backfilled, changed since',
-      'created by users',
+      'written since the backfill',
+      'not made again by migrate',
       'at risk without the archive',
     ],
     rows: lost.map(l => {

@@ -13,10 +13,21 @@ export async function become(sql: Db, persona: Persona): Promise<void> {
 export const becoming = (persona: Persona): string => {
   const sub = typeof persona.claims.sub === 'string' ? persona.claims.sub : ''
   const settings = ['request.jwt.claim.sub', ...(persona.settings ?? ['app.user_id'])]
-  const said = settings.map(name => `set_config(${literal(name)}, ${literal(sub)}, true)`).join(', ')
+  const said = settings.map(setting => settingTo(setting, sub, persona)).join(', ')
   return `select set_config('request.jwt.claims', ${literal(JSON.stringify(persona.claims))}, true), ${said},
       set_config('row_security', 'on', true);
     set local role ${ident(persona.role)}`
+}
+
+/**
+ * Sets a setting to the id of a persona; of `request.jwt.claims->>sub`, the key of its JSON value. Who has no
+ * id has no such key.
+ */
+function settingTo(setting: string, id: string, { claims }: Persona): string {
+  const [name, key] = setting.split('->>') as [string, string | undefined]
+  const others = name === 'request.jwt.claims' ? claims : {}
+  const value = key === undefined ? id : JSON.stringify(id === '' ? others : { ...others, [key]: id })
+  return `set_config(${literal(name)}, ${literal(value)}, true)`
 }
 
 /** Returns to the connecting role, without row security. */

@@ -26,6 +26,7 @@ import { unverifiedIsolation } from './isolation.js'
 import { markPreExisting, preExisting } from './pre_existing.js'
 import { probing } from './probes.js'
 import { rowsSeenBy, sampleMatrix } from './real_users.js'
+import { requestedChecks } from './requested_checks.js'
 import {
   type Checked,
   checkedResult,
@@ -167,36 +168,33 @@ async function reportHiddenRows(connection: Connection, tables: string[], report
 export const accessOf = (track: Track, applied: ReadonlySet<string>): Check | undefined =>
   track.checks.find(c => c.kind === 'access' && whyNotRun(c, applied) === null)
 
+/** How many users a sample has where a person only names the check. */
+const namedSample = 5
+
 /** Work that is only done when it is requested. */
 async function runRequestedExtras(
   { ctx, connection, track, options, applied }: Verifying,
   report: Report,
 ): Promise<void> {
   const access = accessOf(track, applied)
-  if ((options.sample > 0 || options.asUser !== null) && !access)
-    throw new Failure('NO_ACCESS_FILE', track.name)
-  const asked = async (check: string, title: string, level: Check['level'], work: () => Promise<Probed>) => {
+  const isNamed = options.only.includes('real_persons')
+  const sample = options.sample === 0 && isNamed ? namedSample : options.sample
+  if ((sample > 0 || options.asUser !== null) && !access) throw new Failure('NO_ACCESS_FILE', track.name)
+  const asked = async (check: keyof typeof requestedChecks, work: () => Promise<Probed>) => {
+    const { title, level } = requestedChecks[check]
     const start = ctx.clock.now()
     const base = resultBase({ track: track.name, name: check, title, level, fix: null })
     add(report, checkedResult(base, await work(), Math.round(ctx.clock.now() - start)))
   }
-  if (options.sample > 0)
-    await asked(
-      'real_persons',
-      'Real users see the rows that they should, no more and no less',
-      'error',
-      () => sampleMatrix(ctx, track, access!, options.sample),
-    )
+  if (sample > 0) await asked('real_persons', () => sampleMatrix(ctx, track, access!, sample))
   if (options.asUser !== null) report.tables.push(await rowsSeenBy(ctx, track, access!, options.asUser))
-  if (options.deep)
-    await asked('same_as_backfilled', 'Every unit has the content that its backfill has left', 'warn', () =>
-      recount(ctx, connection, track),
-    )
+  if (options.only.length === 0 ? options.deep : options.only.includes('same_as_backfilled'))
+    await asked('same_as_backfilled', () => recount(ctx, connection, track))
 }
 
 /** Throws Failures with each name of `--only` that is no check. */
 function refuseUnknownChecks(track: Track, only: string[]): void {
-  const known = track.checks.map(c => c.name)
+  const known = [...track.checks.map(c => c.name), ...Object.keys(requestedChecks)]
   const wrong = only
     .filter(name => !known.includes(name))
     .map(name => {

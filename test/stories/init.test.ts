@@ -87,7 +87,7 @@ test('a track that wants one table is not chosen by it where another one’s own
   expect([ran.code, codes(ran), existsSync(join(cwd, 'migrations'))]).toEqual([3, ['TRACK_UNCLEAR'], false])
   const [unclear] = ran.report.findings
   expect(unclear!.message).toContain('leaves `public.chats` alone, which workspace-sessions is about')
-  expect(unclear!.fix).toBe('--track helper-chats | --track workspace-sessions')
+  expect(unclear!.fix).toBe('rethread init --track helper-chats\nrethread init --track workspace-sessions')
   const doctor = await rethread(db.url, ['doctor'], { cwd })
   expect(doctor.report.findings.find(f => f.code === 'NEAREST_TRACK')?.subject).toBe('workspace-sessions')
   // whoever names the track gets it

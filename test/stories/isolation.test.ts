@@ -307,4 +307,10 @@ test('prove: what came in is accounted for, persons see what they saw; a lost me
     }),
   ])
   expect(bad.code).toBe(1)
+  // the command that is advised for what one check has found looks at it again
+  const looked = await rethread(db.url, ['verify', '--only', 'same_as_backfilled,real_persons'])
+  expect(looked.report.checks.map(c => [c.check, c.found.map(f => f.detail)])).toEqual([
+    ['real_persons', expect.any(Array)],
+    ['same_as_backfilled', recounted.found.map(f => f.detail)],
+  ])
 })

@@ -1,9 +1,10 @@
 --! title: Every column by which a policy finds rows is the first of an index
---! fix: create index concurrently ... on the column that is named.
+--! fix: Run the statement at the end of the detail. It keeps nobody from writing.
 --! level: warn
 
 select c.oid::regclass::text || '.' || a.attname as object,
-  'policy ' || string_agg(p.polname, ', ' order by p.polname) || ' compares it, and no valid index starts with it' as detail,
+  'policy ' || string_agg(p.polname, ', ' order by p.polname) || ' compares it, and no valid index starts with it. '
+    || format('create index concurrently on %I.%I (%I);', s.nspname, c.relname, a.attname) as detail,
   array_agg(format('policy %I.%I', s.nspname, c.relname) || '.' || p.polname) as about
 from jsonb_array_elements_text(current_setting('rethread.tables')::jsonb) as n (name)
 join pg_catalog.pg_class c on c.oid = to_regclass(n.name)
@@ -18,5 +19,5 @@ where pg_get_expr(p.polqual, p.polrelid) ~ ('\m' || a.attname || '\M')
   and not exists (
     select from pg_catalog.pg_index i
     where i.indrelid = c.oid and i.indisvalid and i.indkey[0] = a.attnum and i.indpred is null)
-group by c.oid, a.attname
+group by c.oid, s.nspname, c.relname, a.attname
 order by 1

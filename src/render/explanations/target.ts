@@ -342,4 +342,9 @@ export const targetExplanations = {
     'The track can be planned as it is.',
     'Run rethread plan.',
   ),
+  FITS_AS_COPY: explained(
+    'The database has all that the track requires, and a column whose values are of another kind, such as messages that are JSON.',
+    'The migration would go through. The probes write rows as the track’s files have them, which the database refuses, so that nobody would have seen who sees which rows.',
+    'Run the command in the message. It writes the track into your repository, for the values that your columns have.',
+  ),
 } satisfies Explanations

@@ -280,7 +280,12 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ANOTHER_RUN: ['ada@ci-1: migrate', { pid: 4711, waitedSeconds: 60 }],
   TRACK_UNCLEAR: [
     'track',
-    { reason: 'Several fit this database', tracks: [exampleTrack, 'own'], command: null },
+    {
+      reason: 'Several fit this database',
+      tracks: [exampleTrack, 'own'],
+      command: null,
+      ask: 'rethread plan',
+    },
   ],
   OTHER_TRACK: ['trip-sessions', { tracks: [exampleTrack] }],
   NEAREST_TRACK: [
@@ -292,6 +297,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
         'chats is org_messages (certain: it has all columns)',
         'workspaces.owner_id: no column is like it',
       ],
+      typesFirst: false,
       command: `rethread init --track ${exampleTrack} --map 'chats=org_messages,workspaces.owner_id=<yours>'`,
     },
   ],
@@ -318,7 +324,12 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   WITHOUT_API: [exampleTrack, { roles: ['app_rw', 'app_ro'], secured: false }],
   MAPPING_DIFFERS: [
     'chats.created_at',
-    { written: 'sent_at', now: 'created', files: ['migrations/own/001_chats.sql'] },
+    {
+      written: 'sent_at',
+      now: 'created',
+      files: ['migrations/own/001_chats.sql'],
+      command: `rethread init --track ${exampleTrack} --map 'chats.created_at=created'`,
+    },
   ],
   MAPPING_HOLDS: [exampleTrack, { names: 4 }],
   EVENT_TRIGGERS: ['chat', { triggers: ['audit_ddl'] }],
@@ -338,7 +349,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
       migration: '005_assign_messages',
     },
   ],
-  ELEMENTS_SET_ASIDE: ['chat_sessions.messages', { elements: 3, of: 4000, shapes: ['unknown'] }],
+  ELEMENTS_SET_ASIDE: ['chat_sessions.messages', { elements: 3, of: 4000, shapes: ['unknown'], roles: [] }],
   OUTLOOK: ['messages without a time', { detail: '12 of 40000', check: 'messages_without_time' }],
   BLOCKER_NOW: [
     chats,
@@ -347,6 +358,10 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   SERVER_STRAINED: ['server', { reasons: ['replica 40 s behind'] }],
   INVALID_INDEX: ['public.idx_chats_session_id'],
   FITS: [exampleTrack],
+  FITS_AS_COPY: [
+    exampleTrack,
+    { columns: ['chats.message'], command: `rethread init --track ${exampleTrack}` },
+  ],
   // runs
   NOTHING_TO_DO: [exampleTrack, { applied: 8 }],
   PENDING: [exampleTrack, { count: 2, first: exampleMigration }],

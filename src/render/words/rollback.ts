@@ -39,7 +39,7 @@ export const rollbackWords = {
     (s, f) =>
       f.atRisk === null || f.rows === null || f.edited === null || f.users === null
         ? sentence`\`${s}\`: a statement deletes rows, which are counted when they are archived.`
-        : sentence`\`${s}\`: ${number(f.atRisk)} of ${plural(f.rows, 'row')} would be lost without the archive (${number(f.edited)} changed since, ${number(f.users)} created by users).`,
+        : sentence`\`${s}\`: ${number(f.atRisk)} of ${plural(f.rows, 'row')} would be lost without the archive (${number(f.edited)} written since the backfill, ${number(f.users)} that \`migrate\` would not make again).`,
     null,
   ),
   DEPENDANTS: say(

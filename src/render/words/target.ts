@@ -192,9 +192,14 @@ export const targetWords = {
     s => prerequisites[s] ?? 'Create it first, or choose another track with --track.',
   ),
   WRONG_TYPE: say(
-    (s, f) => sentence`${s} is ${f.found}; ${f.wanted.join(' or ')} is needed.`,
-    () =>
-      'Change its type, or choose another track with --track. For other types of ids, times and roles `rethread init` writes a copy; docs/files.md lists those that it can read.',
+    (s, f) =>
+      sentence`${s} is ${f.found}; ${f.wanted.join(' or ')} is needed${f.ids === undefined ? '' : sentence`, as it names rows by \`${f.ids}\``}.`,
+    (s, f) =>
+      f.ids !== undefined
+        ? f.change
+          ? sentence`${f.change}   where the application may send and read it so; else give \`${f.ids}\` the type ${f.found}`
+          : sentence`Decide which of the two gets the type of the other, and give it that: ${s} is ${f.found}, \`${f.ids}\` is not. Its values, or what depends on it, are in the way of a plain ALTER TABLE.`
+        : 'Change its type, or choose another track with --track. For other types of ids, times and roles `rethread init` writes a copy; docs/files.md lists those that it can read.',
   ),
   NAME_TAKEN: say(
     (s, f) => sentence`${s} already exists, and \`${f.migration}\` would create another of that name.`,
@@ -381,7 +386,9 @@ export const targetWords = {
     (_, f) => sentence`The track is not clear. ${f.reason}.`,
     // NEAREST_TRACK has the command
     (_, f) =>
-      f.command === null ? f.tracks.map(track => sentence`--track ${track}`).join(' | ') || null : null,
+      f.command === null
+        ? f.tracks.map(track => sentence`${f.ask} --track ${track}`).join('\n') || null
+        : null,
   ),
   OTHER_TRACK: say(
     (s, f) => sentence`Track \`${s}\` does not fit this database. What fits it: ${listed(f.tracks)}.`,
@@ -390,7 +397,8 @@ export const targetWords = {
   NEAREST_TRACK: say(
     (s, f) =>
       sentence`Track \`${s}\` is the closest: ${f.found} of the ${f.roles} tables and columns that it is about were recognized.${f.differs.length > 0 ? ' What differs:' : ''}${bullets(f.differs)}`,
-    (_, f) => f.command,
+    (_, f) =>
+      f.typesFirst ? sentence`${f.command}   once the types above are those that are needed` : f.command,
   ),
   MAPPING_OPEN: say(
     (s, f) =>
@@ -415,7 +423,8 @@ export const targetWords = {
   MAPPING_DIFFERS: say(
     (s, f) =>
       sentence`\`${s}\` was written as ${f.written ?? 'nothing'}; the database now needs ${f.now ?? 'nothing'}.${f.files.length > 0 ? ' Files that would change:' : ''}${bullets(f.files)}`,
-    () => 'Copy the track again into another folder with rethread init, and compare; or change these files.',
+    (_, f) =>
+      sentence`${f.command} --dir track-now   writes the track as the database now needs it; compare it with yours.${f.written === 'none' ? ' If it is something else: `passedOver` in rethread.config.json, see docs/files.md.' : ''}`,
   ),
   MAPPING_HOLDS: say(
     (s, f) => sentence`Track \`${s}\` still agrees with the database: ${plural(f.names, 'binding')}.`,
@@ -455,9 +464,11 @@ export const targetWords = {
   ),
   ELEMENTS_SET_ASIDE: say(
     (s, f) =>
-      sentence`${String(f.elements)} of ${String(f.of)} elements of \`${s}\` that were looked at would be set aside, of these shapes: ${listed(f.shapes)}.`,
-    () =>
-      'See their structure with `rethread plan --rehearse`; docs/tracks.md lists the shapes that are read.',
+      sentence`${String(f.elements)} of ${String(f.of)} elements of \`${s}\` that were looked at would be set aside, of these shapes: ${listed(f.shapes)}.${f.roles.length > 0 ? sentence` Roles that are not known: ${listed(f.roles.map(pair => pair.split('=')[0]!))}.` : ''}`,
+    (_, f) =>
+      f.roles.length > 0
+        ? sentence`"settings": { "role_map": "${f.roles.join(', ')}" }   in rethread.config.json, if these are what they are here: user, assistant or system`
+        : 'See their structure with `rethread plan --rehearse`; docs/tracks.md lists the shapes that are read.',
   ),
   OUTLOOK: say((s, f) => sentence`${s}: ${f.detail}`, null),
   BLOCKER_NOW: say(
@@ -476,5 +487,10 @@ export const targetWords = {
   FITS: say(
     s => sentence`Track \`${s}\` fits this database.`,
     s => sentence`rethread plan --track ${s}`,
+  ),
+  FITS_AS_COPY: say(
+    (s, f) =>
+      sentence`Track \`${s}\` fits this database, but its files write and read other values than ${listed(f.columns)} ${agreeing(f.columns.length, 'have')}: the probes of \`verify\` would be refused. \`init\` writes the track for them.`,
+    (_, f) => f.command,
   ),
 } satisfies Group
