@@ -89,6 +89,27 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
     expect(left.length).toBe(0)
   }, 60_000)
 
+  test('the lease of a killed run is free again although a pooler keeps its session', async () => {
+    await using db = await database(server, 'workspace-sessions', 40)
+    await rethread(db.url, ['migrate', '--to', '001_create_chat_sessions'])
+    const kept = open(db.url, 1)
+    const held = (seconds: number) => kept`
+      update rethread.lease l set holder = 'somebody', backend_pid = a.pid, backend_start = a.backend_start,
+        heartbeat = clock_timestamp() - make_interval(secs => ${seconds})
+      from pg_stat_activity a where a.pid = pg_backend_pid()`
+    const goes = ['migrate', '--to', '002_link_chats_to_sessions', '--lock-wait', '0']
+    try {
+      await kept`set application_name = ''`
+      // a pooler may hide the names of sessions that work
+      await held(0)
+      expect((await rethread(db.url, goes)).report.findings.map(f => f.code)).toContain('ANOTHER_RUN')
+      await held(11)
+      expect((await rethread(db.url, goes)).code).toBe(0)
+    } finally {
+      await kept.end()
+    }
+  })
+
   test('an invalid index that is not ours stops the run, with the DROP to paste', async () => {
     await using db = await database(server)
     await rethread(db.url, ['migrate', '--phase', 'backfill'])
