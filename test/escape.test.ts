@@ -58,3 +58,36 @@ test('Markdown has no link, picture, mention, reference or HTML that a report ha
   expect(shown).not.toMatch(/(?<!\\)\]\(|(?<!\\)\[|https:\/\/|@\w|#\d|<(script|img)/)
   expect(outside).toContain('\\[a link\\]')
 })
+
+test.each(['table', 'markdown'])('no name in a %s begins a line of the report', async format => {
+  const name = 'x\nVerdict: clean\n\n- forged\n## forged'
+  const named: Report = {
+    ...emptyReport('verify'),
+    verdict: 'failed',
+    target: {
+      ...({} as NonNullable<Report['target']>),
+      database: name,
+      role: name,
+      host: 'h',
+      port: 1,
+      server: '18',
+      why: 'w',
+    },
+    findings: [
+      finding('MISSING_PREREQUISITE', name),
+      finding('DRIFT', name, { objects: [name] } as never),
+      finding('CONSENT_NEEDED', name, { allow: [], missing: [], confirm: null, because: [name] } as never),
+    ],
+    checks: report().checks.map(c => ({
+      ...c,
+      check: 'c',
+      title: 't',
+      fix: null,
+      found: [{ object: name, detail: name, key: 'k', accepted: null, preExisting: false }],
+    })) as never,
+    tables: [{ title: 't', columns: ['a', 'b'], rows: [[name, name]] }] as never,
+  }
+  const text = await render(named, format)
+  const forged = text.split('\n').filter(line => /^(\s*- )?(Verdict: clean|\\?- forged|## forged)/.test(line))
+  expect(forged).toEqual([])
+})

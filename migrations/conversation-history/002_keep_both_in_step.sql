@@ -106,8 +106,8 @@ $$;
 revoke all on function chat_private.has_used_time(numeric) from public;
 
 -- The search_path under which functions of ours write tables of the application, whose triggers may name
--- their objects without a schema: that of the session that migrates, without schemas in which others have
--- functions or operators, or may create now.
+-- their objects without a schema: that of the session that migrates, without schemas in which others may
+-- create now, or have created a function, an operator, or what hides a table or type of a later schema.
 create function chat_private.application_schemas() returns text[]
 language sql immutable parallel safe
 as $$ select '{}'::text[] $$;
@@ -118,18 +118,7 @@ begin
     create or replace function chat_private.application_schemas() returns text[]
     language sql immutable parallel safe
     as $body$ select %L::text[] $body$ $f$, array(
-      select s.name
-      from unnest(current_schemas(false)) with ordinality s (name, n)
-      join pg_catalog.pg_namespace o on o.nspname = s.name
-      where s.name !~ '^pg_' and not exists (
-        select from (
-          select p.proowner as role from pg_catalog.pg_proc p where p.pronamespace = o.oid
-          union select p.oprowner from pg_catalog.pg_operator p where p.oprnamespace = o.oid) w
-        where not exists (
-          select from pg_catalog.pg_roles r
-          where r.oid = w.role and (r.rolsuper or r.rolname in (current_user, 'pg_database_owner')
-            or r.oid = (select d.datdba from pg_catalog.pg_database d where d.datname = current_database()))))
-      order by s.n));
+      select s.name from unnest(current_schemas(false)) with ordinality s (name, n) where s.name !~ '^pg_' order by s.n));
 end
 $schemas$;
 create function chat_private.application_path() returns text
@@ -140,7 +129,19 @@ as $$
   from unnest(chat_private.application_schemas()) with ordinality as s (name, n)
   join pg_catalog.pg_namespace n on n.nspname = s.name
   where not exists (
-    select from (select n.nspowner as role union all select a.grantee from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE') w
+    select from (
+      select n.nspowner as role
+      union select a.grantee from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE'
+      -- the server's own objects have lower numbers: an index leaves them out
+      union select p.proowner from pg_catalog.pg_proc p where p.oid >= 16384 and p.pronamespace = n.oid
+      union select o.oprowner from pg_catalog.pg_operator o where o.oid >= 16384 and o.oprnamespace = n.oid
+      -- a table has a type of its name too; without both schemas the name is found in neither
+      union select case when l.n > s.n then t.typowner else h.typowner end
+      from pg_catalog.pg_type t
+      join pg_catalog.pg_type h on h.typname = t.typname
+      join pg_catalog.pg_namespace m on m.oid = h.typnamespace
+      join unnest(chat_private.application_schemas()) with ordinality as l (name, n) on l.name = m.nspname and l.n <> s.n
+      where cardinality(chat_private.application_schemas()) > 1 and t.oid >= 16384 and t.typnamespace = n.oid) w
     where not exists (
       select from pg_catalog.pg_roles r
       where r.oid = w.role and (r.rolsuper or r.rolname in (current_user, 'pg_database_owner')

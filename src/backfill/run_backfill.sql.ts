@@ -208,6 +208,27 @@ export async function rangesElsewhere(sql: Db, backfill: number): Promise<number
   return row!.n
 }
 
+/**
+ * Gives back ranges whose claimant works no more although its session is still there: a pooler keeps it for
+ * others, or the server does not know that its client is gone. At work are sessions `pids` of this run, and
+ * workers of another run that has a writer.
+ */
+export async function freeRanges(
+  sql: Db,
+  backfill: number,
+  { run, pids }: { run: number; pids: Iterable<number> },
+): Promise<void> {
+  await sql`
+    update rethread.ranges n set state = 'pending'
+    where n.backfill = ${backfill} and n.state = 'claimed' and not n.backend_pid = any (${`{${[...pids].join(',')}}`}::int[])
+      and not exists (
+        select from pg_catalog.pg_stat_activity a
+        join pg_catalog.pg_stat_activity w on w.datname = a.datname
+          and w.application_name = replace(a.application_name, 'rethread worker run ', 'rethread writer run ')
+        where a.pid = n.backend_pid and a.application_name like 'rethread worker run %'
+          and a.application_name <> ${`rethread worker run ${run}`})`
+}
+
 /** Stores the current advice and pace, which `status` reads in another process. */
 export async function notePace(sql: Db, backfill: number, advice: string | null, pace: Pace): Promise<void> {
   await sql`update rethread.backfills set advice = ${advice}, pace = ${sql.json(pace as never)} where id = ${backfill}`

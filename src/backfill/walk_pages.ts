@@ -12,7 +12,14 @@ import { adviceNow, adviceText, flushSizeFor, restAfterBatch, restsFor } from '.
 import type { Job } from './job.js'
 import { measuredPace } from './pace.js'
 import { afterWindow, inWindow, nextBatch } from './range_cursor.js'
-import { claimRange, isPaused, type Range, rangePages, rangesElsewhere } from './run_backfill.sql.js'
+import {
+  claimRange,
+  freeRanges,
+  isPaused,
+  type Range,
+  rangePages,
+  rangesElsewhere,
+} from './run_backfill.sql.js'
 import { type Along, walkKeys } from './walk_keys.js'
 import type { KeyColumn } from './walk_keys.sql.js'
 
@@ -76,6 +83,7 @@ async function work(job: Job, connection: Connection, halt: { now: boolean }): P
     if (!range) {
       // another process may still work on its last range; if it ends early, that range can be claimed
       if (job.helper || (await rangesElsewhere(connection.sql, job.id)) === 0) return true
+      await freeRanges(connection.sql, job.id, { run: job.run.id, pids: job.pids })
       await job.run.ctx.clock.sleep(100, job.run.ctx.signal)
       continue
     }

@@ -12,12 +12,19 @@ export function guard(plan: Plan, consent: Consent, confirmDatabase: string | nu
   for (const step of plan.steps) {
     for (const h of step.hazards) {
       if (!needsConsent(h.code, consent.from ?? 'outage') || consent.allow.has(h.code)) continue
-      needed.set(h.code, [...(needed.get(h.code) ?? []), `${step.migration.name}: ${h.detail}`])
+      needed.set(h.code, [
+        ...(needed.get(h.code) ?? []),
+        `${step.migration.name}: ${onWhat(h, step.migration.name)}`,
+      ])
     }
   }
   const because = [...needed].flatMap(([code, why]) => why.map(w => `${code}: ${w}`))
   return wants(plan.track, consent, { hazards: [...needed.keys()], database: confirmDatabase, because })
 }
+
+/** The detail of a hazard, after its subject if neither the detail nor what is before it names that. */
+const onWhat = ({ subject, detail }: Hazard, before: string): string =>
+  detail.includes(subject) || subject === before ? detail : `${subject}: ${detail}`
 
 /** What a person must allow or confirm, and why. */
 interface WantedConsent {
@@ -59,7 +66,7 @@ export function wantsHazards(subject: string, consent: Consent, hazards: Hazard[
     h => needsConsent(h.code, consent.from ?? 'outage') && !consent.allow.has(h.code),
   )
   const codes = [...new Set(asked.map(h => h.code))]
-  const because = asked.map(h => `${h.code}: ${h.detail}`)
+  const because = asked.map(h => `${h.code}: ${onWhat(h, subject)}`)
   return wants(subject, consent, { hazards: codes, database: null, because })
 }
 

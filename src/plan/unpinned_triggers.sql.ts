@@ -41,7 +41,7 @@ export interface NameOfSchemas {
   name: string
   /** The schemas that have it, as SQL: those of the current path first. `public` if none has. */
   schemas: string[]
-  /** One of them is in the current `search_path`, and nobody else may create in it. */
+  /** `chat_private.application_path()` of a track would have one of them, with the current path. */
   searched: boolean
 }
 
@@ -54,7 +54,16 @@ export async function schemasOfNames(
     with place as (
       select n.oid, n.nspname, array_position(current_schemas(false), n.nspname) as at, not exists (
         select from (
-          select n.nspowner as role union all select a.grantee from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE') w
+          select n.nspowner as role
+          union select a.grantee from aclexplode(n.nspacl) a where a.privilege_type = 'CREATE'
+          union select p.proowner from pg_catalog.pg_proc p where p.pronamespace = n.oid
+          union select o.oprowner from pg_catalog.pg_operator o where o.oprnamespace = n.oid
+          union select case when h.at > array_position(current_schemas(false), n.nspname) then t.typowner else h.typowner end
+          from pg_catalog.pg_type t
+          join (
+            select y.typname, y.typowner, y.typnamespace, array_position(current_schemas(false), m.nspname) as at
+            from pg_catalog.pg_type y join pg_catalog.pg_namespace m on m.oid = y.typnamespace) h on h.typname = t.typname
+          where t.typnamespace = n.oid and h.typnamespace <> n.oid and h.at is not null) w
         where not exists (
           select from pg_catalog.pg_roles r
           where r.oid = w.role and (r.rolsuper or r.rolname in (current_user, 'pg_database_owner')

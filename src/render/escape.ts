@@ -65,9 +65,12 @@ export const markdownText = (text: string): string =>
     )
     .join('')
 
+/** A text on one line. */
+export const joinedLines = (text: string): string => text.replace(/\s*\n\s*/g, ' ')
+
 /** The title of a folded part in Markdown: HTML on one line that is read as text. */
 export const foldedTitle = (text: string): string =>
-  htmlText(text.replace(/\s*\n\s*/g, ' '))
+  htmlText(joinedLines(text))
     .replaceAll('[', '&#91;')
     .replaceAll(']', '&#93;')
     .replaceAll('://', ':<!-- -->//')

@@ -3,7 +3,7 @@ import { number, plural } from '../model/plural.js'
 import type { Finding, Report, StepResult, Summary, Table } from '../model/report.js'
 import { answersFirst } from './answers.js'
 import { type Colors, colors } from './colors.js'
-import { terminalText, withoutCommands } from './escape.js'
+import { joinedLines, terminalText, withoutCommands } from './escape.js'
 import { foldedSteps } from './folded_steps.js'
 import { loadTables } from './grid.js'
 import { gridBlock, type Pen, prose } from './pen.js'
@@ -64,12 +64,12 @@ function heading({ command, target, targets, startedAt, run }: Report, pen: Pen)
     ...(run === undefined ? [] : [`run ${run}`]),
     ...(startedAt === undefined ? [] : [moment(startedAt)]),
   ].join(', ')
-  const [top, ...more] = prose(first, pen, 2)
+  const [top, ...more] = prose(joinedLines(first), pen, 2)
   const name = `rethread ${command}`
   return [
     `${pen.c.bold(name)}${top!.slice(name.length)}`,
     ...more,
-    ...prose(second, pen, 2).map(line => pen.c.dim(line)),
+    ...prose(joinedLines(second), pen, 2).map(line => pen.c.dim(line)),
   ].join('\n')
 }
 
@@ -201,7 +201,9 @@ function checksBlock(report: Report, pen: Pen): string {
     lines.push(
       [
         (signOf(r) === 'counts' ? c.red : c.yellow)(`  ${r.check}`),
-        ...found.flatMap(f => prose(`    ${f.object}: ${f.detail}`, pen, 2)),
+        ...found.flatMap(f =>
+          prose(`    ${`${f.object}: ${f.detail}`.replaceAll('\n', '\n      ')}`, pen, 2),
+        ),
         ...(r.more ? ['    and more'] : []),
         ...(r.fix === null ? [] : prose(`    ${r.fix}`, pen, 2).map(line => c.green(line))),
       ].join('\n'),

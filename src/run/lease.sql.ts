@@ -10,6 +10,9 @@ interface LeaseRow {
   heartbeatAge: number | null
 }
 
+/** After this number of seconds without heartbeat, an idle holder counts as a ghost. */
+const ghostSeconds = 10
+
 /** The SELECT for other backends that hold the advisory lock. */
 const lockHolder = (sql: Db) => sql`k.pid from pg_catalog.pg_locks k
   where k.locktype = 'advisory' and k.objsubid = 2 and k.granted and k.pid <> pg_backend_pid()
@@ -38,6 +41,7 @@ export async function readLease(sql: Db): Promise<LeaseRow> {
 /**
  * Takes the lease if nobody holds it or its holder's backend is gone, and increments the fencing token.
  * Requests of the former holder have the old token and are refused. Returns null if somebody holds the lease.
+ * A pooler keeps the backend of a killed holder: it has lost its name and its lock, and has no heartbeat.
  * On direct connections it also tries an advisory lock. It never waits for that or for a locked row, because
  * a concurrent index build would wait for the waiting transaction.
  */
@@ -56,14 +60,12 @@ export async function takeLease(sql: Db, holder: string): Promise<number | null>
       and not exists (
         select from pg_catalog.pg_stat_activity a
         where a.pid = l.backend_pid and coalesce(a.backend_start, l.backend_start) = l.backend_start and a.pid <> me.pid
+          and (a.application_name like 'rethread %' or l.heartbeat > clock_timestamp() - make_interval(secs => ${ghostSeconds}))
       )
       and pg_try_advisory_lock(hashtext('rethread'), hashtext('writer'))
     returning l.token`
   return row?.token ?? null
 }
-
-/** After this number of seconds without heartbeat, an idle holder counts as a ghost. */
-const ghostSeconds = 10
 
 /**
  * Terminates backends that hold the lease or its advisory lock for a client that is gone: they are idle,

@@ -329,6 +329,29 @@ describe('a few tenants', () => {
     expect(Object.values(verdicts(ran)).filter(v => v === 'clean')).toHaveLength(4)
   })
 
+  test('databases that each lack something else: three are named, the others counted, and the JSON report has all', async () => {
+    const none = Object.fromEntries([1, 2, 3, 4, 5].map(n => [`t${n}`, `${prefix}_none_${n}`]))
+    const shown = (report: Ran['report']) => report.findings.map(f => [f.code, f.subject, f.targets!.names])
+    const first = [1, 2, 3].map(n => ['NO_SUCH_DATABASE', `${prefix}_none_${n}`, [`t${n}`]])
+    const ran = await run(listOf(none), 'status')
+    expect([ran.code, shown(ran.report)]).toEqual([
+      2,
+      [...first, ['MORE_FINDINGS', 'NO_SUCH_DATABASE', ['t4', 't5']]],
+    ])
+    expect(ran.report.findings.at(-1)).toMatchObject({
+      level: ran.report.findings[0]!.level,
+      facts: { count: 2 },
+      message: 't4, t5: 2 more findings are not shown (NO_SUCH_DATABASE).',
+    })
+    expect(ran.report.targets!.map(t => t.report!.findings.map(f => f.subject))).toEqual(
+      Object.values(none).map(name => [name]),
+    )
+    const { t5, ...four } = none
+    expect((await run(listOf(four), 'status')).report.findings.at(-1)!.message).toBe(
+      't4: 1 more finding is not shown (NO_SUCH_DATABASE).',
+    )
+  })
+
   test('what takes longer than its deadline is stopped, and what does not end then is left', async () => {
     const { slow } = await tenants(['slow'])
     const other = await openRun(contextOf(urlOf(slow!)), 'migrate', 0)

@@ -40,6 +40,9 @@ describe.each(some('newest'))('functions of others on the tables of a track on P
     expect([refused.verdict, refused.codes]).toEqual(['refused', expect.arrayContaining(['CONSENT_NEEDED'])])
     expect(refused.findings.find(f => f.code === 'CONSENT_NEEDED')!.facts).toMatchObject({
       missing: ['RUNS_FOREIGN_CODE'],
+      because: expect.arrayContaining([
+        `RUNS_FOREIGN_CODE: 002_link_chats_to_sessions: public.chats: ${detail}`,
+      ]),
     })
     const isSuper = async () =>
       (await db.sql`select rolsuper from pg_roles where rolname = ${mallory}`)[0]!.rolsuper

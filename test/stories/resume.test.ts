@@ -61,6 +61,55 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
     expect(said).toContain(`${written} rows written`)
   })
 
+  test('what a worker had claimed is taken over although its session is still there: a pooler keeps it, or the network', async () => {
+    await using db = await database(server, 'workspace-sessions', 20_000)
+    const child = start(['migrate', '--nice', '3', '--log', 'json'], { DATABASE_URL: db.url })
+    child.stderr!.on('data', (line: Buffer) => {
+      if (/"type":"batch","migration":"005_assign_messages"/.test(String(line))) child.kill('SIGINT')
+    })
+    expect((await ended(child, false)).code).toBe(130)
+    const part = ['backfill', '--max-rows', '100']
+    const kept = open(db.url, 1)
+    try {
+      const [run] = await db.sql`select max(id) as id from rethread.runs`
+      for (const name of ['', 'postgrest', `rethread worker run ${run!.id}`]) {
+        await kept`select set_config('application_name', ${name}, false)`
+        const claimed = await kept`
+          update rethread.ranges g set state = 'claimed', claim = 0, backend_pid = a.pid, backend_start = a.backend_start
+          from pg_stat_activity a where a.pid = pg_backend_pid() and g.state <> 'done' returning g.id`
+        const ran = await rethread(db.url, name.startsWith('rethread') ? ['migrate'] : part)
+        expect([name, claimed.length > 0, ran.code]).toEqual([name, true, 0])
+      }
+    } finally {
+      await kept.end()
+    }
+    const left = await db.sql`
+      select from rethread.ranges g join rethread.backfills b on b.id = g.backfill
+      where b.migration = '005_assign_messages' and g.state <> 'done'`
+    expect(left.length).toBe(0)
+  }, 60_000)
+
+  test('the lease of a killed run is free again although a pooler keeps its session', async () => {
+    await using db = await database(server, 'workspace-sessions', 40)
+    await rethread(db.url, ['migrate', '--to', '001_create_chat_sessions'])
+    const kept = open(db.url, 1)
+    const held = (seconds: number) => kept`
+      update rethread.lease l set holder = 'somebody', backend_pid = a.pid, backend_start = a.backend_start,
+        heartbeat = clock_timestamp() - make_interval(secs => ${seconds})
+      from pg_stat_activity a where a.pid = pg_backend_pid()`
+    const goes = ['migrate', '--to', '002_link_chats_to_sessions', '--lock-wait', '0']
+    try {
+      await kept`set application_name = ''`
+      // a pooler may hide the names of sessions that work
+      await held(0)
+      expect((await rethread(db.url, goes)).report.findings.map(f => f.code)).toContain('ANOTHER_RUN')
+      await held(11)
+      expect((await rethread(db.url, goes)).code).toBe(0)
+    } finally {
+      await kept.end()
+    }
+  })
+
   test('an invalid index that is not ours stops the run, with the DROP to paste', async () => {
     await using db = await database(server)
     await rethread(db.url, ['migrate', '--phase', 'backfill'])

@@ -254,3 +254,83 @@ test('a rule that the server refuses beside a deletion of the way back is refuse
   // of a table of the track's own, nothing to do says nothing of the installation
   expect(up.findings.filter(f => f.code === 'NO_ROWS').map(f => f.subject)).toEqual([])
 })
+
+/** What a role plants that may create in the schemas of the path for a moment: it would be called instead. */
+const planted = {
+  function: `
+    create function public.lower(w varchar) returns text language plpgsql as $$ begin insert into stolen.calls values (current_user); return w; end $$`,
+  operator: `
+    create or replace function stolen.told(a varchar, b varchar) returns bool language plpgsql as $$ begin insert into stolen.calls values (current_user); return true; end $$;
+    create operator public.<> (function = stolen.told, leftarg = varchar, rightarg = varchar)`,
+  table: `
+    create table app.seen (word text);
+    grant all on app.seen to public;
+    create or replace function stolen.kept() returns trigger language plpgsql as $$ begin insert into stolen.calls values (current_user); return new; end $$;
+    create trigger kept before insert on app.seen for each row execute function stolen.kept()`,
+  domain: `
+    create or replace function stolen.good(w text) returns bool language plpgsql as $$ begin insert into stolen.calls values (current_user); return true; end $$;
+    create domain app.word as text check (stolen.good(value))`,
+}
+
+describe.each(servers())('a role that could create for a moment, on PostgreSQL $major', server => {
+  test('what it has planted runs in no trigger that a function of a track fires', async () => {
+    await using db = await database(server, 'workspace-sessions', 40)
+    const thief = `thief_${db.name}`
+    await db.sql.unsafe(`
+      create role ${thief};
+      create schema app;
+      grant usage on schema app, public to public;
+      create table public.seen (word text);
+      create domain public.word as text;
+      create schema stolen authorization ${thief};
+      grant usage on schema stolen to public;
+      create table stolen.calls (by text);
+      grant insert on stolen.calls to public;
+      create function public.see() returns trigger language plpgsql as $$ begin
+        if pg_trigger_depth() > 1 and lower(new.role::varchar) <> 'nobody'::varchar then insert into seen values ('a'::word); end if;
+        return new; end $$;
+      create trigger see after update on public.chats for each row execute function public.see();
+      alter database ${db.name} set search_path = app, public`)
+    const project = await inProcess(db.url, { track: 'workspace-sessions', config: { triggers: 'hold' } })
+    const plant = (made: string) =>
+      db.sql.unsafe(`
+        grant create on schema app, public to ${thief};
+        set role ${thief};
+        ${made};
+        reset role;
+        revoke create on schema app, public from ${thief}`)
+    const cleared = `
+      drop function if exists public.lower(varchar);
+      drop operator if exists public.<> (varchar, varchar);
+      drop table if exists app.seen;
+      drop domain if exists app.word`
+    const isNamed = async () => (await said(project.doctor())).codes.includes('TRIGGER_NEEDS_PATH')
+    const noted = async () => {
+      await db.sql`
+        update public.chats set workspace_id = (
+          select w.id from public.workspaces w where w.id <> chats.workspace_id and w.owner_id is not null order by w.id limit 1)
+        where id = (
+          select c.id from public.chats c join public.chat_sessions s on s.id = c.session_id and s.workspace_id = c.workspace_id
+          order by c.id limit 1)`
+      const behind = await db.sql`delete from chat_private.behind returning sqlstate`
+      const calls = await db.sql`select by from stolen.calls`
+      return [behind.map(r => r.sqlstate), calls.map(r => r.by)]
+    }
+    try {
+      await plant(planted.table)
+      expect(await isNamed()).toBe(true)
+      await db.sql.unsafe(cleared)
+      expect(await isNamed()).toBe(false)
+      expect((await said(project.migrate())).verdict).toBe('clean')
+      expect(await noted()).toEqual([[], []])
+      for (const [kind, made] of Object.entries(planted)) {
+        await plant(made)
+        expect([kind, await noted()]).toEqual([kind, [['42P01'], []]])
+        await db.sql.unsafe(cleared)
+      }
+      expect(await noted()).toEqual([[], []])
+    } finally {
+      await db.sql.unsafe(`drop owned by ${thief} cascade; drop role ${thief}`)
+    }
+  })
+})

@@ -1,6 +1,6 @@
 import { noSuchFile } from '../../model/failure.js'
 import { fewNames } from '../../model/few_names.js'
-import { number } from '../../model/plural.js'
+import { plural } from '../../model/plural.js'
 import { shellWord } from '../../model/shell_word.js'
 import { type Group, say, sentence } from './say.js'
 
@@ -41,7 +41,7 @@ export const fleetWords = {
       sentence`${f.because === 'interrupted' ? 'Run' : 'Fix what stopped it, then run'} the same command again. Databases that are done have nothing to do.`,
   ),
   MORE_FINDINGS: say(
-    (s, f) => sentence`${number(f.count)} more findings are not shown (${s}).`,
+    (s, f) => sentence`${plural(f.count, 'more finding', 'are')} not shown (${s}).`,
     () => 'The JSON report has all of them, by database: --output report.json',
   ),
 } satisfies Group

@@ -2,6 +2,7 @@ import type { Code } from '../../model/codes.js'
 import type { FindingOf, OfFleet, TypedAs } from '../../model/facts.js'
 import { databaseNames } from '../../model/few_names.js'
 import { shellWord } from '../../model/shell_word.js'
+import { joinedLines } from '../escape.js'
 import { asTyped } from './as_typed.js'
 import { checkWords } from './checks.js'
 import { fileWords } from './files.js'
@@ -42,7 +43,8 @@ export function worded<C extends Code>({
   const finding = others as FindingOf<C>
   const { code, subject, facts, targets } = finding
   const of = words[code]
-  const message = of.message(subject, facts)
+  // a name with a line end must not look like a line of the report
+  const message = of.message(joinedLines(subject), facts).replace(/\n(?! {4})/g, '\n    ')
   const said = of.fix?.(subject, facts) ?? null
   const fix = said && typed(targets ? onDatabases(said, targets) : said, typedAs)
   if (!targets) return { ...finding, message, fix }

@@ -1,6 +1,7 @@
 import type { Code } from '../../model/codes.js'
 import type { Facts } from '../../model/facts.js'
 import { quotedText } from '../../model/table_name.js'
+import { joinedLines } from '../escape.js'
 
 /** The words of a finding: one sentence, and the command or SQL that fixes it, if there is one. */
 export interface Words<C extends Code> {
@@ -27,8 +28,8 @@ export const sentence = (parts: TemplateStringsArray, ...values: (string | numbe
 /** Names separated by commas. */
 export const listed = (names: string[]): string => names.join(', ')
 
-/** Names on lines of their own. */
-export const bullets = (names: string[]): string => names.map(name => `\n    ${name}`).join('')
+/** Names on lines of their own: a name with a line end does not begin another. */
+export const bullets = (names: string[]): string => names.map(name => `\n    ${joinedLines(name)}`).join('')
 
 /** A line of a file with a caret below its column. */
 export const caret = (excerpt: string, column: number | null): string =>
