@@ -1307,12 +1307,13 @@ declare
   merged boolean := false;
   left_out boolean := false;
   head_left_out boolean := false;
-  session uuid := case tg_op when 'DELETE' then old.id else new.id end;
+  session uuid;
 begin
   if coalesce(current_setting('rethread.in_step', true), '') = 'on' then
     return null;
   end if;
   begin
+    session := case tg_op when 'DELETE' then old.id else new.id end;
     if chat_private.has_used_time(0.5) or chat_private.takes_too_long(session) then
       raise lock_not_available;
     end if;
@@ -1381,17 +1382,24 @@ begin
     perform set_config('rethread.in_step', '', true);
   exception
     when query_canceled or assert_failure or others then
-      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-        raise;
+      if sqlstate = '57014' then
+        if not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
       end if;
-      insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate, had)
-      values (session, coalesce(new.tenant_id, old.tenant_id), coalesce(new.user_id, old.user_id), 'old application', tg_op, sqlstate,
-        case when tg_op = 'UPDATE' and old.id = session and not chat_private.same_messages(old.messages, new.messages)
-          then chat_private.ids_held(session, old.messages::json, old.created_at) end);
-      if tg_op = 'UPDATE' and (new.tenant_id, new.user_id, new.title, new.metadata) is distinct from (old.tenant_id, old.user_id, old.title, old.metadata) then
-        insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
-        values (session, old.tenant_id, old.user_id, 'old application', 'HEAD', sqlstate);
-      end if;
+      begin
+        insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate, had)
+        values (session, coalesce(new.tenant_id, old.tenant_id), coalesce(new.user_id, old.user_id), 'old application', tg_op, sqlstate,
+          case when tg_op = 'UPDATE' and old.id = session and not chat_private.same_messages(old.messages, new.messages)
+            then chat_private.ids_held(session, old.messages::json, old.created_at) end);
+        if tg_op = 'UPDATE' and (new.tenant_id, new.user_id, new.title, new.metadata) is distinct from (old.tenant_id, old.user_id, old.title, old.metadata) then
+          insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
+          values (session, old.tenant_id, old.user_id, 'old application', 'HEAD', sqlstate);
+        end if;
+      exception
+        when assert_failure or others then
+          raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+      end;
   end;
   return null;
 end
@@ -1421,15 +1429,22 @@ begin
     perform set_config('rethread.in_step', '', true);
   exception
     when query_canceled or assert_failure or others then
-      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-        raise;
+      if sqlstate = '57014' then
+        if not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
       end if;
-      insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
-      select c.id, c.tenant_id, c.user_id, 'old application', 'DELETE', sqlstate
-      from public.conversations c
-      where not exists (select from public.chat_sessions s where s.id = c.id)
-        and not exists (
-          select from chat_private.behind b where b.session_id = c.id and b.written_by = 'new application' and b.caught_up_at is null);
+      begin
+        insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
+        select c.id, c.tenant_id, c.user_id, 'old application', 'DELETE', sqlstate
+        from public.conversations c
+        where not exists (select from public.chat_sessions s where s.id = c.id)
+          and not exists (
+            select from chat_private.behind b where b.session_id = c.id and b.written_by = 'new application' and b.caught_up_at is null);
+      exception
+        when assert_failure or others then
+          raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+      end;
   end;
   return null;
 end
@@ -1444,11 +1459,19 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 set row_security = off
 as $$
+declare
+  is_taken boolean;
 begin
-  if exists (
-    select from public.chat_sessions s
-    where s.id = new.id and (s.tenant_id, s.user_id) is distinct from (new.tenant_id, new.user_id)
-  ) then
+  begin
+    is_taken := exists (
+      select from public.chat_sessions s
+      where s.id = new.id and (s.tenant_id, s.user_id) is distinct from (new.tenant_id, new.user_id));
+  exception
+    -- then the backfill sets that session aside, and says why
+    when assert_failure or others then
+      raise warning 'rethread cannot see whether a session has the id of this conversation, SQLSTATE %', sqlstate;
+  end;
+  if is_taken then
     raise exception 'duplicate key value violates unique constraint "conversations_pkey"'
       using errcode = 'unique_violation', schema = 'public', table = 'conversations', constraint = 'conversations_pkey';
   end if;
@@ -1565,16 +1588,23 @@ begin
     perform set_config('rethread.in_step', '', true);
   exception
     when query_canceled or assert_failure or others then
-      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-        raise;
+      if sqlstate = '57014' then
+        if not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
       end if;
-      insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
-      values (coalesce(new.id, old.id), coalesce(new.tenant_id, old.tenant_id), coalesce(new.user_id, old.user_id),
-        'new application', tg_op, sqlstate);
-      if tg_op = 'UPDATE' and (new.tenant_id, new.user_id, new.title, new.metadata) is distinct from (old.tenant_id, old.user_id, old.title, old.metadata) then
+      begin
         insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
-        values (new.id, old.tenant_id, old.user_id, 'new application', 'HEAD', sqlstate);
-      end if;
+        values (coalesce(new.id, old.id), coalesce(new.tenant_id, old.tenant_id), coalesce(new.user_id, old.user_id),
+          'new application', tg_op, sqlstate);
+        if tg_op = 'UPDATE' and (new.tenant_id, new.user_id, new.title, new.metadata) is distinct from (old.tenant_id, old.user_id, old.title, old.metadata) then
+          insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate)
+          values (new.id, old.tenant_id, old.user_id, 'new application', 'HEAD', sqlstate);
+        end if;
+      exception
+        when assert_failure or others then
+          raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+      end;
   end;
   return null;
 end
@@ -1594,22 +1624,29 @@ as $$
 declare
   session uuid;
   sessions uuid[];
+  turn int := 0;
   added jsonb;
   newest timestamptz;
 begin
   if coalesce(current_setting('rethread.in_step', true), '') = 'on' then
     return null;
   end if;
-  if tg_op = 'INSERT' then
-    sessions := array(select distinct n.conversation_id from new_rows n order by 1);
-  elsif tg_op = 'DELETE' then
-    -- with a conversation goes its session as well
-    sessions := array(select distinct o.conversation_id from old_rows o join public.conversations c on c.id = o.conversation_id order by 1);
-  else
-    sessions := array(select n.conversation_id from new_rows n union select o.conversation_id from old_rows o order by 1);
-  end if;
-  foreach session in array sessions loop
+  -- the block that handles errors is entered once for each session, and begins with the list of them
+  loop
+    turn := turn + 1;
     begin
+      if turn > 1 then
+        null;
+      elsif tg_op = 'INSERT' then
+        sessions := array(select distinct n.conversation_id from new_rows n order by 1);
+      elsif tg_op = 'DELETE' then
+        -- with a conversation goes its session as well
+        sessions := array(select distinct o.conversation_id from old_rows o join public.conversations c on c.id = o.conversation_id order by 1);
+      else
+        sessions := array(select n.conversation_id from new_rows n union select o.conversation_id from old_rows o order by 1);
+      end if;
+      session := sessions[turn];
+      exit when session is null;
       if chat_private.has_used_time(0.5) or chat_private.takes_too_long(session) then
         raise lock_not_available;
       end if;
@@ -1640,12 +1677,20 @@ begin
       perform set_config('rethread.in_step', '', true);
     exception
       when query_canceled or assert_failure or others then
-        if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-          raise;
+        if sqlstate = '57014' then
+          if not chat_private.has_used_time(0.9) then
+            raise;
+          end if;
         end if;
-        insert into chat_private.behind (session_id, written_by, operation, sqlstate)
-        values (session, 'new application', tg_op || ' of messages', sqlstate);
+        begin
+          insert into chat_private.behind (session_id, written_by, operation, sqlstate)
+          values (session, 'new application', tg_op || ' of messages', sqlstate);
+        exception
+          when assert_failure or others then
+            raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+        end;
     end;
+    exit when turn >= coalesce(cardinality(sessions), 0);
   end loop;
   return null;
 end
@@ -1662,30 +1707,46 @@ set row_security = off
 set lock_timeout = '300ms'
 as $$
 declare
-  touched record;
+  sessions uuid[];
+  times timestamptz[];
+  turn int := 0;
 begin
   if 'on' in (coalesce(current_setting('rethread.in_step', true), ''), coalesce(current_setting('rethread.restoring', true), '')) then
     return null;
   end if;
-  for touched in select n.conversation_id as session, max(n.created_at) as newest from new_rows n group by 1 order by 1 loop
+  loop
+    turn := turn + 1;
     begin
+      if turn = 1 then
+        select array_agg(x.session order by x.session), array_agg(x.newest order by x.session) into sessions, times
+        from (select n.conversation_id as session, max(n.created_at) as newest from new_rows n group by 1) x;
+      end if;
+      exit when sessions[turn] is null;
       -- the session has got its time with its array
       if chat_private.has_used_time(0.5) then
         raise lock_not_available;
       end if;
       perform set_config('rethread.in_step', 'on', true);
       update public.conversations c
-      set updated_at = touched.newest
-      where c.id = touched.session and coalesce(c.updated_at, '-infinity') < touched.newest;
+      set updated_at = times[turn]
+      where c.id = sessions[turn] and coalesce(c.updated_at, '-infinity') < times[turn];
       perform set_config('rethread.in_step', '', true);
     exception
       when query_canceled or assert_failure or others then
-        if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-          raise;
+        if sqlstate = '57014' then
+          if not chat_private.has_used_time(0.9) then
+            raise;
+          end if;
         end if;
-        insert into chat_private.behind (session_id, written_by, operation, sqlstate)
-        values (touched.session, 'new application', 'touch', sqlstate);
+        begin
+          insert into chat_private.behind (session_id, written_by, operation, sqlstate)
+          values (sessions[turn], 'new application', 'touch', sqlstate);
+        exception
+          when assert_failure or others then
+            raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+        end;
     end;
+    exit when turn >= coalesce(cardinality(sessions), 0);
   end loop;
   return null;
 end

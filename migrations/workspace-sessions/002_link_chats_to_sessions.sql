@@ -194,8 +194,10 @@ begin
 exception
   -- what stays only matters to a later workspace with the same key
   when query_canceled or assert_failure or others then
-    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-      raise;
+    if sqlstate = '57014' then
+      if not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
     end if;
     return null;
 end
@@ -334,11 +336,18 @@ begin
   return new;
 exception
   when query_canceled or assert_failure or others then
-    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-      raise;
+    if sqlstate = '57014' then
+      if not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
     end if;
-    insert into chat_private.behind (message, operation, sqlstate)
-    values (coalesce(new.id::text, ''), tg_op, sqlstate);
+    begin
+      insert into chat_private.behind (message, operation, sqlstate)
+      values (coalesce(new.id::text, ''), tg_op, sqlstate);
+    exception
+      when assert_failure or others then
+        raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+    end;
     new.session_id := null;
     return new;
 end
@@ -384,11 +393,18 @@ begin
     end if;
   exception
     when query_canceled or assert_failure or others then
-      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-        raise;
+      if sqlstate = '57014' then
+        if not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
       end if;
-      insert into chat_private.behind (message, session_id, operation, sqlstate)
-      values (coalesce(new.id::text, ''), new.session_id, tg_op, sqlstate);
+      begin
+        insert into chat_private.behind (message, session_id, operation, sqlstate)
+        values (coalesce(new.id::text, ''), new.session_id, tg_op, sqlstate);
+      exception
+        when assert_failure or others then
+          raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+      end;
       begin
         perform set_config('search_path', chat_private.application_path(), true);
         update public.chats c
@@ -398,16 +414,20 @@ begin
       exception
         -- a trigger of the application refuses this too: the message stays, and is noted
         when query_canceled or assert_failure or others then
-          if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-            raise;
+          if sqlstate = '57014' then
+            if not chat_private.has_used_time(0.9) then
+              raise;
+            end if;
           end if;
       end;
   end;
   return null;
 exception
   when query_canceled or assert_failure or others then
-    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-      raise;
+    if sqlstate = '57014' then
+      if not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
     end if;
     return null;
 end
@@ -502,7 +522,7 @@ as $$
 declare
   late uuid;
   n int;
-  newest timestamptz := coalesce(new.created_at, now());
+  newest timestamptz;
 begin
   -- a restore brings the sessions back as they were
   if coalesce(current_setting('rethread.restoring', true), '') = 'on' then
@@ -511,6 +531,7 @@ begin
   if chat_private.has_used_time(0.5) then
     raise lock_not_available;
   end if;
+  newest := coalesce(new.created_at, now());
   if exists (select from public.chat_sessions s where s.id = new.session_id and s.updated_at < newest) then
     n := chat_private.times_written(new.session_id);
     if n <= 500 then
@@ -536,11 +557,18 @@ begin
   return null;
 exception
   when query_canceled or assert_failure or others then
-    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-      raise;
+    if sqlstate = '57014' then
+      if not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
     end if;
-    insert into chat_private.behind (message, session_id, operation, sqlstate)
-    values (coalesce(new.id::text, ''), new.session_id, 'touch', sqlstate);
+    begin
+      insert into chat_private.behind (message, session_id, operation, sqlstate)
+      values (coalesce(new.id::text, ''), new.session_id, 'touch', sqlstate);
+    exception
+      when assert_failure or others then
+        raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+    end;
     return null;
 end
 $$;
@@ -591,11 +619,13 @@ set row_security = off
 as $$
 #variable_conflict use_variable
 declare
-  kept boolean := exists (select from auth.users u where u.id = old.user_id);
-  legacy boolean := chat_private.is_legacy_session(old.id, old.workspace_id, old.user_id);
+  kept boolean;
+  legacy boolean;
   workspace_owner uuid;
   heir uuid;
 begin
+  kept := exists (select from auth.users u where u.id = old.user_id);
+  legacy := chat_private.is_legacy_session(old.id, old.workspace_id, old.user_id);
   select w.owner_id into workspace_owner from public.workspaces w where w.id = old.workspace_id;
   if found and kept then
     -- somebody deletes the session itself, with its messages where the foreign key is there: the backfill
@@ -646,11 +676,18 @@ begin
   return old;
 exception
   when query_canceled or assert_failure or others then
-    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-      raise;
+    if sqlstate = '57014' then
+      if not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
     end if;
-    insert into chat_private.behind (message, session_id, operation, sqlstate)
-    values ('', old.id, 'release', sqlstate);
+    begin
+      insert into chat_private.behind (message, session_id, operation, sqlstate)
+      values ('', old.id, 'release', sqlstate);
+    exception
+      when assert_failure or others then
+        raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+    end;
     return null;
 end
 $$;
