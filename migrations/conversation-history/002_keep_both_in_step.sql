@@ -769,6 +769,63 @@ language plpgsql stable rows 10000
 set search_path = pg_catalog, pg_temp
 as $$ begin return query select m.* from public.messages m where m.conversation_id = session; end $$;
 
+-- A document with values written at some of its paths, of which none is given twice. An object is added to
+-- the one that is there, anything else replaces it. From the deepest level up, each list is built once for
+-- all that changes in it: jsonb_set would copy the document for each of them. It is built as text, because
+-- every change of a jsonb value reads all that is in it. The paths are arrays of texts.
+create function chat_private.with_values(document jsonb, paths jsonb[], fresh jsonb[]) returns jsonb
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  places jsonb[] := '{}';
+  nodes text[] := '{}';
+  -- those of each depth, from 0 on: all of them read at each level would take as long as the levels are many
+  levels jsonb[];
+begin
+  if cardinality(paths) = 0 then
+    return document;
+  end if;
+  select array_agg(l.entries order by d.depth) into levels
+  from generate_series(0, (select max(jsonb_array_length(p.path)) from unnest(paths) p (path))) d (depth)
+  left join (
+    select jsonb_array_length(f.path) as depth, jsonb_agg(jsonb_build_array(f.path, f.said)) as entries
+    from unnest(paths, fresh) f (path, said) group by 1
+  ) l on l.depth = d.depth;
+  for depth in reverse cardinality(levels) - 1 .. 0 loop
+    with changed as (
+      select b.path - -1 as path, jsonb_object_agg(b.path ->> -1, b.node) as by_key
+      from unnest(places, nodes) b (path, node)
+      group by 1
+    ),
+    own as (
+      select f.entry -> 0 as path, f.entry -> 1 as said from jsonb_array_elements(levels[depth + 1]) f (entry)
+    )
+    select array_agg(o.path), array_agg(case
+      when jsonb_typeof(o.node) = 'object' and coalesce(jsonb_typeof(o.said), 'object') = 'object' then (
+        select '{' || coalesce(string_agg(to_json(k.key) || ':' || coalesce(o.by_key ->> k.key, k.value::text), ','), '') || '}'
+        from (
+          select e.key, coalesce(o.said -> e.key, e.value) as value from jsonb_each(o.node) e
+          union all
+          select e.key, e.value from jsonb_each(o.said) e where not o.node ? e.key
+        ) k)
+      when jsonb_typeof(o.node) = 'array' and o.said is null then (
+        select '[' || coalesce(string_agg(coalesce(o.by_key ->> (a.n - 1)::text, a.value::text), ',' order by a.n), '') || ']'
+        from jsonb_array_elements(o.node) with ordinality as a (value, n))
+      else o.said::text end)
+    into places, nodes
+    from (
+      select p.path, w.said, c.by_key, document #> array(select s.step from jsonb_array_elements_text(p.path) with ordinality as s (step, n) order by s.n) as node
+      from own w full join changed c on c.path = w.path
+      cross join lateral (select coalesce(w.path, c.path) as path) p
+      offset 0
+    ) o;
+  end loop;
+  return nodes[1]::jsonb;
+end
+$$;
+revoke all on function chat_private.with_values(jsonb, jsonb[], jsonb[]) from public;
+
 -- A document that is no array, updated from the session's messages: an edit changes its element, a deletion
 -- empties it, and messages of the new application follow the last one. Null if nothing has changed.
 create function chat_private.rebuilt_document(session uuid, messages json, started timestamptz) returns jsonb
@@ -779,19 +836,14 @@ declare
   place text[] := chat_private.messages_place(messages);
   has_nodes boolean := place <> '{prompt}' and json_typeof(messages) = 'object' and json_typeof(messages #> place) = 'object';
   is_nested boolean := place = '{prompt}';
-  is_list boolean := not has_nodes and place <> '{prompt}' and not chat_private.is_nested(messages);
-  -- each element with its answers is changed by itself, and put back once
-  by_branch boolean := not has_nodes and place <> '{prompt}' and not is_list;
-  branch_key text;
-  branch jsonb;
-  rest text[];
   current_at text[] := case when place = '{mapping}' then '{current_node}' else place[:cardinality(place) - 1] || '{currentId}'::text[] end;
   tree jsonb := messages;
   ids uuid[] := '{}';
-  changed_keys text[] := '{}';
+  changed_paths jsonb[] := '{}';
   changed_nodes jsonb[] := '{}';
   nodes jsonb;
-  now_at jsonb;
+  now_says jsonb;
+  is_text boolean;
   added record;
   fresh jsonb[];
   deep int;
@@ -819,56 +871,24 @@ begin
     is_shortened := is_shortened or said.id is null;
     last_path := said.path;
     continue when said.id is not null and said.element is not distinct from said.node;
-    if by_branch and branch_key is distinct from said.path[cardinality(place) + 1] then
-      if branch_key is not null then
-        changed_keys := changed_keys || branch_key;
-        changed_nodes := changed_nodes || branch;
-      end if;
-      branch_key := said.path[cardinality(place) + 1];
-      branch := tree #> (place || branch_key);
-    end if;
-    rest := said.path[cardinality(place) + 2:];
-    now_at := case when by_branch then branch #> rest else tree #> said.path end;
-    if said.id is null and place = '{mapping}' then
-      now_at := jsonb_set(now_at, '{message}', 'null');
+    is_text := jsonb_typeof(tree #> said.path) = 'string';
     -- a text of a pair is no object that could be marked
-    elsif said.id is null and jsonb_typeof(now_at) = 'string' then
-      now_at := 'null';
-    elsif jsonb_typeof(now_at) = 'string' then
-      now_at := case when said.role_now = said.role then to_jsonb(said.content_now)
-        else jsonb_build_object('role', said.role_now, 'content', said.content_now) end;
-    elsif said.id is null then
-      now_at := now_at || chat_private.restated_element(said.node, said.role, '') || '{"rethread_gone": true}';
-    else
-      now_at := now_at || said.element;
-    end if;
-    if has_nodes or is_list then
-      changed_keys := changed_keys || said.path[cardinality(said.path)];
-      changed_nodes := changed_nodes || now_at;
-    elsif by_branch then
-      branch := case rest when '{}' then now_at else jsonb_set(branch, rest, now_at) end;
-    else
-      tree := jsonb_set(tree, said.path, now_at);
-    end if;
+    now_says := case
+      when said.id is null and place = '{mapping}' then '{"message": null}'
+      when said.id is null and is_text then 'null'
+      when said.id is null then chat_private.restated_element(said.node, said.role, '') || '{"rethread_gone": true}'
+      when is_text and said.role_now = said.role then to_jsonb(said.content_now)
+      when is_text then jsonb_build_object('role', said.role_now, 'content', said.content_now)
+      else said.element end;
+    changed_paths := changed_paths || to_jsonb(said.path);
+    changed_nodes := changed_nodes || now_says;
   end loop;
-  if branch_key is not null then
-    changed_keys := changed_keys || branch_key;
-    changed_nodes := changed_nodes || branch;
-  end if;
-  -- all that is added, and all nodes that are changed, at once: each change of a document copies all of it
-  if has_nodes and changed_keys <> '{}' then
-    tree := jsonb_set(tree, place, tree #> place || (select jsonb_object_agg(c.key, c.node) from unnest(changed_keys, changed_nodes) c (key, node)));
-  elsif changed_keys <> '{}' then
-    now_at := (
-      select jsonb_agg(coalesce(c.node, a.value) order by a.n)
-      from jsonb_array_elements(tree #> place) with ordinality as a (value, n)
-      left join unnest(changed_keys, changed_nodes) c (key, node) on c.key::bigint = a.n - 1);
-    -- jsonb_set leaves the whole as it is where the path is empty
-    tree := case place when '{}' then now_at else jsonb_set(tree, place, now_at) end;
-  end if;
+  tree := chat_private.with_values(tree, changed_paths, changed_nodes);
   -- An element that says an earlier time than one before it has that one's time. Where that one is gone, it
   -- is written down.
   if is_shortened then
+    changed_paths := '{}';
+    changed_nodes := '{}';
     for said in
       select e.n, e.path, e.created_at as reads, m.created_at as at
       from chat_private.elements(session, tree::json, started) e
@@ -877,10 +897,12 @@ begin
       order by e.n
     loop
       if said.at > greatest(said.reads, lift + said.n * interval '1 microsecond') and jsonb_typeof(tree #> said.path) = 'object' then
-        tree := jsonb_set(tree, said.path || '{rethread_at}'::text[], to_jsonb(said.at));
+        changed_paths := changed_paths || to_jsonb(said.path);
+        changed_nodes := changed_nodes || jsonb_build_object('rethread_at', said.at);
         lift := said.at - said.n * interval '1 microsecond';
       end if;
     end loop;
+    tree := chat_private.with_values(tree, changed_paths, changed_nodes);
   end if;
   if has_nodes then
     nodes := tree #> place;
