@@ -95,6 +95,24 @@ end
 $$;
 revoke all on function chat_private.catch_up(uuid) from public;
 
+-- For a restore: a session is brought up to date whose newest message is of another time than it says,
+-- because messages have come or gone meanwhile. What people wrote into any other session stays as it is.
+create function chat_private.settle_session(session uuid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (
+    select from public.chat_sessions s
+    where s.id = session and s.last_message_at is distinct from (
+      select max(m.created_at) from public.chat_messages m where m.session_id = s.id)
+  ) then
+    perform chat_private.catch_up(session);
+  end if;
+end
+$$;
+revoke all on function chat_private.settle_session(uuid) from public;
+
 -- How many times this transaction has written a session. After many times, old versions of the row slow each
 -- further write. Only the last fifty sessions are counted.
 create function chat_private.times_written(session uuid) returns int

@@ -451,7 +451,8 @@ revoke all on function chat_private.catch_up(uuid) from public;
 
 -- For a restore: a message that moved to another workspace while it had no session gets the legacy session of
 -- that workspace, as if it moved now. Then the times are set. Most sessions need neither: they are found
--- before the search_path changes, after which each query would be planned again.
+-- before the search_path changes, after which each query would be planned again. A legacy session that was
+-- made again before the restore may have the time of a message that is back in the session of its writer.
 create function chat_private.settle_session(session uuid) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -461,6 +462,13 @@ declare
   others uuid[];
   other uuid;
 begin
+  update public.chat_sessions s
+  set updated_at = n.newest
+  from (select max(c.created_at) as newest from public.chats c where c.session_id = session) n
+  where s.id = session and n.newest < s.updated_at and chat_private.is_made_again(s.id, s.workspace_id, s.user_id)
+    and exists (
+      select from public.chat_sessions o join public.chats c on c.session_id = o.id
+      where o.workspace_id = s.workspace_id and o.id <> s.id and c.created_at = s.updated_at);
   if not exists (
     select from public.chats c join public.chat_sessions s on s.id = c.session_id
     where s.id = session and (c.workspace_id <> s.workspace_id or c.created_at > s.updated_at)
