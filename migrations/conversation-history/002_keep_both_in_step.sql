@@ -1329,6 +1329,7 @@ declare
   merged boolean := false;
   left_out boolean := false;
   head_left_out boolean := false;
+  opened boolean := false;
   session uuid;
 begin
   if coalesce(current_setting('rethread.in_step', true), '') = 'on' then
@@ -1347,7 +1348,8 @@ begin
       insert into public.conversations (id, tenant_id, user_id, title, metadata, created_at, updated_at)
       values (session, new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata, new.created_at, new.updated_at)
       on conflict (id) do nothing;
-      if not found and tg_op = 'UPDATE' then
+      opened := found;
+      if not opened and tg_op = 'UPDATE' then
         -- what this statement leaves as it was may be newer on the other side
         update public.conversations c
         set tenant_id = new.tenant_id, user_id = new.user_id,
@@ -1371,8 +1373,13 @@ begin
                 is distinct from (new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata));
       end if;
       if exists (select from public.conversations c where c.id = session and c.tenant_id = new.tenant_id and c.user_id = new.user_id) then
+        -- one that was set aside and can have a conversation now has all its messages at once: the backfill
+        -- has passed it. Any other that has none yet is left to the backfill
+        opened := opened and (tg_op = 'INSERT' or exists (
+          select from rethread_archive.quarantine q
+          where q.relation = 'public.chat_sessions' and q.key = session::text and q.migration = '003_move_conversations'));
         perform chat_private.leave_quarantine(session);
-        if tg_op = 'INSERT' or old.id <> session then
+        if tg_op = 'INSERT' or old.id <> session or opened then
           select m.kept, m.left_out into kept, left_out from chat_private.merge_messages(session, null, new.messages::json, new.created_at) m;
           merged := true;
         elsif not chat_private.same_messages(old.messages, new.messages) then
