@@ -358,8 +358,6 @@ begin
       or s.request_id in (select o.request_id from public.chat_sessions o where o.conversation_id = conversation)
     order by s.id);
   perform from public.chat_sessions s where s.id = any (sessions) order by s.id for no key update;
-  -- the note of what is done here goes: where it fails, it must not be noted anew, but raise
-  perform set_config('rethread.catching_up', 'on', true);
   update public.chat_sessions s
   set request_id = c.request_id
   from public.conversations c
@@ -370,7 +368,6 @@ begin
   delete from chat_private.behind b
   where b.conversation_id = conversation
     or b.request_id in (select o.request_id from public.chat_sessions o where o.conversation_id = conversation);
-  perform set_config('rethread.catching_up', '', true);
   -- a session that is counted rightly is left alone
   update public.chat_sessions s
   set message_count = v.messages, last_activity_at = v.active_at, quotes_received_count = v.quotes, iso_agent_id = v.agent,
@@ -410,14 +407,12 @@ begin
   if is_noted then
     execute 'select exists (select from rethread_archive.own_requests o where o.session_id = $1)' into has_own using session;
   end if;
-  perform set_config('rethread.catching_up', 'on', true);
   update public.chat_sessions s
   set request_id = c.request_id
   from public.conversations c
   left join public.requests r on r.id = c.request_id
   where s.id = session and c.id = s.conversation_id and s.request_id is distinct from c.request_id
     and (not has_own or r.iso_agent_id <> coalesce((select o.iso_agent_id from public.requests o where o.id = s.request_id), s.iso_agent_id));
-  perform set_config('rethread.catching_up', '', true);
   perform chat_private.catch_up(s.conversation_id) from public.chat_sessions s where s.id = session;
 end
 $$;
@@ -482,7 +477,7 @@ $$;
 -- quotes and proposals are copied, and follow the request, as does the agent. If a transaction is counting
 -- into other sessions of the conversation or request, neither sees the other's rows: this waits for it, or
 -- records that. It stores which statement has counted, because messages of the same statement may be included
--- and must not be added again. Never fails the statement: a session that cannot be counted now is noted.
+-- and must not be added again.
 create function chat_private.count_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -494,7 +489,6 @@ declare
   former record;
   locked bigint;
   others bigint;
-  given constant record := new;
 begin
   if tg_op = 'INSERT' or (new.conversation_id, new.request_id) is distinct from (old.conversation_id, old.request_id) then
     -- before the sessions, as a deletion takes them: what the foreign keys would wait for at the end
@@ -548,24 +542,6 @@ begin
   new.quotes_received_count := (select count(*) from public.quotes q where q.request_id = new.request_id);
   perform set_config('rethread.counted', chat_private.this_statement(), true);
   return new;
-exception
-  when query_canceled or assert_failure or others then
-    if current_setting('rethread.catching_up', true) = 'on' then
-      raise;
-    end if;
-    if sqlstate = '57014' then
-      if not chat_private.has_used_time(0.9) then
-        raise;
-      end if;
-    end if;
-    begin
-      insert into chat_private.behind (conversation_id, operation, sqlstate)
-      values (given.conversation_id, tg_op || ' of chat_sessions', sqlstate);
-    exception
-      when assert_failure or others then
-        raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
-    end;
-    return given;
 end
 $$;
 
@@ -652,13 +628,10 @@ begin
   begin
     -- first, because it waits where the backfill is just making one, of the former request
     perform chat_private.open_sessions(array[new.id]);
-    -- a session whose links cannot follow is left with its request, and noted here
-    perform set_config('rethread.catching_up', 'on', true);
     update public.chat_sessions s
     set request_id = new.request_id, updated_at = now()
     where s.conversation_id = new.id and s.request_id is not distinct from old.request_id;
-    perform set_config('rethread.catching_up', '', true);
-  exception
+    exception
     when query_canceled or assert_failure or others then
       if sqlstate = '57014' then
         if not chat_private.has_used_time(0.9) then
