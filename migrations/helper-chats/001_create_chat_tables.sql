@@ -166,7 +166,8 @@ revoke all on function chat_private.kept_rows(regclass, name, uuid) from public;
 
 -- A project that is deleted, be it with its owner's account, takes its owner's chats along. Those of others
 -- stay, without a project. Never fails the application's statement: what cannot be kept in its place now,
--- such as for a trigger that raises or leaves it as it is, is stored apart and comes back.
+-- such as for a trigger that raises or leaves it as it is, is stored apart and comes back. Where even that
+-- fails, the project stays.
 create function chat_private.keep_chats_of_others() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -183,18 +184,26 @@ begin
     end if;
   exception
     when query_canceled or assert_failure or others then
-      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-        raise;
+      if sqlstate = '57014' then
+        if not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
       end if;
-      insert into chat_private.kept_chats as k (session_id, user_id, original, messages, sqlstate)
-      select s.id, s.user_id, chat_private.kept_rows('public.chat_sessions', 'id', s.id) -> 0 || '{"project_id": null}',
-        chat_private.kept_rows('public.chat_messages', 'session_id', s.id), sqlstate
-      from public.chat_sessions s
-      where s.project_id = old.id and s.user_id is distinct from old.user_id
-        -- only of users whose account is not deleted in the same statement
-        and exists (select from auth.users u where u.id = s.user_id)
-      on conflict (session_id) do update
-      set user_id = excluded.user_id, original = excluded.original, messages = excluded.messages, sqlstate = excluded.sqlstate, at = excluded.at;
+      begin
+        insert into chat_private.kept_chats as k (session_id, user_id, original, messages, sqlstate)
+        select s.id, s.user_id, chat_private.kept_rows('public.chat_sessions', 'id', s.id) -> 0 || '{"project_id": null}',
+          chat_private.kept_rows('public.chat_messages', 'session_id', s.id), sqlstate
+        from public.chat_sessions s
+        where s.project_id = old.id and s.user_id is distinct from old.user_id
+          -- only of users whose account is not deleted in the same statement
+          and exists (select from auth.users u where u.id = s.user_id)
+        on conflict (session_id) do update
+        set user_id = excluded.user_id, original = excluded.original, messages = excluded.messages, sqlstate = excluded.sqlstate, at = excluded.at;
+      exception
+        when assert_failure or others then
+          raise warning 'rethread cannot keep the chats of others in project %, which therefore stays, SQLSTATE %', old.id, sqlstate;
+          return null;
+      end;
       begin
         insert into chat_private.behind (session_id, operation, sqlstate)
         select k.session_id, 'DELETE of projects', k.sqlstate from chat_private.kept_chats k
@@ -202,6 +211,8 @@ begin
       exception
         -- 002 makes it
         when undefined_table then null;
+        when assert_failure or others then
+          raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
       end;
   end;
   return old;

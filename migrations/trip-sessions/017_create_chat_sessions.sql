@@ -464,8 +464,10 @@ begin
   return true;
 exception
   when lock_not_available or deadlock_detected or query_canceled then
-    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-      raise;
+    if sqlstate = '57014' then
+      if not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
     end if;
     return false;
 end
@@ -596,11 +598,18 @@ begin
     perform chat_private.open_sessions(opened);
   exception
     when query_canceled or assert_failure or others then
-      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-        raise;
+      if sqlstate = '57014' then
+        if not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
       end if;
-      insert into chat_private.behind (conversation_id, operation, sqlstate)
-      select o.id, 'INSERT of conversations', sqlstate from unnest(opened) o (id);
+      begin
+        insert into chat_private.behind (conversation_id, operation, sqlstate)
+        select o.id, 'INSERT of conversations', sqlstate from unnest(opened) o (id);
+      exception
+        when assert_failure or others then
+          raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+      end;
   end;
   return null;
 end
@@ -622,13 +631,20 @@ begin
     update public.chat_sessions s
     set request_id = new.request_id, updated_at = now()
     where s.conversation_id = new.id and s.request_id is not distinct from old.request_id;
-  exception
+    exception
     when query_canceled or assert_failure or others then
-      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-        raise;
+      if sqlstate = '57014' then
+        if not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
       end if;
-      insert into chat_private.behind (conversation_id, former_request_id, operation, sqlstate)
-      values (new.id, old.request_id, 'UPDATE of conversations', sqlstate);
+      begin
+        insert into chat_private.behind (conversation_id, former_request_id, operation, sqlstate)
+        values (new.id, old.request_id, 'UPDATE of conversations', sqlstate);
+      exception
+        when assert_failure or others then
+          raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+      end;
   end;
   return null;
 end
@@ -678,11 +694,18 @@ begin
     end loop;
   exception
     when query_canceled or assert_failure or others then
-      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-        raise;
+      if sqlstate = '57014' then
+        if not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
       end if;
-      insert into chat_private.behind (request_id, operation, sqlstate)
-      select n.id, 'UPDATE of requests', sqlstate from new_rows n;
+      begin
+        insert into chat_private.behind (request_id, operation, sqlstate)
+        select n.id, 'UPDATE of requests', sqlstate from new_rows n;
+      exception
+        when assert_failure or others then
+          raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+      end;
   end;
   return null;
 end
@@ -705,10 +728,11 @@ declare
   gone timestamptz[];
   counted uuid[];
   one record;
-  is_counted constant boolean := coalesce(current_setting('rethread.counted', true), '') = chat_private.this_statement();
+  is_counted boolean;
   sees_all constant boolean := current_setting('transaction_isolation') = 'read committed';
 begin
   begin
+    is_counted := coalesce(current_setting('rethread.counted', true), '') = chat_private.this_statement();
     if tg_op = 'INSERT' then
       select array_agg(x.id), array_agg(x.n), array_agg(x.came), array_agg(null::timestamptz) into conversations, deltas, came, gone
       from (select n.conversation_id as id, count(*) as n, max(n.created_at) as came from new_rows n where n.conversation_id is not null group by 1) x;
@@ -766,11 +790,18 @@ begin
     end loop;
   exception
     when query_canceled or assert_failure or others then
-      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-        raise;
+      if sqlstate = '57014' then
+        if not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
       end if;
-      insert into chat_private.behind (conversation_id, operation, sqlstate)
-      select c.id, tg_op || ' of messages', sqlstate from unnest(conversations) c (id);
+      begin
+        insert into chat_private.behind (conversation_id, operation, sqlstate)
+        select c.id, tg_op || ' of messages', sqlstate from unnest(conversations) c (id);
+      exception
+        when assert_failure or others then
+          raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+      end;
   end;
   return null;
 end
@@ -789,11 +820,18 @@ begin
     update public.chat_sessions s set message_count = 0, updated_at = now() where s.message_count <> 0;
   exception
     when query_canceled or assert_failure or others then
-      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-        raise;
+      if sqlstate = '57014' then
+        if not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
       end if;
-      insert into chat_private.behind (conversation_id, operation, sqlstate)
-      select distinct s.conversation_id, 'TRUNCATE of messages', sqlstate from public.chat_sessions s where s.message_count <> 0;
+      begin
+        insert into chat_private.behind (conversation_id, operation, sqlstate)
+        select distinct s.conversation_id, 'TRUNCATE of messages', sqlstate from public.chat_sessions s where s.message_count <> 0;
+      exception
+        when assert_failure or others then
+          raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+      end;
   end;
   return null;
 end
@@ -851,11 +889,18 @@ begin
     end loop;
   exception
     when query_canceled or assert_failure or others then
-      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-        raise;
+      if sqlstate = '57014' then
+        if not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
       end if;
-      insert into chat_private.behind (request_id, operation, sqlstate)
-      select r.id, format('%s of %s', tg_op, tg_table_name), sqlstate from unnest(requests) r (id);
+      begin
+        insert into chat_private.behind (request_id, operation, sqlstate)
+        select r.id, format('%s of %s', tg_op, tg_table_name), sqlstate from unnest(requests) r (id);
+      exception
+        when assert_failure or others then
+          raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+      end;
   end;
   return null;
 end

@@ -195,8 +195,10 @@ begin
 exception
   -- what stays only matters to a later workspace with the same key
   when query_canceled or assert_failure or others then
-    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-      raise;
+    if sqlstate = '57014' then
+      if not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
     end if;
     return null;
 end
@@ -335,11 +337,18 @@ begin
   return new;
 exception
   when query_canceled or assert_failure or others then
-    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-      raise;
+    if sqlstate = '57014' then
+      if not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
     end if;
-    insert into chat_private.behind (message, operation, sqlstate)
-    values (coalesce(new.id::text, ''), tg_op, sqlstate);
+    begin
+      insert into chat_private.behind (message, operation, sqlstate)
+      values (coalesce(new.id::text, ''), tg_op, sqlstate);
+    exception
+      when assert_failure or others then
+        raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+    end;
     new.session_id := null;
     return new;
 end
@@ -385,11 +394,18 @@ begin
     end if;
   exception
     when query_canceled or assert_failure or others then
-      if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-        raise;
+      if sqlstate = '57014' then
+        if not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
       end if;
-      insert into chat_private.behind (message, session_id, operation, sqlstate)
-      values (coalesce(new.id::text, ''), new.session_id, tg_op, sqlstate);
+      begin
+        insert into chat_private.behind (message, session_id, operation, sqlstate)
+        values (coalesce(new.id::text, ''), new.session_id, tg_op, sqlstate);
+      exception
+        when assert_failure or others then
+          raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+      end;
       begin
         perform set_config('search_path', chat_private.application_path(), true);
         update public.chats c
@@ -399,16 +415,20 @@ begin
       exception
         -- a trigger of the application refuses this too: the message stays, and is noted
         when query_canceled or assert_failure or others then
-          if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-            raise;
+          if sqlstate = '57014' then
+            if not chat_private.has_used_time(0.9) then
+              raise;
+            end if;
           end if;
       end;
   end;
   return null;
 exception
   when query_canceled or assert_failure or others then
-    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-      raise;
+    if sqlstate = '57014' then
+      if not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
     end if;
     return null;
 end
@@ -432,7 +452,8 @@ revoke all on function chat_private.catch_up(uuid) from public;
 
 -- For a restore: a message that moved to another workspace while it had no session gets the legacy session of
 -- that workspace, as if it moved now. Then the times are set. Most sessions need neither: they are found
--- before the search_path changes, after which each query would be planned again.
+-- before the search_path changes, after which each query would be planned again. A legacy session that was
+-- made again before the restore may have the time of a message that is back in the session of its writer.
 create function chat_private.settle_session(session uuid) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -442,6 +463,13 @@ declare
   others uuid[];
   other uuid;
 begin
+  update public.chat_sessions s
+  set updated_at = n.newest
+  from (select max(c.created_at) as newest from public.chats c where c.session_id = session) n
+  where s.id = session and n.newest < s.updated_at and chat_private.is_made_again(s.id, s.workspace_id, s.user_id)
+    and exists (
+      select from public.chat_sessions o join public.chats c on c.session_id = o.id
+      where o.workspace_id = s.workspace_id and o.id <> s.id and c.created_at = s.updated_at);
   if not exists (
     select from public.chats c join public.chat_sessions s on s.id = c.session_id
     where s.id = session and (c.workspace_id <> s.workspace_id or c.created_at > s.updated_at)
@@ -503,7 +531,7 @@ as $$
 declare
   late uuid;
   n int;
-  newest timestamptz := coalesce(new.created_at, now());
+  newest timestamptz;
 begin
   -- a restore brings the sessions back as they were
   if coalesce(current_setting('rethread.restoring', true), '') = 'on' then
@@ -512,6 +540,7 @@ begin
   if chat_private.has_used_time(0.5) then
     raise lock_not_available;
   end if;
+  newest := coalesce(new.created_at, now());
   if exists (select from public.chat_sessions s where s.id = new.session_id and s.updated_at < newest) then
     n := chat_private.times_written(new.session_id);
     if n <= 500 then
@@ -537,11 +566,18 @@ begin
   return null;
 exception
   when query_canceled or assert_failure or others then
-    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-      raise;
+    if sqlstate = '57014' then
+      if not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
     end if;
-    insert into chat_private.behind (message, session_id, operation, sqlstate)
-    values (coalesce(new.id::text, ''), new.session_id, 'touch', sqlstate);
+    begin
+      insert into chat_private.behind (message, session_id, operation, sqlstate)
+      values (coalesce(new.id::text, ''), new.session_id, 'touch', sqlstate);
+    exception
+      when assert_failure or others then
+        raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+    end;
     return null;
 end
 $$;
@@ -592,11 +628,13 @@ set row_security = off
 as $$
 #variable_conflict use_variable
 declare
-  kept boolean := exists (select from auth.users u where u.id = old.user_id);
-  legacy boolean := chat_private.is_legacy_session(old.id, old.workspace_id, old.user_id);
+  kept boolean;
+  legacy boolean;
   workspace_owner uuid;
   heir uuid;
 begin
+  kept := exists (select from auth.users u where u.id = old.user_id);
+  legacy := chat_private.is_legacy_session(old.id, old.workspace_id, old.user_id);
   select w.owner_id into workspace_owner from public.workspaces w where w.id = old.workspace_id;
   if found and kept then
     -- somebody deletes the session itself, with its messages where the foreign key is there: the backfill
@@ -647,11 +685,18 @@ begin
   return old;
 exception
   when query_canceled or assert_failure or others then
-    if sqlstate = '57014' and not chat_private.has_used_time(0.9) then
-      raise;
+    if sqlstate = '57014' then
+      if not chat_private.has_used_time(0.9) then
+        raise;
+      end if;
     end if;
-    insert into chat_private.behind (message, session_id, operation, sqlstate)
-    values ('', old.id, 'release', sqlstate);
+    begin
+      insert into chat_private.behind (message, session_id, operation, sqlstate)
+      values ('', old.id, 'release', sqlstate);
+    exception
+      when assert_failure or others then
+        raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+    end;
     return null;
 end
 $$;

@@ -65,6 +65,7 @@ drop function if exists chat_private.same_messages(json, json);
 drop function if exists chat_private.rebuild_session(uuid);
 drop function if exists chat_private.unmarked(jsonb);
 drop function if exists chat_private.rebuilt_document(uuid, json, timestamptz);
+drop function if exists chat_private.with_values(jsonb, jsonb[], jsonb[]);
 drop function if exists chat_private.messages_of(uuid);
 drop function if exists chat_private.element_of(public.messages, boolean, boolean);
 drop function if exists chat_private.restated_element(jsonb, text, text);

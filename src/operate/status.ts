@@ -51,7 +51,9 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
     report.findings.push(...(await failedFindings(connection.sql, track.name, null)))
     const last = await recentRuns(connection.sql, runs)
     work = await whoIsAtWork(connection, track.name, last[0])
-    const drift = driftFinding(await driftInPassing(connection, target.major))
+    const seenDrift = await driftInPassing(connection, target.major)
+    const drift = driftFinding(seenDrift)
+    if (seenDrift.changed.some(isOfTriggers)) report.verdict = 'attention'
     lead.push(...(drift.length > 0 ? drift : [finding('NOT_DRIFTED', track.name)]))
     report.tables.push(runsTable(last))
   }
@@ -98,6 +100,9 @@ async function driftInPassing(connection: Connection, major: number): Promise<Dr
     return { changed: [], whyNotCompared: serverFault(error)!.message }
   }
 }
+
+/** What the triggers of a track need has been changed or is gone: they may not keep anything in step. */
+const isOfTriggers = (change: string): boolean => /^[~-] \w+ chat_private\./.test(change)
 
 /** APPLIED_ELSEWHERE stops a run, but is only information in `status`. */
 const asNews = (f: Finding): Finding => (f.code === 'APPLIED_ELSEWHERE' ? { ...f, level: 'info' } : f)

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { rethread } from '../support/cli.js'
 import { type Database, database, open, servers, some } from '../support/database.js'
+import { random, seed } from '../support/random.js'
 
 /**
  * Documents of all sorts in which the old application of conversation-history keeps its messages, while the
@@ -128,6 +129,64 @@ describe.each(some('newest'))('large documents on PostgreSQL $major', server => 
     }
     await isInStep(db)
   }, 120_000)
+
+  test('values are written into a document as jsonb_set would write them, in one pass over it', async () => {
+    await using db = await database(server, 'conversation-history', 20)
+    await migrated(db)
+    const next = random(seed)
+    const up = (n: number) => Math.floor(next() * n)
+    const one = <T>(of: T[]) => of[up(of.length)]!
+    const chance = (share: number) => next() < share
+    const made = (depth: number): unknown =>
+      depth === 0 || chance(0.2)
+        ? one([1, -0.5, null, true, 'ü "q" \\ \n', [], {}, 1e300])
+        : chance(0.5)
+          ? Array.from({ length: up(5) }, () => made(depth - 1))
+          : Object.fromEntries(['a', 'b"', 'ü', '0'].slice(up(3)).map(key => [key, made(depth - 1)]))
+    /** What stands above another value is only added to. */
+    const chosen = (value: unknown, at: string[] = []): { at: string[]; value: unknown }[] => {
+      const below =
+        value !== null && typeof value === 'object'
+          ? Object.entries(value).flatMap(([key, v]) => chosen(v, [...at, key]))
+          : []
+      if (!chance(0.4) || (Array.isArray(value) && below.length > 0)) return below
+      return [{ at, value: below.length > 0 ? { new: up(9) } : made(2) }, ...below]
+    }
+    for (let round = 0; round < 40; round++) {
+      const document = made(6)
+      const edits = chosen(document)
+      const [row] = await db.sql.unsafe<{ same: boolean }[]>(
+        `with edit as (
+           select e.n, array(select jsonb_array_elements_text(e.value -> 'at')) as at, e.value -> 'value' as value
+           from jsonb_array_elements($2::text::jsonb) with ordinality as e (value, n))
+         select n.now = s.now as same from
+           (select chat_private.with_values($1::text::jsonb, coalesce(array_agg(to_jsonb(at)), '{}'), coalesce(array_agg(value), '{}')) as now from edit) n,
+           (with recursive step (k, now) as (
+             select 0::bigint, $1::text::jsonb
+             union all
+             select s.k + 1, case when e.at = '{}' then x.merged else jsonb_set(s.now, e.at, x.merged) end
+             from step s join edit e on e.n = s.k + 1
+             cross join lateral (select case when jsonb_typeof(s.now #> e.at) = 'object' and jsonb_typeof(e.value) = 'object'
+               then (s.now #> e.at) || e.value else e.value end as merged) x)
+            select now from step order by k desc limit 1) s`,
+        [JSON.stringify(document), JSON.stringify(edits)],
+      )
+      expect([seed, document, edits, row!.same]).toEqual([seed, document, edits, true])
+    }
+    // one change after the other takes minutes
+    await db.sql.begin(async tx => {
+      await tx`set local statement_timeout = '10s'`
+      const [all] = await tx`
+        with list as (select jsonb_agg(jsonb_build_object('text', repeat('said ', 20))) as j from generate_series(1, 20000))
+        select jsonb_array_length(jsonb_path_query_array(
+          chat_private.with_values(jsonb_build_object('prompt', jsonb_build_object('replies', l.j)),
+            array(select jsonb_build_array('prompt', 'replies', (n - 1)::text) from generate_series(1, 20000) n),
+            array(select jsonb_build_object('n', n) from generate_series(1, 20000) n)),
+          '$.prompt.replies[*] ? (exists(@.n) && exists(@.text))')) as n
+        from list l`
+      expect(all!.n).toBe(20000)
+    })
+  }, 60_000)
 
   test('answers that are nested deeper than is read stand side by side', async () => {
     await using db = await database(server, 'conversation-history', 100)

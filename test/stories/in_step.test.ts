@@ -568,6 +568,31 @@ describe.each(servers())('both applications on PostgreSQL $major', server => {
     ])
   })
 
+  test('a session that was set aside and is repaired has its conversation and all its messages at once', async () => {
+    await using db = await database(server, 'conversation-history', 50)
+    const { own, tenant, target } = await twoTenants(db)
+    const expected = await elements(db, own)
+    await db.sql`alter table public.chat_sessions alter column tenant_id drop not null`
+    await db.sql`update public.chat_sessions set tenant_id = null where id in (${own}, ${target})`
+    const project = await inProcess(db.url, { track: track[1] })
+    expect((await said(project.migrate())).verdict).toBe('clean')
+    expect(await contents(db, own)).toEqual([])
+    await db.sql`update public.chat_sessions set tenant_id = ${tenant} where id = ${own}`
+    expect(await contents(db, own)).toEqual(expected)
+    // with a message that is new
+    const both = await elements(db, target)
+    await db.sql`update public.chat_sessions set tenant_id = ${tenant}, messages = messages || '[{"role": "user", "content": "said next"}]' where id = ${target}`
+    expect(await contents(db, target)).toEqual([...both, 'said next'])
+    const { checks } = await project.verify({ only: ['accounted', 'same_content', 'behind'] })
+    expect(checks.map(c => [c.check, c.outcome])).toEqual([
+      ['accounted', 'pass'],
+      ['behind', 'pass'],
+      ['same_content', 'pass'],
+    ])
+    expect((await said(project.status())).codes).not.toContain('BACKFILL_REOPENED')
+    await project.close()
+  })
+
   test('a fault while the other side is written is noted, gates the end of the old application, and is made good', async () => {
     await using db = await database(server, 'conversation-history', 300)
     // a fault that stays is not waited for

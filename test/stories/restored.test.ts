@@ -508,6 +508,59 @@ describe.each(some('newest'))('restore of any table on PostgreSQL $major', serve
     expect([once.verdict, await rows()]).toEqual(['attention', 69])
   })
 
+  test('what people wrote into a session stays; the times that follow from its messages are true', async () => {
+    await using db = await database(server, 'helper-chats', 100)
+    const helper = await inProcess(db.url, { track: 'helper-chats' })
+    const all = { all: true, consent: { allow: ['DELETES_DATA'] as HazardCode[], confirm: db.name } }
+    expect((await saidOf(helper.migrate())).verdict).toBe('clean')
+    const chat = async (name: string) => {
+      await db.sql`
+        insert into public.chat_sessions (id, user_id, helper) values (md5(${name})::uuid, (select id from auth.users order by id limit 1), 'planner')`
+      await db.sql`
+        insert into public.chat_messages (session_id, role, content, created_at)
+        select md5(${name})::uuid, 'user', 'message ' || n, '2026-01-01'::timestamptz + n * interval '1 hour' from generate_series(1, 2) n`
+    }
+    const words = (name: string) => db.sql`
+      update public.chat_sessions set last_message_preview = 'in my words', updated_at = '2026-01-01 03:00+00' where id = md5(${name})::uuid`
+    const sessions = async () =>
+      (
+        await db.sql<{ line: string }[]>`
+          select concat_ws(' ', last_message_preview, to_char(last_message_at at time zone 'utc', 'HH24'), to_char(updated_at at time zone 'utc', 'HH24')) as line
+          from public.chat_sessions order by (id = md5('before')::uuid) desc`
+      ).map(r => r.line)
+    await chat('before')
+    await words('before')
+    expect((await saidOf(helper.rollback(all))).verdict).toBe('clean')
+    expect((await saidOf(helper.migrate())).verdict).toBe('clean')
+    await chat('since')
+    await words('since')
+    await saidOf(helper.restore({ archive: 'latest', consent: all.consent }))
+    expect(await sessions()).toEqual(['in my words 02 03', 'in my words 02 03'])
+    await helper.close()
+  })
+
+  test('a legacy session that was made again has the time of the newest message that is still in it', async () => {
+    await using db = await database(server, 'workspace-sessions', 100)
+    await up(db)
+    await db.sql`
+      with room as (select s.id as legacy, s.workspace_id, s.user_id from chat_sessions s order by s.id limit 1),
+      made as (insert into chat_sessions (workspace_id, user_id, title) select workspace_id, user_id, 'Mine' from room returning *)
+      insert into chats (workspace_id, user_id, role, message, session_id, created_at)
+      select workspace_id, user_id, 'user', 'of mine', id, '2031-01-01' from made`
+    const times = () =>
+      db.sql`
+        select s.id::text, s.title, s.updated_at::text as at from public.chat_sessions s
+        where exists (select from public.chats c where c.session_id = s.id and c.created_at is not null) order by 1`.then(
+        r => [...r],
+      )
+    const before = await times()
+    await down(db)
+    await up(db)
+    const back = await rethread(db.url, ['restore', 'latest'])
+    expect([back.code, faults(back), conflicts(back)]).toEqual([0, [], []])
+    expect(await times()).toEqual(before)
+  })
+
   test('what the track counts by itself is no conflict, when people went on writing after the rollback', async () => {
     await using db = await database(server, 'trip-sessions', 40)
     await up(db)
