@@ -74,7 +74,9 @@ describe.each(some('oldest'))('who reads rows before and after, on PostgreSQL $m
     const refused = await rethread(db.url, ['migrate', ...track])
     expect([refused.code, refused.report.verdict]).toEqual([3, 'refused'])
     const says = JSON.stringify(refused.report.findings)
-    expect(says).toMatch(/SHOWS_ROWS: 001_\w+: messages: \d+, workspaces: \d+; what only its author can read/)
+    expect(says).toMatch(
+      /SHOWS_ROWS: 001_\w+: messages of other authors: messages: \d+, workspaces: \d+; what only its author can read/,
+    )
     const [none] = await db.sql`select to_regclass('public.chat_sessions') is null as none`
     expect(none!.none).toBe(true)
     const [author] = await db.sql<{ id: string; n: number }[]>`
