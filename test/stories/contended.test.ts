@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { startEmbedded } from '../../src/database/embedded.js'
 import { type HazardCode, openProject, type Report } from '../../src/index.js'
 import { type Ran, rethread, undoAll } from '../support/cli.js'
-import { database, newest, open, root, servers, some } from '../support/database.js'
+import { database, newest, open, root, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { said } from '../support/in_process.js'
 
@@ -15,7 +15,7 @@ const outcomes = (ran: Ran[]) => ({
   errors: [...new Set(ran.flatMap(r => r.report.findings.filter(f => f.level === 'error').map(f => f.code)))],
 })
 
-test.concurrent.each(servers())(
+test.concurrent.each(some('newest'))(
   'PostgreSQL $major: migrations and rollbacks started at once take turns, and the last one holds',
   async server => {
     await using db = await database(server, 'workspace-sessions', 100)

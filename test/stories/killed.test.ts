@@ -5,7 +5,7 @@ import { database, some } from '../support/database.js'
 import { random, seed } from '../support/random.js'
 
 /** Kills in CI, shared between the servers; the soak does hundreds. */
-const kills = process.env.RETHREAD_SOAK ? 200 : 25
+const kills = process.env.RETHREAD_SOAK ? 200 : 10
 
 describe.each(some('newest'))('killed on PostgreSQL $major', server => {
   test(`SIGKILL at ${kills} random moments (seed ${seed}): the same command finishes, nothing doubled, nothing lost`, {
