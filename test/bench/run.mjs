@@ -40,7 +40,7 @@ export async function rethread(url, args, env = {}, most = 0) {
   let memory = 0
   const watch = setInterval(() => {
     memory = Math.max(memory, peakMemory(child.pid))
-  }, 250)
+  }, 50)
   const [status] = await once(child, 'close')
   clearInterval(watch)
   const seconds = (performance.now() - start) / 1000
