@@ -121,9 +121,10 @@ export async function hasPending(sql: Db, s: PendingSpec): Promise<boolean> {
       ? ''
       : `or exists (${copyOf(s)} and ${isOwn(s)}) and not exists (${copyOf(s)} and not ${isOwn(s)}) and (${s.reason}) is null`
   const [row] = await sql.unsafe<{ found: boolean }[]>(
-    `select exists (
+    // usually no row is pending and all are read: EXISTS by itself would choose a plan that finds one soon
+    `with pending as materialized (
        select from ${s.table} ${s.alias} where (${s.pending}) ${s.removes ? '' : `and (${notSetAside(s)} ${released})`}
-     ) as found`,
+     ) select exists (select from pending) as found`,
   )
   return row!.found
 }
