@@ -224,7 +224,11 @@ export async function startVictim(
     pooler,
     crash: async () => {
       await server.stop('immediate')
-      server = await start(port)
+      // while the disk is full it may not come back: `revive` starts it when there is room again
+      server = await start(port).catch(error => {
+        if (!disk) throw error
+        return server
+      })
     },
     revive,
     stop: async () => {
