@@ -62,8 +62,8 @@ function evidence(
   column: ApplicationColumn,
   chosen: ReadonlyMap<string, ApplicationTable>,
 ): Evidence | null {
-  const name = likeness(column.column, want.column, want.called)
   if (want.of !== null) return reference(want, want.of, table, column, chosen)
+  const name = likeness(column.column, want.column, want.called)
   if (want.column === 'id') {
     // a primary key of another type is still the key; its type has a finding of its own
     if (!idTypes.test(column.base) && !column.key) return null

@@ -220,7 +220,6 @@ const compared = [
 
 /** SQL for the current user, taken from policies that compare a user with a setting. Null if none does. */
 function settingOf(policies: OwnPolicy[], persons: { of: Identifies[] }, found: Proposal): string | null {
-  const own = new Set([...found.tables.values()].map(t => idColumnOf(t)?.column))
   for (const p of policies) {
     const text = `${p.using ?? ''} ${p.check ?? ''}`
     const pairs = [
@@ -229,12 +228,22 @@ function settingOf(policies: OwnPolicy[], persons: { of: Identifies[] }, found: 
     ]
     for (const { column, from } of pairs) {
       const [setting] = settingsRead(text.slice(from.index + from[0].lastIndexOf('current_setting(')))
-      // a key, such as `id`, identifies a user only in the table of users
-      const who = persons.of.find(i => i.column === column && (i.table === p.table || !own.has(column)))
+      const who = identifiedBy(column, p.table, persons, found)
       if (who && setting !== undefined) return who.asks(settingValue(setting))
     }
   }
   return null
+}
+
+/** The person whom a column identifies. A key, such as `id`, does so only in the table of users. */
+function identifiedBy(
+  column: string,
+  table: string,
+  persons: { of: Identifies[] },
+  found: Proposal,
+): Identifies | undefined {
+  const isKey = [...found.tables.values()].some(t => idColumnOf(t)?.column === column)
+  return persons.of.find(i => i.column === column && (i.table === table || !isKey))
 }
 
 /** Compares a column with a call: the text before and after it, as the server prints it. */
@@ -253,14 +262,15 @@ function calledOf(
   persons: { of: Identifies[] },
   found: Proposal,
 ): string | null {
-  const own = new Set([...found.tables.values()].map(t => idColumnOf(t)?.column))
   for (const p of policies)
     for (const f of functions)
       for (const pattern of [f.call, f.printed].flatMap(comparedWith))
         for (const m of `${p.using ?? ''} ${p.check ?? ''}`.matchAll(pattern)) {
-          const column = m[1] ?? m[2]!
-          const who = persons.of.find(
-            i => i.column === column && i.type === f.type && (i.table === p.table || !own.has(column)),
+          const who = identifiedBy(
+            m[1] ?? m[2]!,
+            p.table,
+            { of: persons.of.filter(i => i.type === f.type) },
+            found,
           )
           if (who) return who.asks(f.call).replace(`(${f.call})::${f.type}`, f.call)
         }

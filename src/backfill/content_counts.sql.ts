@@ -171,7 +171,8 @@ export async function storedContentCounts(
 
 /** Rows of the quarantine; older versions kept no exact values. */
 const quarantinedRows = `(
-  select k.track, k.migration, k.relation, k.original, nullif(to_jsonb(k) -> 'exact', 'null') as exact from rethread_archive.quarantine k)`
+  select k.track, k.migration, k.relation, k.original, nullif(to_jsonb(k) -> 'exact', 'null') as exact
+  from rethread_archive.quarantine k)`
 
 /** How the rows of the quarantine are known that are no longer in the table. */
 interface TakenOut {

@@ -15,6 +15,7 @@ import { takesOut } from './pending_spec.js'
  */
 export async function recount(ctx: Context, connection: Connection, track: Track): Promise<Probed> {
   const probed: Probed = { found: [], tables: [], findings: [], skipped: null }
+  const by = track.migrations.filter(takesOut).map(m => m.name)
   let counted = 0
   for (const m of track.migrations) {
     if (!m.backfill?.unit || ctx.signal.aborted) continue
@@ -28,7 +29,6 @@ export async function recount(ctx: Context, connection: Connection, track: Track
       backfill: stored.backfill,
     })
     const key = await primaryKey(connection.sql, table)
-    const by = track.migrations.filter(takesOut).map(other => other.name)
     const now = await unitCounts(connection.sql, table, spec, { key, track: track.name, by })
     counted += stored.units.size
     for (const [name, then] of stored.units) {

@@ -26,7 +26,7 @@ const loud = (ran: Ran) =>
     .filter(f => f.level !== 'info' && !['PRE_EXISTING', 'RUNS_AS_SUPERUSER'].includes(f.code))
     .map(f => f.code)
 
-/** Rooms whose keys are texts, which their messages name as uuids; `more` is what stands in the way. */
+/** Rooms whose keys are texts, which their messages name as uuids; `more` is what is in the way. */
 const mistyped = (more = '') => `
   create function public.update_updated_at() returns trigger language plpgsql as $$ begin new.updated_at = now(); return new; end $$;
   create table public.workspaces (id varchar(36) primary key, name text not null, owner_id uuid references auth.users (id), updated_at timestamptz default now());

@@ -143,7 +143,7 @@ describe.each(some('newest'))('large documents on PostgreSQL $major', server => 
         : chance(0.5)
           ? Array.from({ length: up(5) }, () => made(depth - 1))
           : Object.fromEntries(['a', 'b"', 'ü', '0'].slice(up(3)).map(key => [key, made(depth - 1)]))
-    /** What stands above another value is only added to. */
+    /** A value above another one is only added to. */
     const chosen = (value: unknown, at: string[] = []): { at: string[]; value: unknown }[] => {
       const below =
         value !== null && typeof value === 'object'

@@ -91,7 +91,7 @@ test.each(kinds.flatMap((k, n) => some(n === 0 ? 'oldest' : 'newest').map(server
   },
 )
 
-test('without a key, or with one that the server checks at the end, what a contract took out is not called lost, and what is lost is', async () => {
+test('with a deferrable key, what a contract took out is not called lost, and what is lost is', async () => {
   await using db = await database(newest(), 'empty')
   await db.sql.unsafe(rooms('id uuid default gen_random_uuid() primary key deferrable', ''))
   expect(await primaryKey(db.sql as never, 'public.chats')).toEqual([])

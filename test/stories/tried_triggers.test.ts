@@ -260,8 +260,8 @@ const planted = {
   function: `
     create function public.lower(w varchar) returns text language plpgsql as $$ begin insert into stolen.calls values (current_user); return w; end $$`,
   operator: `
-    create or replace function stolen.told(a varchar, b varchar) returns bool language plpgsql as $$ begin insert into stolen.calls values (current_user); return true; end $$;
-    create operator public.<> (function = stolen.told, leftarg = varchar, rightarg = varchar)`,
+    create or replace function stolen.differ(a varchar, b varchar) returns bool language plpgsql as $$ begin insert into stolen.calls values (current_user); return true; end $$;
+    create operator public.<> (function = stolen.differ, leftarg = varchar, rightarg = varchar)`,
   table: `
     create table app.seen (word text);
     grant all on app.seen to public;
