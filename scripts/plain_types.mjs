@@ -2,7 +2,7 @@
 // library's own types do not reach is left out. The end of `npm run build:types`.
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
-import ts from 'typescript'
+import ts from 'typescript-api'
 import { root } from './root.mjs'
 
 const types = join(root, 'dist/types')

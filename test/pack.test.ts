@@ -121,23 +121,24 @@ async function typeScriptProject(): Promise<string> {
     strict: true,
     exactOptionalPropertyTypes: true,
     skipLibCheck: false,
+    types: ['node'],
   }
   writeFileSync(join(home, 'package.json'), '{"name":"somebody","type":"module","private":true}')
   writeFileSync(join(home, 'tsconfig.json'), JSON.stringify({ compilerOptions }))
   for (const [i, { program }] of examples.entries()) writeFileSync(join(home, `example${i}.ts`), program)
   writeFileSync(join(home, 'wrong.ts'), wrong)
   writeFileSync(join(home, 'stop.ts'), stop)
-  await compile(home, 'tsconfig.json')
+  for (const compiler of ['typescript', 'typescript-api']) await compile(home, 'tsconfig.json', compiler)
   return home
 }
 
-/** Compiles a project; what the compiler says is the error. */
-const compile = (home: string, project: string) =>
-  run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project], { cwd: home }).catch(
-    error => {
-      throw new Error(error.stdout)
-    },
-  )
+/** Compiles a project, with the newest compiler or the one before it; what the compiler says is the error. */
+const compile = (home: string, project: string, compiler = 'typescript') =>
+  run(process.execPath, [join(root, 'node_modules', compiler, 'bin/tsc'), '-p', project], {
+    cwd: home,
+  }).catch(error => {
+    throw new Error(error.stdout)
+  })
 
 describe('in a TypeScript project', () => {
   let home: string

@@ -28,6 +28,15 @@ const readerLockMs = 30_000
 const ownPath = 'pg_catalog, pg_temp'
 
 /**
+ * Notes the default search_path of role and database, and sets `ownPath`. Between RESET and SET the default
+ * applies, so the statement there names the schema of all that it calls. pg_settings has the default
+ * too, but reading that view takes a millisecond of every new session.
+ */
+const noteDefaultPathSql = `reset search_path;
+select pg_catalog.set_config('rethread.search_path', pg_catalog.current_setting('search_path'), false);
+set search_path = ${ownPath}`
+
+/**
  * Sets the search_path for the files of a track: the default of role and database, without schemas in which
  * another role may create functions or operators, or has created some. The temporary schema is first, as
  * files expect; only the session can fill it. pg_catalog is searched first implicitly. It is not named,
@@ -37,7 +46,7 @@ const ownPath = 'pg_catalog, pg_temp'
 const trackPathSql = `
   with trusted as materialized (${trustedSql}),
   usual as materialized (
-    select set_config('search_path', s.reset_val, false) as path from pg_catalog.pg_settings s where s.name = 'search_path'
+    select set_config('search_path', current_setting('rethread.search_path'), false) as path
   ),
   closed as (
     select n.nspname, w.position
@@ -76,7 +85,7 @@ const unlimitedSql = (isLocal: boolean): string =>
  */
 export function setupSql(purpose: Purpose, settings: Record<string, string>, cores: number | null): string {
   const lines = [
-    `set search_path = ${ownPath}`,
+    noteDefaultPathSql,
     // first, because it applies to this message
     unlimitedSql(false),
     'set row_security = off',

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
-import ts from 'typescript'
+import ts from 'typescript-api'
 
 /** A file under `src/`, parsed. `path` counts from there, as `run/open_run.ts`. */
 export interface Source {
