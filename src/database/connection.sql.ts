@@ -68,14 +68,15 @@ const trackPathSql = `
     coalesce((select string_agg(quote_ident(nspname), ', ' order by position) from closed), ''), false)
   from usual`
 
-/**
- * Lifts the limits of the role, which may be too short, for the session or for this message.
- * transaction_timeout exists since PostgreSQL 17.
- */
+/** Sets what not every release of the server has. */
+const whereKnown = (name: string, value: string, isLocal = false): string =>
+  `select case when pg_catalog.current_setting('${name}', true) is not null
+    then pg_catalog.set_config('${name}', '${value}', ${isLocal}) end`
+
+/** Lifts the limits of the role, which may be too short, for the session or for this message. */
 const unlimitedSql = (isLocal: boolean): string =>
   `set ${isLocal ? 'local' : 'session'} statement_timeout = 0;
-  select case when pg_catalog.current_setting('transaction_timeout', true) is not null
-    then pg_catalog.set_config('transaction_timeout', '0', ${isLocal}) end`
+  ${whereKnown('transaction_timeout', '0', isLocal)}`
 
 /**
  * The settings of a new session, sent once it is known to be ours alone. `row_security = off` turns filtered
@@ -92,6 +93,8 @@ export function setupSql(purpose: Purpose, settings: Record<string, string>, cor
     "set timezone = 'UTC'",
     // a role or database may have other values, but files and queries of this tool rely on these
     ...reliedOn.map(([name, value]) => `set ${name} = '${value}'`),
+    // some databases forbid views and foreign tables, which tracks use
+    whereKnown('restrict_nonsystem_relation_kind', ''),
     "set client_connection_check_interval = '1s'",
     // detects a client that is gone within four seconds
     'set tcp_keepalives_idle = 2',

@@ -1,3 +1,4 @@
+import { fitCodes } from './codes_of_fit.js'
 import { fleetCodes } from './codes_of_fleet.js'
 import { sessionCodes } from './codes_of_sessions.js'
 import { toolCodes } from './codes_of_tools.js'
@@ -132,22 +133,8 @@ export const codes = {
   VISIBILITY_UNKNOWN: 'warn',
   SAME_VISIBILITY: 'info',
   BASELINE_UNPROVEN: 'refused',
-  ADOPT_DIFFERS: 'refused',
-  ADOPT_CHOICE: 'refused',
-  ADOPT_LOST_TABLE: 'refused',
-  ADOPT_BESIDE: 'info',
-  ADOPT_NOT_COMPARED: 'info',
-  ADOPT_NOTHING: 'info',
+  ...fitCodes,
   ANOTHER_RUN: 'refused',
-  TRACK_UNCLEAR: 'refused',
-  OTHER_TRACK: 'info',
-  NEAREST_TRACK: 'info',
-  MAPPING_OPEN: 'refused',
-  MAPPING_UNUSED: 'info',
-  WITHOUT_API: 'info',
-  GRANTED_IN_PART: 'warn',
-  MAPPING_DIFFERS: 'warn',
-  MAPPING_HOLDS: 'info',
   EVENT_TRIGGERS: 'info',
   PUBLISHED_TABLE: 'warn',
   FIRING_TRIGGERS: 'warn',
@@ -159,8 +146,6 @@ export const codes = {
   BLOCKER_NOW: 'warn',
   SERVER_STRAINED: 'warn',
   INVALID_INDEX: 'warn',
-  FITS: 'info',
-  FITS_AS_COPY: 'warn',
   // runs
   NOTHING_TO_DO: 'info',
   PENDING: 'warn',

@@ -63,6 +63,12 @@ export interface FactsOfFit {
     /** The command that copies the track under the names of the database. */
     command: string
   }
+  SESSIONS_ALREADY: {
+    /** The table of messages, which names no author. */
+    messages: string
+    /** The column of the container that names its owner. */
+    owner: string
+  }
   WITHOUT_API: {
     /** Roles of the application, as SQL, that get the rights that they have on messages. */
     roles: string[]

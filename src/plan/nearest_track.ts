@@ -34,6 +34,28 @@ export function nearestFinding(p: ReadProposal, zone: string | null = null): Fin
   })
 }
 
+/**
+ * SESSIONS_ALREADY: a table of messages has no column for an author, and leads to rows that have one owner
+ * each. That is what a session is.
+ */
+export function sessionsAlready({ columns, tables }: ReadProposal): Finding[] {
+  for (const [entity, fitted] of columns) {
+    if (!fitted.some(f => f.want.of === 'users' && f.column === null && !f.isNone)) continue
+    for (const { want, column } of fitted) {
+      if (!column || want.of === null || want.of === 'users') continue
+      const owner = columns.get(want.of)?.find(f => f.want.of === 'users' && f.column !== null)
+      if (owner)
+        return [
+          finding('SESSIONS_ALREADY', tables.get(want.of)!.table, {
+            messages: tables.get(entity)!.table,
+            owner: owner.column!.column,
+          }),
+        ]
+    }
+  }
+  return []
+}
+
 /** TRACK_UNCLEAR: several tracks fit, and one must be named. */
 export const severalFit = (tracks: Track[], ask = 'rethread plan'): Finding =>
   finding('TRACK_UNCLEAR', 'track', {
@@ -57,5 +79,5 @@ export async function noneFits(sql: Root, tracks: Track[]): Promise<Finding[]> {
 /** The nearest of these tracks, with the command that adapts it. */
 export async function nearestTrack(sql: Root, tracks: Track[]): Promise<Finding[]> {
   const nearest = nearestOf(await readProposals(sql, tracks, { mapping: {}, zone: null }))
-  return nearest ? [nearestFinding(nearest)] : []
+  return nearest ? [nearestFinding(nearest), ...sessionsAlready(nearest)] : []
 }

@@ -13,11 +13,12 @@ async function nearest(tables: string, plain = true) {
   const near = report.findings.find(f => f.code === 'NEAREST_TRACK')!
   const { differs, command } = near.facts as { differs: string[]; command: string }
   expect(code).toBe(1)
-  return { track: near.subject, differs: differs.join('\n'), command }
+  const already = report.findings.find(f => f.code === 'SESSIONS_ALREADY')
+  return { track: near.subject, differs: differs.join('\n'), command, already }
 }
 
 test('a chat server whose names run their words together', async () => {
-  const { track, differs, command } = await nearest(`
+  const { track, differs, command, already } = await nearest(`
     create table users (id varchar(26) primary key, username text);
     create table teams (id varchar(26) primary key, name text);
     create table channels (id varchar(26) primary key, createat bigint, teamid varchar(26), creatorid varchar(26));
@@ -35,6 +36,8 @@ test('a chat server whose names run their words together', async () => {
   ])
     expect(differs).toContain(line)
   expect(command).toContain(`--map-values 'chats.role=<yours>' --map-values 'chats.created_at=ms'`)
+  // messages name their author
+  expect(already).toBeUndefined()
 })
 
 test('people who write to each other: no column says a role, and the track does without', async () => {
@@ -61,7 +64,7 @@ test('an assistant’s workbench: documents and metadata as JSON, times in secon
 })
 
 test('a chat template whose messages are parts of JSON that name no author: they lead to chats, which are no projects without any', async () => {
-  const { track, differs, command } = await nearest(`
+  const { track, differs, command, already } = await nearest(`
     create table "User" (id uuid primary key default gen_random_uuid(), email text);
     create table "Chat" (id uuid primary key default gen_random_uuid(), "createdAt" timestamp not null, title text not null, "userId" uuid not null references "User" (id));
     create table "Message_v2" (id uuid primary key default gen_random_uuid(), "chatId" uuid not null references "Chat" (id), role varchar not null, parts json not null, attachments json not null, "createdAt" timestamp not null);
@@ -73,6 +76,10 @@ test('a chat template whose messages are parts of JSON that name no author: they
     'chats.user_id: no column is like it: where there is none, alter table public."Message_v2" add column user_id uuid',
   )
   expect(command).not.toContain('chats.message=<yours>')
+  expect([already?.subject, already?.facts]).toEqual([
+    'public."Chat"',
+    { messages: 'public."Message_v2"', owner: 'userId' },
+  ])
 })
 
 test('an export of a document database: the id that messages name is not the primary key', async () => {

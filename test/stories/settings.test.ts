@@ -21,11 +21,12 @@ const settings = [
   'transform_null_equals = on',
   "bytea_output = 'escape'",
   "datestyle = 'German, DMY'",
+  "restrict_nonsystem_relation_kind = 'view, foreign-table'",
 ]
 
 test.concurrent.each(
   servers().flatMap(server =>
-    ['workspace-sessions', 'conversation-history'].map(track => ({ server, track })),
+    ['workspace-sessions', 'conversation-history', 'trip-sessions'].map(track => ({ server, track })),
   ),
 )('$track on PostgreSQL $server.major runs whatever the database has set', async ({ server, track }) => {
   await using db = await database(server, track, 40)

@@ -252,6 +252,11 @@ export const targetExplanations = {
     'Most often only names or types differ, and init can write the track for them.',
     'Run the init command in the message.',
   ),
+  SESSIONS_ALREADY: explained(
+    'The table that a track would take for workspaces belongs to one person in each row, and messages have no author but its owner.',
+    'Sessions are probably there under another name. A migration would put one more table between them and their messages.',
+    'Leave the database as it is. Go on only if several people write in one row; then messages need a column for their author.',
+  ),
   MAPPING_OPEN: explained(
     'init could not bind every role of the track to a table or column with certainty.',
     'A wrong guess would move the wrong data. Nothing was written.',

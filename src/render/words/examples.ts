@@ -288,6 +288,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     },
   ],
   OTHER_TRACK: ['trip-sessions', { tracks: [exampleTrack] }],
+  SESSIONS_ALREADY: ['public."Chat"', { messages: 'public."Message"', owner: 'userId' }],
   NEAREST_TRACK: [
     exampleTrack,
     {

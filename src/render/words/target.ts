@@ -400,6 +400,12 @@ export const targetWords = {
     (_, f) =>
       f.typesFirst ? sentence`${f.command}   once the types above are those that are needed` : f.command,
   ),
+  SESSIONS_ALREADY: say(
+    (s, f) =>
+      sentence`A row of \`${s}\` may be what a session is: \`${f.owner}\` names one person, and the messages in \`${f.messages}\` lead to it and name no author of their own.`,
+    () =>
+      'Nothing to migrate then. If several people write in one row, messages need a column for their author.',
+  ),
   MAPPING_OPEN: say(
     (s, f) =>
       sentence`Track \`${s}\` was not copied, because these tables or columns are not certain:${bullets(f.questions)}`,

@@ -1,0 +1,21 @@
+/** Findings about whether a track fits a database, with their usual levels. */
+export const fitCodes = {
+  ADOPT_DIFFERS: 'refused',
+  ADOPT_CHOICE: 'refused',
+  ADOPT_LOST_TABLE: 'refused',
+  ADOPT_BESIDE: 'info',
+  ADOPT_NOT_COMPARED: 'info',
+  ADOPT_NOTHING: 'info',
+  TRACK_UNCLEAR: 'refused',
+  OTHER_TRACK: 'info',
+  NEAREST_TRACK: 'info',
+  SESSIONS_ALREADY: 'warn',
+  MAPPING_OPEN: 'refused',
+  MAPPING_UNUSED: 'info',
+  WITHOUT_API: 'info',
+  GRANTED_IN_PART: 'warn',
+  MAPPING_DIFFERS: 'warn',
+  MAPPING_HOLDS: 'info',
+  FITS: 'info',
+  FITS_AS_COPY: 'warn',
+} as const
