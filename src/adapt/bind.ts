@@ -7,6 +7,7 @@ import { absentColumns, absentRoles } from './left_out.js'
 import { bindingOf } from './names.js'
 import { readTrackNames } from './rewrite_track.js'
 import {
+  bytesForm,
   codeForm,
   isNumber,
   isTextList,
@@ -144,6 +145,7 @@ function valueForm(
   if (here.base === 'json' && allowed.includes('jsonb') && !allowed.includes('json'))
     return { type: 'json', reads: '({})::jsonb', writes: '({})::json' }
   if (role !== contentRole(info)) return null
+  if (here.base === 'bytea') return bytesForm
   return /^jsonb?$/.test(here.base) ? jsonTextForm(here) : isTextList(here.base) ? textListForm(here) : null
 }
 

@@ -110,6 +110,15 @@ export const jsonTextForm = ({ base }: CatalogColumn): ValueForm => ({
   writes: `to_jsonb(({})::text)${base === 'json' ? '::json' : ''}`,
 })
 
+/**
+ * How to read bytes, such as encrypted ones, as text: those outside ASCII as octal numbers. Text is written
+ * as its UTF-8.
+ */
+export const bytesForm: ValueForm = {
+  reads: `encode({}, 'escape')`,
+  writes: `convert_to(({})::text, 'UTF8')`,
+}
+
 /** How to read a list of texts as one text, and to write one: as a list with one entry. */
 export const textListForm = ({ base }: CatalogColumn): ValueForm => ({
   reads: `array_to_string({}, ' ')`,

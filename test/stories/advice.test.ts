@@ -180,6 +180,7 @@ describe.each(servers())('advice on PostgreSQL $major', server => {
   for (const [what, type, value] of [
     ['JSON', 'jsonb', `'{"text": "hello"}'`],
     ['lists of texts', 'text[]', `'{hello,you}'`],
+    ['encrypted', 'bytea', `'\\xff00c3'`],
   ] as const)
     test(`messages that are ${what}: doctor says that a copy fits, and the copy verifies`, async () => {
       const cwd = folder({})
