@@ -1,3 +1,4 @@
+import { isRole } from '../adapt/fit_columns.js'
 import {
   initCommand,
   leftAlone,
@@ -40,7 +41,8 @@ export function nearestFinding(p: ReadProposal, zone: string | null = null): Fin
  */
 export function sessionsAlready({ columns, tables }: ReadProposal): Finding[] {
   for (const [entity, fitted] of columns) {
-    if (!fitted.some(f => f.want.of === 'users' && f.column === null && !f.isNone)) continue
+    const namesAuthor = !fitted.some(f => f.want.of === 'users' && f.column === null && !f.isNone)
+    if (namesAuthor || !fitted.some(f => isRole(f.want))) continue
     for (const { want, column } of fitted) {
       if (!column || want.of === null || want.of === 'users') continue
       const owner = columns.get(want.of)?.find(f => f.want.of === 'users' && f.column !== null)

@@ -236,7 +236,7 @@ describe('a few tenants', () => {
   test('--fail-on counts in each', async () => {
     const ran = await run(listOf(databases), 'plan', ['--select', 'acme,bolt', '--fail-on', 'pending'])
     expect([ran.code, verdicts(ran)]).toEqual([1, { acme: 'attention', bolt: 'attention' }])
-    const folded = ran.report.findings.find(f => f.code === 'PENDING')
+    const folded = ran.report.findings.find(f => f.code === 'FAIL_ON')
     expect(folded).toMatchObject({ targets: { names: ['acme', 'bolt'], of: 2 } })
   })
 
