@@ -24,18 +24,23 @@ export default async function predict({ rethread, server, root, table }) {
   const db = await server()
   const sql = postgres(db.url, { max: 1, onnotice: () => {} })
   await fillExample(sql, root, { messages })
-  await sql.end()
+  // what was just written would go to the disk under the first batches, which no database of users has
+  const settle = () => sql.unsafe('checkpoint')
+  await settle()
   const track = ['--track', 'workspace-sessions']
   await rethread(db.url, ['migrate', ...track, '--to', '004_create_legacy_sessions', '--phase', 'backfill'])
   const unmeasured = said((await rethread(db.url, ['plan', ...track])).report, 'Backfills')
   const sampled = said((await rethread(db.url, ['plan', ...track, '--sample'])).report, 'Sampled')
+  await settle()
   const canary = (await rethread(db.url, ['backfill', ...track, '--max-rows', '100000'])).report.backfill.at(
     -1,
   )
   const stored = said((await rethread(db.url, ['plan', ...track])).report, 'Backfills')
+  await settle()
   const ran = (await rethread(db.url, ['migrate', ...track, '--phase', 'backfill'])).report.backfill.find(
     b => b.migration === migration,
   )
+  await sql.end()
   await db.stop()
   const seconds = ran.seconds
   const row = (way, span) => ({
