@@ -1,4 +1,4 @@
-import { isRole } from '../adapt/fit_columns.js'
+import { type FittedColumn, isRole } from '../adapt/fit_columns.js'
 import {
   initCommand,
   leftAlone,
@@ -40,19 +40,16 @@ export function nearestFinding(p: ReadProposal, zone: string | null = null): Fin
  * each. That is what a session is.
  */
 export function sessionsAlready({ columns, tables }: ReadProposal): Finding[] {
+  const namesPerson = ({ want }: FittedColumn) => want.of === 'users'
   for (const [entity, fitted] of columns) {
-    const namesAuthor = !fitted.some(f => f.want.of === 'users' && f.column === null && !f.isNone)
-    if (namesAuthor || !fitted.some(f => isRole(f.want))) continue
+    const lacksAuthor = fitted.some(f => namesPerson(f) && f.column === null && !f.isNone)
+    if (!lacksAuthor || !fitted.some(f => isRole(f.want))) continue
     for (const { want, column } of fitted) {
-      if (!column || want.of === null || want.of === 'users') continue
-      const owner = columns.get(want.of)?.find(f => f.want.of === 'users' && f.column !== null)
+      const led = column && want.of ? columns.get(want.of) : undefined
+      const owner = led?.find(f => namesPerson(f) && f.column)?.column
+      const messages = tables.get(entity)!.table
       if (owner)
-        return [
-          finding('SESSIONS_ALREADY', tables.get(want.of)!.table, {
-            messages: tables.get(entity)!.table,
-            owner: owner.column!.column,
-          }),
-        ]
+        return [finding('SESSIONS_ALREADY', tables.get(want.of!)!.table, { messages, owner: owner.column })]
     }
   }
   return []

@@ -24,8 +24,14 @@ export default async function predict({ rethread, server, root, table }) {
   const db = await server()
   const sql = postgres(db.url, { max: 1, onnotice: () => {} })
   await fillExample(sql, root, { messages })
-  // what was just written would go to the disk under the first batches, which no database of users has
-  const settle = () => sql.unsafe('checkpoint')
+  await sql.end()
+  // What was just written would go to the disk under the first batches, which no database of users has. By a
+  // session of its own: who did something a second ago counts as at work.
+  const settle = async () => {
+    const admin = postgres(db.url, { max: 1 })
+    await admin.unsafe('checkpoint')
+    await admin.end()
+  }
   await settle()
   const track = ['--track', 'workspace-sessions']
   await rethread(db.url, ['migrate', ...track, '--to', '004_create_legacy_sessions', '--phase', 'backfill'])
@@ -40,7 +46,6 @@ export default async function predict({ rethread, server, root, table }) {
   const ran = (await rethread(db.url, ['migrate', ...track, '--phase', 'backfill'])).report.backfill.find(
     b => b.migration === migration,
   )
-  await sql.end()
   await db.stop()
   const seconds = ran.seconds
   const row = (way, span) => ({
