@@ -1,5 +1,6 @@
 import type { Connection } from '../database/connection.js'
 import { setLocal } from '../database/connection.sql.js'
+import type { Context } from '../database/context.js'
 import { knownBytes } from '../database/family.sql.js'
 import { isRefused, isSqlState } from '../database/faults.js'
 import { readAside } from '../database/scopes.js'
@@ -20,15 +21,15 @@ export interface Reopened {
    * one writes.
    */
   names: Set<string>
-  /** Names of those whose query exceeded the time limit. */
-  unknown: string[]
+  /** Those whose query exceeded its time limit, in milliseconds. */
+  unknown: { name: string; ms: number }[]
   /** Those whose query failed, with the server's error: it is unknown whether they are finished. */
   failed: { name: string; sqlstate: string; reason: string }[]
-  /** Time limit of each query, in milliseconds. */
-  limitMs: number
 }
 
-/** Shortest time limit, in milliseconds. With an index the query takes about one. */
+/** Time limit of a query for which the others have left less, in milliseconds. */
+const leastMs = 100
+/** Shortest time limit by the size of tables, in milliseconds. With an index a query takes about one. */
 const inPassingMs = 3000
 /** Bytes that a query without an index reads per millisecond, on slow hardware. */
 const bytesPerMs = 32 * 1024
@@ -37,8 +38,8 @@ const mostPassingMs = 60_000
 
 /**
  * Looks in each finished backfill of a track for one pending row: a new one, or one that lost the reason for
- * its quarantine. Without an index this scans the table up to the first such row, so it has a time limit. If
- * none is given, it grows with the size of the tables; 0 means none.
+ * its quarantine. Without an index this scans the table up to the first such row, so each query has a time
+ * limit. If none is given, it grows with the size of the tables; 0 means none.
  */
 export async function reopenedBackfills(
   connection: Connection,
@@ -46,17 +47,52 @@ export async function reopenedBackfills(
   applied: { has(name: string): boolean },
   timeoutMs?: number,
 ): Promise<Reopened> {
-  const finished = track.migrations.filter(
+  const finished = finishedBackfills(track, applied)
+  const ms = timeoutMs ?? (await passingMs(connection, finished))
+  const answers = await areToDoAgain(connection, { track, applied, timeoutMs: ms }, finished)
+  return reopened(finished.map((migration, i) => ({ migration, answer: answers[i]!, ms })))
+}
+
+/**
+ * The same within a time for all queries together, in milliseconds: each has what the ones before it have
+ * left. Where one takes all of it, the others hardly matter: the answer is not complete.
+ */
+export async function reopenedWithin(
+  ctx: Context,
+  connection: Connection,
+  track: Track,
+  applied: { has(name: string): boolean },
+  totalMs: number,
+): Promise<Reopened> {
+  const finished = finishedBackfills(track, applied)
+  const asked: AskedBackfill[] = []
+  const start = ctx.clock.now()
+  for (const migration of finished) {
+    const ms = Math.max(leastMs, Math.round(totalMs - (ctx.clock.now() - start)))
+    const [answer] = await areToDoAgain(connection, { track, applied, timeoutMs: ms }, [migration])
+    asked.push({ migration, answer: answer!, ms })
+  }
+  return reopened(asked)
+}
+
+/** A finished backfill, what its query said, and the time limit that it had, in milliseconds. */
+interface AskedBackfill {
+  migration: Migration
+  answer: Answer
+  ms: number
+}
+
+const finishedBackfills = (track: Track, applied: { has(name: string): boolean }): Migration[] =>
+  track.migrations.filter(
     m => m.backfill && applied.has(m.name) && !(m.backfill.until && applied.has(m.backfill.until)),
   )
-  const limitMs = timeoutMs ?? (await passingMs(connection, finished))
-  const again: Reopened = { found: [], names: new Set(), unknown: [], failed: [], limitMs }
-  const answers = await areToDoAgain(connection, { track, applied, timeoutMs: limitMs }, finished)
-  for (const [i, m] of finished.entries()) {
-    const answer = answers[i]!
+
+function reopened(asked: AskedBackfill[]): Reopened {
+  const again: Reopened = { found: [], names: new Set(), unknown: [], failed: [] }
+  for (const { migration: m, answer, ms } of asked) {
     if (answer === 'yes') again.found.push(m.name)
     if (answer === 'yes' || (again.found.length > 0 && m.phase === 'backfill')) again.names.add(m.name)
-    if (answer === 'unknown' && !again.names.has(m.name)) again.unknown.push(m.name)
+    if (answer === 'unknown' && !again.names.has(m.name)) again.unknown.push({ name: m.name, ms })
     if (typeof answer === 'object') again.failed.push({ name: m.name, ...answer })
   }
   return again
@@ -115,11 +151,8 @@ async function answerOf(
 const timeLimits = ['57014', '55P03']
 
 /** The findings about reopened backfills. */
-export const reopenedFindings = (
-  { found, unknown, failed, limitMs: ms }: Reopened,
-  stops = false,
-): Finding[] => [
+export const reopenedFindings = ({ found, unknown, failed }: Reopened, stops = false): Finding[] => [
   ...found.map(name => finding('BACKFILL_REOPENED', name, { stops }, stops ? 'warn' : 'info')),
-  ...unknown.map(name => finding('NOT_RECHECKED', name, { ms })),
+  ...unknown.map(({ name, ms }) => finding('NOT_RECHECKED', name, { ms })),
   ...failed.map(({ name, ...why }) => finding('RECHECK_FAILED', name, why)),
 ]

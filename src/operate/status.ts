@@ -2,7 +2,7 @@ import { atRisk, rollbackCommand } from '../archive/loss_report.js'
 import { waitingArchives } from '../archive/waiting_archives.js'
 import { backfillResults } from '../backfill/backfill_results.js'
 import { failedFindings } from '../backfill/failed_rows.js'
-import { type Reopened, reopenedBackfills, reopenedFindings } from '../backfill/reopened.js'
+import { type Reopened, reopenedFindings, reopenedWithin } from '../backfill/reopened.js'
 import type { Connection } from '../database/connection.js'
 import { type Context, connect } from '../database/context.js'
 import { isRetriable, serverFault } from '../database/faults.js'
@@ -21,6 +21,9 @@ import { howFar, nextStep, whoIsAtWork } from './answers.js'
 /** Time limit of the query for the cost line, and lock timeout, in milliseconds. `status` must be fast. */
 const statusCostTimeoutMs = 500
 
+/** Time for all finished backfills together, in milliseconds. A lower one is too short on a busy machine. */
+const recheckMs = 3000
+
 /** Number of runs to list. */
 const runs = 5
 
@@ -35,7 +38,7 @@ export async function status(ctx: Context, track: Track): Promise<Report> {
   const report = emptyReport('status', target.info)
   let again: Reopened | null = null
   const seen = await readHistory(connection, track, barePlanOptions, async applied => {
-    again = await reopenedBackfills(connection, track, applied, statusCostTimeoutMs)
+    again = await reopenedWithin(ctx, connection, track, applied, recheckMs)
     return again.names
   })
   let work: Finding = finding('NOBODY_AT_WORK', track.name)

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { ended, type Ran, rethread, start, undoAll } from '../support/cli.js'
 import { database, newest } from '../support/database.js'
+import { folder } from '../support/folder.js'
 
 const facts = (ran: Ran, code: string) => {
   const found = ran.report.findings.find(f => f.code === code)
@@ -139,4 +140,35 @@ test('a night: at work, killed, gone on, rolled back, an archive that waits', {
     (await rethread(db.url, waiting.command.split(' ').slice(1))).report.findings.map(f => f.code),
   ).not.toContain('ARCHIVE_WAITING')
   expect(facts(await look(), 'ARCHIVE_WAITING')).toBeUndefined()
+})
+
+test('finished backfills have one budget: what a busy machine takes longer for is looked at, and one slow question leaves little to the others', async () => {
+  const note = (n: number) => `--! phase: backfill
+--! table: public.notes
+--! pending: case when public.waits() then n.a${n} is null end
+--! undone-by: 1_add
+update public.notes n set a${n} = 'x' where n.a${n} is null;`
+  const cwd = folder({
+    'migrations/mine/1_add.sql': 'alter table public.notes add column a1 text, add column a2 text;',
+    'migrations/mine/2_fill.sql': note(1),
+    'migrations/mine/3_fill.sql': note(2),
+    'rollbacks/mine/1_add.sql': 'alter table public.notes drop column a1, drop column a2;',
+    'verify/mine/some.sql': '--! title: some notes\nselect 1 as object, 2 as detail where false',
+  })
+  await using db = await database(newest(), 'empty')
+  await db.sql.unsafe(`create table public.notes (id int primary key); insert into public.notes values (1);
+    create table public.slow (seconds float); insert into public.slow values (0);
+    create function public.waits() returns boolean language plpgsql as $f$ begin
+      perform pg_sleep((select seconds from public.slow)); return true; end $f$`)
+  const migrated = await rethread(db.url, ['migrate', '--allow', 'CANNOT_TELL'], { cwd })
+  expect([migrated.code, migrated.report.verdict]).toEqual([0, 'clean'])
+  const unknown = async (seconds: number) => {
+    await db.sql`update public.slow set seconds = ${seconds}`
+    const { report } = await rethread(db.url, ['status'], { cwd })
+    return report.findings.flatMap(f => (f.code === 'NOT_RECHECKED' ? [(f.facts as { ms: number }).ms] : []))
+  }
+  expect(await unknown(0.7)).toEqual([])
+  if (!process.env.RETHREAD_SOAK) return
+  const [first, second] = await unknown(4)
+  expect([first! > 2500, second]).toEqual([true, 100])
 })
