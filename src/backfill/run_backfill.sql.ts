@@ -1,5 +1,6 @@
 import { relationExists } from '../database/catalog.sql.js'
 import type { Db } from '../database/types.js'
+import { livesSql } from '../run/at_work.sql.js'
 import { forgetFailed } from './failed_rows.sql.js'
 import type { Pace } from './pace.js'
 
@@ -211,22 +212,22 @@ export async function rangesElsewhere(sql: Db, backfill: number): Promise<number
 /**
  * Gives back ranges whose claimant works no more although its session is still there: a pooler keeps it for
  * others, or the server does not know that its client is gone. At work are sessions `pids` of this run, and
- * workers of another run that has a writer.
+ * workers of another run that lives.
  */
 export async function freeRanges(
   sql: Db,
   backfill: number,
   { run, pids }: { run: number; pids: Iterable<number> },
 ): Promise<void> {
-  await sql`
-    update rethread.ranges n set state = 'pending'
-    where n.backfill = ${backfill} and n.state = 'claimed' and not n.backend_pid = any (${`{${[...pids].join(',')}}`}::int[])
-      and not exists (
-        select from pg_catalog.pg_stat_activity a
-        join pg_catalog.pg_stat_activity w on w.datname = a.datname
-          and w.application_name = replace(a.application_name, 'rethread worker run ', 'rethread writer run ')
-        where a.pid = n.backend_pid and a.application_name like 'rethread worker run %'
-          and a.application_name <> ${`rethread worker run ${run}`})`
+  await sql.unsafe(
+    `update rethread.ranges n set state = 'pending'
+     where n.backfill = $1 and n.state = 'claimed' and not n.backend_pid = any ($2::int[])
+       and not exists (
+         select from pg_catalog.pg_stat_activity w
+         where w.pid = n.backend_pid and w.application_name like 'rethread worker run %' and w.application_name <> $3
+           and ${livesSql("substring(w.application_name from '[0-9]+$')")})`,
+    [backfill, `{${[...pids].join(',')}}`, `rethread worker run ${run}`],
+  )
 }
 
 /** Stores the current advice and pace, which `status` reads in another process. */

@@ -38,6 +38,8 @@ export function checkOutput(cwd: string, flag: string, path: string): void {
   const refuse = (reason: string): never => {
     throw new UsageError(`${flag} ${path}`, reason)
   }
+  // it would make folders that are named after a password
+  if (isUrl.test(path)) refuse('it is a URL: name a file')
   try {
     const there = existsSync(to)
     if (there && statSync(to).isDirectory()) refuse('it is a folder')
@@ -74,14 +76,13 @@ function makeFolder(folder: string): void {
   mkdirSync(folder)
 }
 
+/** A word of a command line that looks like a URL. */
+const isUrl = /^[a-z][a-z0-9+.-]*:\/\//i
+
 /** A command line to show, without secrets of anything that looks like a URL. */
 export function maskArguments(argv: string[]): string[] {
   const shown = (word: string) =>
-    /^[a-z][a-z0-9+.-]*:\/\//i.test(word)
-      ? maskUrl(word)
-      : /^[^\s:]+:\S*@|\bpassword\s*=/i.test(word)
-        ? '(hidden)'
-        : word
+    isUrl.test(word) ? maskUrl(word) : /^[^\s:]+:\S*@|\bpassword\s*=/i.test(word) ? '(hidden)' : word
   return argv.map(word => {
     const [, flag, value] = /^(--[\w-]+=)(.*)$/s.exec(word) ?? []
     return flag === undefined ? shown(word) : `${flag}${shown(value!)}`
@@ -116,7 +117,10 @@ export function withoutSecrets(report: Report, url: string, typed: string[]): Re
   // a password that equals a name would be masked in every sentence with the name
   const quoted = secretsIn(url).some(secret => named.has(secret)) ? '' : url
   const { findings } = escaped({ ...emptyReport(report.command), findings: report.findings }, text =>
-    maskWords(maskSecrets(text, quoted), typed),
+    // as a path, a URL has lost a slash
+    typed
+      .filter(word => isUrl.test(word) && word !== url)
+      .reduce(maskSecrets, maskWords(maskSecrets(text, quoted), typed)),
   )
   return { ...report, findings }
 }

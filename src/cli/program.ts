@@ -146,9 +146,10 @@ function usageReport(name: string | null, argv: string[], flags: string[], error
   const [, flag] = /unknown option '(--[\w-]+)=/.exec(said!) ?? []
   const meant = flag ? nearest(flag, flags) : (/^(?:one of )?([^,?)]+)/.exec(hint ?? '')?.[1] ?? null)
   const reason = said!.replace(/^error: /, '')
-  const facts = { reason, known: [], meant, command: name }
+  const [command] = maskArguments([name ?? firstWord(argv) ?? 'help'])
+  const facts = { reason, known: [], meant, command: name === null ? null : command! }
   return {
-    ...emptyReport(name ?? firstWord(argv) ?? 'help'),
+    ...emptyReport(command!),
     verdict: 'failed',
     findings: [finding('USAGE', maskArguments(argv).join(' '), facts)],
   }

@@ -44,8 +44,11 @@ function plainText(part: string): string | null {
 /** The parts of a URL. The class URL is not used, because it refuses a user without a host. */
 const urlParts = /^([a-z][a-z0-9+.-]*):\/\/(?:([^/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/i
 
-/** Parameters with secret values. */
-const secretParameters = ['password', 'sslpassword']
+/** Whether a parameter, as it is written, has a secret value. Also misspelt ones, and those of other tools. */
+const isSecret = (pair: string): boolean => {
+  const name = pair.split('=')[0]!
+  return /pass|pwd|secret|token/i.test(plainText(name) ?? name)
+}
 
 /** The mode for each sslmode of libpq, and for other common values. */
 const tlsModes: Record<string, TlsWish['mode']> = {
@@ -140,9 +143,7 @@ export function maskUrl(url: string): string {
   if (!found || found[2]?.includes('@') || found[4]?.includes('@')) return '(unreadable URL)'
   const [, scheme, userInfo, place, path, query] = found
   const user = userInfo === undefined ? '' : `${userInfo.replace(/:.*$/s, ':***')}@`
-  const shown = query
-    ?.split('&')
-    .map(pair => (secretParameters.includes(pair.split('=')[0]!) ? pair.replace(/=.*$/s, '=***') : pair))
+  const shown = query?.split('&').map(pair => (isSecret(pair) ? pair.replace(/=.*$/s, '=***') : pair))
   return `${scheme}://${user}${place}${path === undefined ? '' : `/${path}`}${shown ? `?${shown.join('&')}` : ''}`
 }
 
@@ -153,7 +154,7 @@ export function secretsIn(url: string): string[] {
     found?.[2]?.replace(/^[^:]*:?/, ''),
     ...(found?.[5] ?? '')
       .split('&')
-      .filter(pair => secretParameters.includes(pair.split('=')[0]!))
+      .filter(isSecret)
       .map(pair => pair.replace(/^[^=]*=?/, '')),
   ]
   const all = written.flatMap(secret => (secret ? [secret, plainText(secret) ?? secret] : []))

@@ -4,7 +4,7 @@ import { type Db, literal } from './types.js'
 /** The purpose of a session. Only probes see data as the application does. */
 export type Purpose = 'writer' | 'monitor' | 'worker' | 'reader' | 'probe'
 
-/** Settings that change the meaning of SQL, or the format of values and names. */
+/** Settings that change the meaning of SQL or of an error, or the format of values and names. */
 const reliedOn = [
   ['standard_conforming_strings', 'on'],
   ['quote_all_identifiers', 'off'],
@@ -16,6 +16,8 @@ const reliedOn = [
   ['intervalstyle', 'postgres'],
   ['bytea_output', 'hex'],
   ['extra_float_digits', '1'],
+  // some questions are answered by an error
+  ['exit_on_error', 'off'],
 ] as const
 
 /** Lock timeout of a session that only reads, in milliseconds. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isSqlState } from '../database/faults.js'
 import { type Db, ident } from '../database/types.js'
 import { backfillSetting, settingsBefore } from './table_settings.sql.js'
 
@@ -9,6 +10,9 @@ export interface ObjectRow {
   definition: string
 }
 
+/** A row as it is read: the server has no definition of an object that was dropped during the query. */
+type ReadRow = Omit<ObjectRow, 'definition'> & { definition: string | null }
+
 /**
  * All objects of the application's schemas, with the server's definitions. Columns are numbered by order, so
  * a column that was added and dropped leaves no trace. The tool's schemas are left out, and so are settings
@@ -16,8 +20,30 @@ export interface ObjectRow {
  * role and database, whatever the session's is, so that they can be compared with stored ones.
  */
 export async function objects(sql: Db): Promise<ObjectRow[]> {
+  const rows = await readRows(sql)
+  const isOurs = (row: ObjectRow) => row.kind === 'table' && row.definition.includes(backfillSetting)
+  if (!rows.some(isOurs)) return rows
+  const before = await settingsBefore(sql)
+  return rows.map(row => (isOurs(row) ? withSettings(row, before.get(row.object)) : row))
+}
+
+/** SQLSTATE if a query is about to open a relation that somebody has dropped since it began. */
+const droppedMeanwhile = 'XX000'
+/** Where objects come and go all the time, a look may need some attempts. */
+const mostAttempts = 10
+
+async function readRows(sql: Db, attempt = 1): Promise<ObjectRow[]> {
+  try {
+    return await readOnce(sql)
+  } catch (error) {
+    if (attempt === mostAttempts || !isSqlState(error, droppedMeanwhile)) throw error
+    return readRows(sql, attempt + 1)
+  }
+}
+
+async function readOnce(sql: Db): Promise<ObjectRow[]> {
   // one message, so that the session's search_path is restored for the next statement
-  const answers = await sql.unsafe<ObjectRow[]>(`
+  const answers = await sql.unsafe<ReadRow[]>(`
     with usual as materialized (
       select set_config('rethread.path', current_setting('search_path'), true) as kept, s.reset_val
       from pg_catalog.pg_settings s where s.name = 'search_path'
@@ -96,14 +122,9 @@ export async function objects(sql: Db): Promise<ObjectRow[]> {
       and not exists (select from pg_catalog.pg_depend d where d.objid = t.oid and d.deptype = 'e')
     order by 1, 2, 3;
     select set_config('search_path', current_setting('rethread.path'), true)`)
-  const rows = [...(answers as unknown as ObjectRow[][])[0]!].map(row => ({
-    ...row,
-    definition: asFirstMade(row.definition),
-  }))
-  const isOurs = (row: ObjectRow) => row.kind === 'table' && row.definition.includes(backfillSetting)
-  if (!rows.some(isOurs)) return rows
-  const before = await settingsBefore(sql)
-  return rows.map(row => (isOurs(row) ? withSettings(row, before.get(row.object)) : row))
+  return (answers as unknown as ReadRow[][])[0]!.flatMap(row =>
+    row.definition === null ? [] : [{ ...row, definition: asFirstMade(row.definition) }],
+  )
 }
 
 /**

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { startEmbedded } from '../../src/database/embedded.js'
+import { objects } from '../../src/run/schema_snapshot.sql.js'
 import { ended, rethread, start, undoAll } from '../support/cli.js'
 import { database, newest, open, root, some } from '../support/database.js'
 import { folder } from '../support/folder.js'
@@ -253,6 +254,30 @@ test('four rollbacks at once: one rolls back, the others find nothing to do', as
     [0, true],
     [0, true],
   ])
+})
+
+test('objects that somebody drops during a look at the schema are no part of it', async () => {
+  await using db = await database(newest(), 'workspace-sessions', 0)
+  const other = open(db.url, 1)
+  const looks = 40
+  let over = false
+  const dropping = (async () => {
+    for (; !over; await other`select pg_sleep(0.001)`) {
+      await other`create view public.passing as select id from public.chats`
+      await other`drop view public.passing`
+    }
+  })()
+  try {
+    for (let i = 0; i < looks; i++) {
+      const rows = await objects(db.sql)
+      expect(rows.some(r => r.object === 'public.chats')).toBe(true)
+      expect(rows.filter(r => r.definition === null)).toEqual([])
+    }
+  } finally {
+    over = true
+    await dropping
+    await other.end()
+  }
 })
 
 test('interrupted while it waits for another run, a command ends as interrupted', async () => {

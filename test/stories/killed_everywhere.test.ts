@@ -9,7 +9,7 @@ import { seed } from '../support/random.js'
 import type { Server } from '../support/servers.js'
 
 /**
- * Each command that destroys or brings back, cut at each of its statements once: the same command then goes
+ * Each command that changes much, cut at each of its statements once: the same command then goes
  * on, and what it leaves is what an undisturbed run leaves. All boundaries of all tracks in the soak, and
  * where RETHREAD_STRIDE says 1; in CI every so-many-th of some, from an offset that the seed gives.
  */
@@ -68,6 +68,11 @@ const forgotten: Verb['prepare'] = async (project, db) => {
 }
 
 const verbs: Record<string, Verb> = {
+  migrate: {
+    prepare: project => project.status(),
+    args: () => ['migrate'],
+    call: project => project.migrate(),
+  },
   rollback: {
     prepare: migrate,
     args: db => ['rollback', ...undoAll(db.name)],
@@ -215,7 +220,8 @@ describe.each(some('newest'))('cut at every statement on PostgreSQL $major', ser
   const chosen = whole || process.env.RETHREAD_STRIDE ? Object.keys(applications) : ['helper-chats']
   test.each(chosen.flatMap(track => Object.keys(verbs).map(verb => [track, verb] as const)))(
     `%s, %s: run again, exact (seed ${seed})`,
-    (track, verb) => everyBoundary(server, track, verb, stride(90)),
+    // `killed.test.ts` kills migrate at random moments, too
+    (track, verb) => everyBoundary(server, track, verb, stride(verb === 'migrate' ? 240 : 90)),
     whole || process.env.RETHREAD_STRIDE ? 7_200_000 : 120_000,
   )
   test.each(whole || process.env.RETHREAD_STRIDE ? Object.keys(desk) : ['assign'])(

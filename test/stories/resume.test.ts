@@ -1,8 +1,13 @@
 import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { claimRange, freeRanges, openBackfill } from '../../src/backfill/run_backfill.sql.js'
+import { recentRuns } from '../../src/run/at_work.sql.js'
+import { openRun } from '../../src/run/open_run.js'
 import { configured, ended, rethread, start, undoAll } from '../support/cli.js'
+import { contextOf } from '../support/context.js'
 import { type Database, database, newest, open, picture, root, some } from '../support/database.js'
+import type { Server } from '../support/servers.js'
 
 /** Whoever updates a message meets this. */
 const onUpdate = (db: Database, body: string) =>
@@ -10,7 +15,59 @@ const onUpdate = (db: Database, body: string) =>
     create function met() returns trigger language plpgsql as $$ begin ${body} return new; end $$;
     create trigger met before update on chats for each row execute function met()`)
 
+/**
+ * The sessions of a helper whose client is gone, which the server does not know: its worker has a range. And
+ * a run with one statement that takes long.
+ */
+async function silentSessions(server: Server) {
+  const db = await database(server, 'empty')
+  await (await openRun(contextOf(db.url), 'migrate', 0)).close('done')
+  const heap = { relation: 'public.somewhere', pages: 1 }
+  const which = { track: 'mine', migration: '001_fill', passes: 1, reopened: false }
+  const backfill = await openBackfill(db.sql, which, [heap], 1)
+  const [helper, busy] = await db.sql`
+    insert into rethread.runs (command, host, who, tool)
+    values ('backfill (helper)', 'elsewhere', 'somebody', ''), ('migrate', 'here', 'somebody', '') returning id`
+  const named = async (name: string) => {
+    const sql = open(db.url, 1)
+    await sql`select set_config('application_name', ${name}, false)`
+    return sql
+  }
+  const sessions = await Promise.all(
+    [`writer run ${helper!.id}`, `worker run ${helper!.id}`, `writer run ${busy!.id}`].map(name =>
+      named(`rethread ${name}`),
+    ),
+  )
+  const claimed = await claimRange(sessions[1]!, backfill)
+  const long = sessions[2]!`select pg_sleep(600)`.catch(() => {})
+  return {
+    db,
+    /** What each run and the range are said to be, after ranges have been given back. */
+    seen: async () => {
+      await freeRanges(db.sql, backfill, { run: 0, pids: [] })
+      const [range] = await db.sql`select state from rethread.ranges where id = ${claimed!.id}`
+      const [newest, before] = await recentRuns(db.sql, 2)
+      return { busy: newest!.outcome, helper: before!.outcome, range: range!.state }
+    },
+    end: async () => {
+      await db.sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = ${`rethread writer run ${busy!.id}`}`
+      await long
+      await Promise.all(sessions.map(sql => sql.end()))
+      await db[Symbol.asyncDispose]()
+    },
+  }
+}
+
 describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
+  let left: Awaited<ReturnType<typeof silentSessions>>
+  let awake: object
+  // they fall silent while the other stories run
+  beforeAll(async () => {
+    left = await silentSessions(server)
+    awake = await left.seen()
+  })
+  afterAll(() => left.end())
+
   test('an invalid index that a stopped run of ours left is dropped and built again', async () => {
     await using db = await database(server)
     await rethread(db.url, ['migrate', '--phase', 'backfill'])
@@ -330,6 +387,17 @@ describe.each(some('oldest'))('half done on PostgreSQL $major', server => {
       expect((await picture(db.sql)).content).toEqual(live.content)
     },
   )
+
+  test('a helper whose sessions are all silent works no more, although they are there; a long statement is work', async () => {
+    const { db, seen } = left
+    await db.sql`
+      select pg_sleep(greatest(0, 10.1 - extract(epoch from clock_timestamp() - max(state_change))))
+      from pg_stat_activity where datname = current_database() and application_name like 'rethread %'`
+    expect([awake, await seen()]).toEqual([
+      { busy: 'running', helper: 'running', range: 'claimed' },
+      { busy: 'running', helper: 'killed', range: 'pending' },
+    ])
+  })
 })
 
 test('the example of the README’s dry run reads only: a role with nothing but SELECT may plan', async () => {

@@ -19,6 +19,7 @@ const settings = [
   'quote_all_identifiers = on',
   "default_transaction_isolation = 'serializable'",
   'transform_null_equals = on',
+  'exit_on_error = on',
   "bytea_output = 'escape'",
   "datestyle = 'German, DMY'",
   "restrict_nonsystem_relation_kind = 'view, foreign-table'",

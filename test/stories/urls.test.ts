@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { maskUrl, readAddress, secretsIn } from '../../src/database/address.js'
@@ -51,20 +51,32 @@ test.each([
 test('secrets are known as they are written and as they are meant', () => {
   expect(secretsIn('postgres://ada:a%40b@h/chat?sslpassword=key&x=1')).toEqual(['a%40b', 'a@b', 'key'])
   expect(maskUrl('postgres://ada:a@h/chat?password=p&x=1')).toBe('postgres://ada:***@h/chat?password=***&x=1')
+  // read as a password, or meant as one
+  expect(maskUrl('postgres://h/chat?pass%77ord=hush&PASSWORD=hush&passwd=hush')).not.toContain('hush')
+  expect(secretsIn('postgres://h/chat?pass%77ord=hush&Password=hash')).toEqual(['hush', 'hash'])
 })
 
 test.each(['json', 'table'])('a command line that is wrong does not show its URL (%s)', async format => {
   const url = 'postgres://ada:hush@h/chat'
+  const cwd = mkdtempSync('/tmp/rethread-urls-')
   for (const args of [
     ['migrate', '--databse-url', url],
     ['migrate', `--databse-url=${url}`],
     ['migrate', url],
     ['status', '--track', url],
     ['restore', 'ada:hush@h/chat'],
+    [url],
+    [url, '--verbose'],
+    ['--help', url],
+    ['status', '--config', url],
+    ['status', '--output', url],
+    ['plan', '--out', url],
   ]) {
-    const ran = await rethread('', [...args, '--format', format], { json: false })
-    expect([args[1], ran.code, `${ran.stdout}${ran.stderr}`.includes('hush')]).toEqual([args[1], 2, false])
+    const ran = await rethread('', [...args, '--format', format], { json: false, cwd })
+    expect([args, ran.code, `${ran.stdout}${ran.stderr}`.includes('hush')]).toEqual([args, 2, false])
   }
+  // no folder has its name either
+  expect(readdirSync(cwd)).toEqual([])
 })
 
 describe.each(servers())('PostgreSQL $major', server => {
