@@ -44,7 +44,7 @@ function plainText(part: string): string | null {
 /** The parts of a URL. The class URL is not used, because it refuses a user without a host. */
 const urlParts = /^([a-z][a-z0-9+.-]*):\/\/(?:([^/?#]*)@)?([^/?#@]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/i
 
-/** Whether a parameter, as it is written, has a secret value. Also misspelt ones, and those of other tools. */
+/** Whether a parameter, as it is written, has a secret value, also a misspelt one or another tool's. */
 const isSecret = (pair: string): boolean => {
   const name = pair.split('=')[0]!
   return /pass|pwd|secret|token/i.test(plainText(name) ?? name)

@@ -20,7 +20,7 @@ type ReadRow = Omit<ObjectRow, 'definition'> & { definition: string | null }
  * role and database, whatever the session's is, so that they can be compared with stored ones.
  */
 export async function objects(sql: Db): Promise<ObjectRow[]> {
-  const rows = await readRows(sql)
+  const rows = await readObjects(sql)
   const isOurs = (row: ObjectRow) => row.kind === 'table' && row.definition.includes(backfillSetting)
   if (!rows.some(isOurs)) return rows
   const before = await settingsBefore(sql)
@@ -32,16 +32,16 @@ const droppedMeanwhile = 'XX000'
 /** Where objects come and go all the time, a look may need some attempts. */
 const mostAttempts = 10
 
-async function readRows(sql: Db, attempt = 1): Promise<ObjectRow[]> {
+async function readObjects(sql: Db, attempt = 1): Promise<ObjectRow[]> {
   try {
-    return await readOnce(sql)
+    return await askForObjects(sql)
   } catch (error) {
     if (attempt === mostAttempts || !isSqlState(error, droppedMeanwhile)) throw error
-    return readRows(sql, attempt + 1)
+    return readObjects(sql, attempt + 1)
   }
 }
 
-async function readOnce(sql: Db): Promise<ObjectRow[]> {
+async function askForObjects(sql: Db): Promise<ObjectRow[]> {
   // one message, so that the session's search_path is restored for the next statement
   const answers = await sql.unsafe<ReadRow[]>(`
     with usual as materialized (
