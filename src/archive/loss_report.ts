@@ -7,6 +7,7 @@ import { parseStatements, type Statement } from '../files/statements.js'
 import { bookkeepingOf } from '../files/track_objects.js'
 import type { Migration, Rollback, Track } from '../model/project.js'
 import type { Finding } from '../model/report.js'
+import { shellWord } from '../model/shell_word.js'
 import { columnText, partText, tableText } from '../model/table_name.js'
 import { holdings, relationsOf } from '../run/refuse_destruction.sql.js'
 import { refusal, whyNotArchived } from '../run/why_not_archived.js'
@@ -177,7 +178,8 @@ export async function atRisk(
 async function rollbackFlags(track: Track, migrations: Migration[], database: string): Promise<string> {
   for (const m of migrations) {
     const drops = m.rollback ? await dropsOf(track, m.rollback) : []
-    if (drops.some(d => d.object.kind !== 'values')) return ` --allow DELETES_DATA --confirm ${database}`
+    if (drops.some(d => d.object.kind !== 'values'))
+      return ` --allow DELETES_DATA --confirm ${shellWord(database)}`
   }
   return ''
 }
@@ -199,7 +201,10 @@ export function rollbackRange(
     if (covering !== undefined) from = Math.min(from, covering)
   }
   const to = applied[from - 1]
-  return { from, command: `rethread rollback --track ${track.name} ${to ? `--to ${to.name}` : '--all'}` }
+  return {
+    from,
+    command: `rethread rollback --track ${shellWord(track.name)} ${to ? `--to ${shellWord(to.name)}` : '--all'}`,
+  }
 }
 
 /** The rollback command, ready to paste, with the necessary consent. */

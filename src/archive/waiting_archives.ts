@@ -1,5 +1,6 @@
 import type { Db } from '../database/types.js'
 import { type Finding, finding } from '../model/report.js'
+import { shellWord } from '../model/shell_word.js'
 import { listArchives, pruneStep } from './archive.sql.js'
 
 /**
@@ -23,7 +24,7 @@ export async function waitingArchives(sql: Db, track: string): Promise<Finding[]
       rows,
       made: known ? parts.reduce((n, a) => n + a.made!, 0) : null,
       at: newest.at,
-      command: `rethread restore r${newest.run} --track ${track}`,
+      command: `rethread restore r${newest.run} --track ${shellWord(track)}`,
     }),
   ]
 }

@@ -1,4 +1,5 @@
 import type { Check, Migration } from '../model/project.js'
+import { shellWord } from '../model/shell_word.js'
 import { quotedText } from '../model/table_name.js'
 import { readBackfillStatement } from './backfill_statement.js'
 import { parseStatements } from './statements.js'
@@ -78,8 +79,10 @@ async function gateOfBackfill(m: Migration): Promise<string> {
 
 const wayOn = (track: string, m: Migration | null): string => {
   const work =
-    m?.phase === 'contract' ? `migrate --track ${track} --to ${m.name}` : `backfill --track ${track}`
-  return `rethread migrate --track ${track} --adopt, then rethread ${work}, then push again`
+    m?.phase === 'contract'
+      ? `migrate --track ${shellWord(track)} --to ${shellWord(m.name)}`
+      : `backfill --track ${shellWord(track)}`
+  return `rethread migrate --track ${shellWord(track)} --adopt, then rethread ${work}, then push again`
 }
 
 /** A block that raises an error while a check finds something. */
@@ -87,7 +90,7 @@ const gateOfCheck = (c: Check): string =>
   raising(
     `select from (\n${withoutHeader(c.file.text).replace(/[\s;]+$/, '')}\n    ) as found`,
     `a check of rethread finds something: ${c.title}`,
-    `rethread verify --track ${c.track} --only ${c.name} shows it. For rows that are not done: ${wayOn(c.track, null)}`,
+    `rethread verify --track ${shellWord(c.track)} --only ${shellWord(c.name)} shows it. For rows that are not done: ${wayOn(c.track, null)}`,
   )
 
 const raising = (query: string, message: string, hint: string): string => `do $rethread$

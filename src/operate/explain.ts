@@ -3,6 +3,7 @@ import type { Explanation } from '../model/explanation.js'
 import { UsageError } from '../model/failure.js'
 import type { Check, Migration } from '../model/project.js'
 import { emptyReport, type Report } from '../model/report.js'
+import { shellWord } from '../model/shell_word.js'
 import { nearest } from '../model/similar.js'
 import { isRequestedName, requestedChecks } from '../verify/requested_checks.js'
 
@@ -94,7 +95,7 @@ function aboutCheck(checks: Check[]): [part: string, text: string][] {
     ['meaning', each(check => check.title)],
     ['why it matters', each(whyItMatters)],
     ['what to do', each(check => check.fix ?? '') || 'See the detail that the check gives for each object.'],
-    ['example', `rethread verify --only ${first!.name}`],
+    ['example', `rethread verify --only ${shellWord(first!.name)}`],
     ['file', each(check => check.file.path)],
   ]
 }
@@ -107,7 +108,7 @@ function aboutRequested(name: keyof typeof requestedChecks): [part: string, text
     ['meaning', title],
     ['why it matters', byLevel[level]],
     ['what to do', action],
-    ['example', `${command}   or   rethread verify --only ${name}`],
+    ['example', `${command}   or   rethread verify --only ${shellWord(name)}`],
   ]
 }
 

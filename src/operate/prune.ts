@@ -9,6 +9,7 @@ import type { Consent } from '../model/plan.js'
 import { plural } from '../model/plural.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { emptyReport, finding, type Report, type Table, tableOfCells, verdictOf } from '../model/report.js'
+import { shellWord } from '../model/shell_word.js'
 import { wants } from '../plan/consent.js'
 import { judgeForeignCode } from '../plan/foreign_code.js'
 import { inRun } from '../run/in_run.js'
@@ -115,7 +116,7 @@ export async function prune(ctx: Context, track: Track, options: PruneOptions): 
       report.findings.push(
         finding('ARCHIVED', `r${run.id}`, {
           rows: sealed.reduce((n, a) => n + a.rows, 0),
-          command: `rethread restore r${run.id} --track ${track.name}`,
+          command: `rethread restore r${run.id} --track ${shellWord(track.name)}`,
         }),
       )
     }
@@ -170,9 +171,9 @@ async function planPrune(
     const flags = [
       how === 'deleted' ? ' --delete' : how === 'marked' ? ' --soft' : '',
       hazards.length > 0 ? ` --allow ${hazards.join(',')}` : '',
-      how === 'deleted' ? ` --confirm ${database}` : '',
+      how === 'deleted' ? ` --confirm ${shellWord(database)}` : '',
     ].join('')
-    const command = `rethread prune --track ${track.name} --older-than ${days}d --apply${flags}`
+    const command = `rethread prune --track ${shellWord(track.name)} --older-than ${days}d --apply${flags}`
     const facts = { count: count.idle, what: 'session', how: wordOf(info, how), command }
     report.findings.push(finding('PRUNABLE', table, facts))
     return null
@@ -202,7 +203,7 @@ export async function pruneArchives(ctx: Context, track: Track, options: PruneOp
   report.tables.push(archivesTable(old))
   const facts = { count: old.length, what: 'archive', how: 'dropped for good' }
   if (!options.apply || old.length === 0) {
-    const command = `rethread prune --archives --track ${track.name} --older-than ${options.days}d --apply --allow DELETES_DATA --confirm ${target.info.database}`
+    const command = `rethread prune --archives --track ${shellWord(track.name)} --older-than ${options.days}d --apply --allow DELETES_DATA --confirm ${shellWord(target.info.database)}`
     report.findings.push(finding('PRUNABLE', 'rethread_archive', { ...facts, command }))
     return report
   }

@@ -4,6 +4,7 @@ import type { Elsewhere, HistoryTool } from '../model/other_tool.js'
 import { bareStep, type Plan, type Step } from '../model/plan.js'
 import { type Migration, type Phase, phases, type Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
+import { shellWord } from '../model/shell_word.js'
 import { withoutZeros } from '../model/versions.js'
 import { type History, onlyElsewhere, upward } from '../run/ledger_history.js'
 import { notKeptFindings } from './other_tool.js'
@@ -214,7 +215,7 @@ export function heldFindings(
     .map(h => (h === 'QUARANTINES_ROWS' && leaving.length > 0 ? `${h}=${Math.max(...leaving)}` : h))
   const allow = names.length === 0 ? '' : ` --allow ${names.join(',')}`
   const takesOut = leaving.reduce((sum, rows) => sum + rows, 0)
-  const migrate = `rethread migrate --track ${plan.track}`
+  const migrate = `rethread migrate --track ${shellWord(plan.track)}`
   return stoppedBefore(plan, database, stepsDone ? `${migrate} --phase contract${allow}` : migrate, takesOut)
 }
 
@@ -223,7 +224,7 @@ export function heldFindings(
  * allowed.
  */
 export const undescribedHeld = (plan: Plan, database: string): Finding[] =>
-  stoppedBefore(plan, database, `rethread plan --track ${plan.track} --phase contract`)
+  stoppedBefore(plan, database, `rethread plan --track ${shellWord(plan.track)} --phase contract`)
 
 /** `contract` is the command to run if the rest of the plan ends the old application. */
 function stoppedBefore(plan: Plan, database: string, contract: string, takesOut?: number): Finding[] {
@@ -236,7 +237,7 @@ function stoppedBefore(plan: Plan, database: string, contract: string, takesOut?
       left: plan.held.length,
       because: ends ? first.migration.endsOldApp : null,
       ...(takesOut === undefined ? {} : { takesOut }),
-      command: ends ? contract : `rethread migrate --track ${plan.track}`,
+      command: ends ? contract : `rethread migrate --track ${shellWord(plan.track)}`,
       database,
     }),
   ]

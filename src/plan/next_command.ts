@@ -29,7 +29,7 @@ export function migrateCommand(
   consent: Consent,
 ): string {
   const asked = [
-    to === null ? '' : `--to ${to}`,
+    to === null ? '' : `--to ${shellWord(to)}`,
     phase === null ? '' : `--phase ${phase}`,
     backfills ? '' : '--no-backfill',
   ]
@@ -47,9 +47,15 @@ export function undoCommand(
   findings: Finding[],
   consent: Consent,
 ): string {
-  const range = all ? '--all' : to !== null ? `--to ${to}` : steps === null ? '' : `--steps ${steps}`
+  const range = all
+    ? '--all'
+    : to !== null
+      ? `--to ${shellWord(to)}`
+      : steps === null
+        ? ''
+        : `--steps ${steps}`
   return commandLine('rollback', track, [range, consentFlags(findings, consent)])
 }
 
 const commandLine = (verb: string, track: string, flags: string[]): string =>
-  [`rethread ${verb} --track ${track}`, ...flags.filter(Boolean)].join(' ')
+  [`rethread ${verb} --track ${shellWord(track)}`, ...flags.filter(Boolean)].join(' ')

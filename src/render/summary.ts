@@ -1,6 +1,7 @@
 import { type Code, codes } from '../model/codes.js'
 import { fewNames } from '../model/few_names.js'
 import { type Finding, isFault, leavesUnseen, type Report, type Summary } from '../model/report.js'
+import { shellWord } from '../model/shell_word.js'
 import { worded } from './words/index.js'
 import { dataLine, stepsLine, timeLine, unseenLine, waitsLine } from './words/summary.js'
 import { changedWithoutSteps, finishedSteps, signOf, verdictWords, verifiedWords } from './words/verdicts.js'
@@ -124,7 +125,7 @@ function needOf(report: Report, state: SummaryState, inTheWay: Finding[]): Summa
   if (state === 'attention' && looking.has(report.command) && faulty.length > 0)
     return {
       text: `fix what ${fewNames(faulty.map(name => `\`${name}\``))} found; this checks it again`,
-      command: `rethread verify --only ${faulty.join(',')}`,
+      command: `rethread verify --only ${shellWord(faulty.join(','))}`,
     }
   if (state === 'attention' && findings.some(f => f.code === 'ROWS_FAILED'))
     return {

@@ -1,11 +1,13 @@
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { counts } from '../../src/model/report.js'
 import { newKeywords, partText, quotedPart } from '../../src/model/table_name.js'
 import { rethread, undoAll } from '../support/cli.js'
-import { database, open, servers } from '../support/database.js'
+import { database, newest, open, root, servers } from '../support/database.js'
+import { folder } from '../support/folder.js'
 import { hostileTrack } from '../support/hostile_track.js'
 
 /** Everything that a name may hold, up to its last byte; and names that only need their quotes. */
@@ -126,4 +128,39 @@ describe.each(servers())('names that need quotes, on PostgreSQL $major', server 
       await db.sql.unsafe(`drop owned by ${partText(role)}; drop role ${partText(role)}`)
     }
   })
+})
+
+test('a command of a report can be pasted into a shell, whatever database and files are called', async () => {
+  const odd = "it's $(touch owned) `touch owned`; touch owned #"
+  const file = (table: string) =>
+    `-- migrate:up\ncreate table public.${table} (id int);\n-- migrate:down\ndrop table public.${table};\n`
+  const cwd = folder({
+    'db/migrations/1_first.sql': file('first'),
+    [`db/migrations/2_${odd}.sql`]: file('second'),
+    'db/migrations/3_third.sql': file('third'),
+  })
+  const admin = open(newest().url, 1)
+  const name = `${odd} ${randomBytes(4).toString('hex')}`
+  await admin.unsafe(`create database ${partText(name)}`)
+  const url = new URL(newest().url)
+  url.pathname = `/${encodeURIComponent(name)}`
+  const paste = (line: string | null | undefined): string =>
+    execFileSync('sh', ['-c', line!.replace(/^rethread/, 'node "$main"')], {
+      cwd,
+      env: { PATH: process.env.PATH, DATABASE_URL: url.href, main: join(root, 'dist/cli/main.js') },
+      encoding: 'utf8',
+    })
+  try {
+    const migrated = await rethread(url.href, ['migrate', '--dir', '.'], { cwd })
+    const cost = migrated.report.findings.find(f => f.code === 'ROLLBACK_COST')
+    const some = await rethread(url.href, ['rollback', '--dir', '.', '--steps', '1'], { cwd })
+    expect([migrated.code, some.code, some.report.verdict]).toEqual([0, 3, 'refused'])
+    const to = await rethread(url.href, ['rollback', '--dir', '.', '--to', `2_${odd}`], { cwd })
+    expect(paste(to.report.summary.need!.command)).toContain('clean')
+    expect(paste(cost?.fix)).toContain('clean')
+    expect(existsSync(join(cwd, 'owned'))).toBe(false)
+  } finally {
+    await admin.unsafe(`drop database ${partText(name)} with (force)`)
+    await admin.end()
+  }
 })

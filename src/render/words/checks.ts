@@ -1,5 +1,6 @@
 import type { Facts } from '../../model/facts.js'
 import { agreeing, number, plural } from '../../model/plural.js'
+import { shellWord } from '../../model/shell_word.js'
 import { bullets, type Group, listed, say, sentence } from './say.js'
 
 /** The words of findings of verify and prove. */
@@ -97,7 +98,7 @@ export const checkWords = {
       f.why === 'no-file'
         ? sentence`Write verify/${s}/access.sql; see docs/verification.md.`
         : f.why === 'not-asked'
-          ? sentence`rethread verify --only ${f.check ?? 'access'}`
+          ? sentence`rethread verify --only ${shellWord(f.check ?? 'access')}`
           : null,
   ),
   BAD_PROOF: say(

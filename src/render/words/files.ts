@@ -1,5 +1,6 @@
 import { noSuchFile } from '../../model/failure.js'
 import { number, plural } from '../../model/plural.js'
+import { shellWord } from '../../model/shell_word.js'
 import { caret, excused, type Group, listed, say, sentence } from './say.js'
 
 /** The words of findings about files. */
@@ -98,7 +99,7 @@ export const fileWords = {
   ),
   SEEN: say(
     (s, f) => sentence`\`${s}\` of track \`${f.track}\` was found, with its rollback and its check.`,
-    (_, f) => sentence`Write the SQL, then: rethread plan --track ${f.track}`,
+    (_, f) => sentence`Write the SQL, then: rethread plan --track ${shellWord(f.track)}`,
   ),
   COPIED: say(
     (s, f) =>

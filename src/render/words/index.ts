@@ -1,7 +1,7 @@
 import type { Code } from '../../model/codes.js'
 import type { FindingOf, OfFleet, TypedAs } from '../../model/facts.js'
 import { databaseNames } from '../../model/few_names.js'
-import { shellWord } from '../../model/shell_word.js'
+import { shellQuoted, shellWord } from '../../model/shell_word.js'
 import { joinedLines } from '../escape.js'
 import { asTyped } from './as_typed.js'
 import { checkWords } from './checks.js'
@@ -63,8 +63,8 @@ const mostNames = 8
 
 /** A fix whose commands run only on the databases with the finding: consent for one is no consent for all. */
 function onDatabases(fix: string, { names, of, list }: OfFleet): string {
-  const some = names.length > mostNames ? '<names>' : names.join(',')
+  const some = names.length > mostNames ? '<names>' : shellWord(names.join(','))
   const flags = `--targets ${shellWord(list)}${names.length === of ? '' : ` --select ${some}`}`
-  const url = `--database-url '<URL of ${names.length === 1 ? names[0]! : 'each'}>'`
+  const url = `--database-url ${shellQuoted(`<URL of ${names.length === 1 ? names[0]! : 'each'}>`)}`
   return fix.replace(commandsOfList, c => `${c} ${flags}`).replace(commandsOfOne, c => `${c} ${url}`)
 }

@@ -138,7 +138,7 @@ export const runWords = {
   GATE: say(
     (s, f) =>
       sentence`\`${s}\` does not run while its gate \`${f.check}\` finds something: ${plural(f.rows, 'row')}.`,
-    (_, f) => sentence`rethread verify --only ${f.check}`,
+    (_, f) => sentence`rethread verify --only ${shellWord(f.check)}`,
   ),
   THROTTLE_FAILED: say(
     (s, f) =>

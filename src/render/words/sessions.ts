@@ -1,4 +1,5 @@
 import { number, plural } from '../../model/plural.js'
+import { shellWord } from '../../model/shell_word.js'
 import { type Group, listed, say, sentence } from './say.js'
 
 /** SQL of an index that a search for a part of a text can use. */
@@ -19,7 +20,7 @@ export const sessionWords = {
   ),
   NO_SUCH_SESSION: say(
     (s, f) => sentence`\`${f.table}\` has no session \`${s}\`.`,
-    s => sentence`rethread sessions list\nrethread sessions recover ${s}`,
+    s => sentence`rethread sessions list\nrethread sessions recover ${shellWord(s)}`,
   ),
   NO_SESSION_HAS: say((s, f) => sentence`No session of \`${f.table}\` has \`${s}\`.`),
   NO_SESSION_FOUND: say(
@@ -59,7 +60,7 @@ export const sessionWords = {
     (s, f) =>
       sentence`${f.session ? sentence`Session \`${s}\` exists and differs` : sentence`Rows of session \`${s}\` exist and differ`} from the file: ${f.differs.join('; ')}. Nothing was changed.`,
     s =>
-      sentence`Keep what is there (rethread sessions export ${s} --output now.json), delete it in the application, then import again.`,
+      sentence`Keep what is there (rethread sessions export ${shellWord(s)} --output now.json), delete it in the application, then import again.`,
   ),
   SESSION_NOT_PUT: say(
     (s, f) => sentence`The rows could not be put into \`${s}\`: ${f.reason}. Nothing was changed.`,

@@ -1,5 +1,6 @@
 import type { Facts } from '../../model/facts.js'
 import { agreeing, plural } from '../../model/plural.js'
+import { shellWord } from '../../model/shell_word.js'
 import { partText } from '../../model/table_name.js'
 import { bullets, endPrepared, type Group, listed, say, sentence } from './say.js'
 
@@ -336,7 +337,7 @@ export const targetWords = {
   ALREADY_EXISTS: say(
     (s, f) => sentence`\`${s}\` already exists, and \`${f.migration}\` would create it.`,
     (_, f) =>
-      sentence`If it was made by the same SQL: rethread migrate --track ${f.track} --baseline ${f.name}   If it was made by other SQL for the same purpose: rethread migrate --track ${f.track} --adopt   If it is something else: rename it, or choose another name.`,
+      sentence`If it was made by the same SQL: rethread migrate --track ${shellWord(f.track)} --baseline ${shellWord(f.name)}   If it was made by other SQL for the same purpose: rethread migrate --track ${shellWord(f.track)} --adopt   If it is something else: rename it, or choose another name.`,
   ),
   BASELINE_UNPROVEN: say(
     (s, f) => sentence`\`${s}\` cannot be adopted; the catalog does not show:${bullets(f.missing)}`,
@@ -347,7 +348,7 @@ export const targetWords = {
     (s, f) =>
       sentence`${plural(f.differences, 'object', 'differ')} from what the files up to \`${s}\` create${f.choices === 0 ? '' : sentence`; ${f.choices} of them ${agreeing(f.choices, 'need')} your decision first`}. Nothing was changed or recorded.`,
     (_, f) =>
-      sentence`rethread migrate --track ${f.track} --adopt${f.to === null ? '' : sentence` --to ${f.to}`} --fix-up fix_up.sql   Read the file, run it with psql -v ON_ERROR_STOP=1 -f fix_up.sql, then run migrate --adopt again.`,
+      sentence`rethread migrate --track ${shellWord(f.track)} --adopt${f.to === null ? '' : sentence` --to ${shellWord(f.to)}`} --fix-up fix_up.sql   Read the file, run it with psql -v ON_ERROR_STOP=1 -f fix_up.sql, then run migrate --adopt again.`,
   ),
   ADOPT_CHOICE: say(
     (s, f) => sentence`No fix-up is made for ${s}: ${f.reason}.`,
@@ -387,12 +388,12 @@ export const targetWords = {
     // NEAREST_TRACK has the command
     (_, f) =>
       f.command === null
-        ? f.tracks.map(track => sentence`${f.ask} --track ${track}`).join('\n') || null
+        ? f.tracks.map(track => sentence`${f.ask} --track ${shellWord(track)}`).join('\n') || null
         : null,
   ),
   OTHER_TRACK: say(
     (s, f) => sentence`Track \`${s}\` does not fit this database. What fits it: ${listed(f.tracks)}.`,
-    (_, f) => sentence`rethread plan --track ${f.tracks[0]}`,
+    (_, f) => sentence`rethread plan --track ${shellWord(f.tracks[0])}`,
   ),
   NEAREST_TRACK: say(
     (s, f) =>
@@ -492,7 +493,7 @@ export const targetWords = {
   ),
   FITS: say(
     s => sentence`Track \`${s}\` fits this database.`,
-    s => sentence`rethread plan --track ${s}`,
+    s => sentence`rethread plan --track ${shellWord(s)}`,
   ),
   FITS_AS_COPY: say(
     (s, f) =>

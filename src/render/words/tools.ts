@@ -1,4 +1,5 @@
 import { agreeing, plural } from '../../model/plural.js'
+import { shellWord } from '../../model/shell_word.js'
 import { bullets, type Group, listed, say, sentence } from './say.js'
 
 /** Names of migrations in order; of a long list only the first and the last. */
@@ -19,7 +20,7 @@ export const toolWords = {
         ? sentence`${plural(f.left, 'migration', 'were')} not exported: from \`${s}\` on they are of a later phase.`
         : sentence`From \`${s}\` on ${plural(f.left, 'migration', 'were')} not exported, because a push would apply them all: ${f.because}.`,
     (_, f) =>
-      sentence`When the new application is deployed: rethread export --track ${f.track} --phase contract`,
+      sentence`When the new application is deployed: rethread export --track ${shellWord(f.track)} --phase contract`,
   ),
   EXPORT_CONFLICT: say(
     (s, f) => sentence`\`${s}\` is in the way: ${f.reason}. Nothing was written.`,
@@ -29,7 +30,8 @@ export const toolWords = {
   APPLIED_ELSEWHERE: say(
     (s, f) =>
       sentence`The history of ${f.tool} says that these migrations of \`${s}\` are applied; the ledger does not have them:${bullets(f.migrations)}`,
-    s => sentence`rethread migrate --track ${s} --adopt   compares them with the catalog and records them.`,
+    s =>
+      sentence`rethread migrate --track ${shellWord(s)} --adopt   compares them with the catalog and records them.`,
   ),
   HISTORY_BEHIND: say(
     (s, f) =>
@@ -54,13 +56,13 @@ export const toolWords = {
     (s, f) =>
       sentence`The history of ${f.tool} says that \`${s}\` began and did not end (row ${f.row}${f.at === null ? '' : sentence`, ${f.at}`}).`,
     (s, f) =>
-      sentence`Look at what is there. If all of it is: rethread repair ${s} --applied --track ${f.track} --reason '...'   If none: rethread repair ${s} --not-applied --track ${f.track} --reason '...'   Then tell ${f.tool}: ${f.settle}`,
+      sentence`Look at what is there. If all of it is: rethread repair ${shellWord(s)} --applied --track ${shellWord(f.track)} --reason '...'   If none: rethread repair ${shellWord(s)} --not-applied --track ${shellWord(f.track)} --reason '...'   Then tell ${f.tool}: ${f.settle}`,
   ),
   ELSEWHERE_CHANGED: say(
     (s, f) =>
       sentence`The file of \`${s}\` (${f.file}) is not the one that ${f.tool} has applied: its checksum differs.`,
     (s, f) =>
-      sentence`Put the file back as it was. If its effect is the same: rethread repair ${s} --applied --track ${f.track} --reason '...'`,
+      sentence`Put the file back as it was. If its effect is the same: rethread repair ${shellWord(s)} --applied --track ${shellWord(f.track)} --reason '...'`,
   ),
   HISTORY_NOT_KEPT: say(
     (s, f) => sentence`The history of ${s} cannot be written: ${f.reason}.`,
