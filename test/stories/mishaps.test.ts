@@ -114,7 +114,7 @@ const verbs: [name: string, args: string[]][] = [
   ['rollback', ['rollback', ...away]],
 ]
 
-const errors = (ran: { report: { findings: { level: string }[] } | null }) =>
+const errors = (ran: { report: { findings: { level: string; code: string }[] } | null }) =>
   ran.report?.findings.filter(f => f.level === 'error' || f.level === 'refused')
 
 /** Done, or restored but for sessions that the application has changed since the rollback. */
@@ -129,7 +129,7 @@ test(`${most} mishaps (seed ${seed}) under an application that writes: every mes
 }, async () => {
   const folder = mkdtempSync('/tmp/rethread-mishaps-')
   chmodSync(folder, 0o755)
-  const disk = soaks ? smallDisk(400, process.getuid?.() === 0 ? nobody() : (process.getuid?.() ?? 0)) : null
+  const disk = soaks ? smallDisk(1500, process.getuid?.() === 0 ? nobody() : (process.getuid?.() ?? 0)) : null
   const victim = await startVictim(folder, disk, proxy, soaks)
   const { url, network } = victim
   let sql = open(url, 1)
@@ -142,6 +142,7 @@ test(`${most} mishaps (seed ${seed}) under an application that writes: every mes
   const kinds = inTurns(soaks ? possible(victim) : quick)
   const tally = new Map<string, number>()
   const ends = new Map<string, number>()
+  const faults = new Map<string, number>()
   const waits = new Map<string, number>()
   const pairs = new Map<string, number>()
   const finished = new Set<string>()
@@ -187,6 +188,8 @@ test(`${most} mishaps (seed ${seed}) under an application that writes: every mes
         }),
       ])
       add(ends, `${name} ${code}`)
+      const fault = errors({ report })?.[0]?.code
+      if (fault) add(faults, `${name} ${fault}`)
       if (struck) kind = kinds.next().value!
       // a refusal for want of consent would go on for ever
       const strange = report?.findings.filter(f => ['UNEXPECTED', 'CONSENT_NEEDED'].includes(f.code))
@@ -243,6 +246,7 @@ test(`${most} mishaps (seed ${seed}) under an application that writes: every mes
           mishaps: Object.fromEntries(tally),
           'two at once': [...pairs.values()].reduce((sum, n) => sum + n, 0),
           ended: Object.fromEntries(ends),
+          because: Object.fromEntries(faults),
           'longest lock after a client is gone, in seconds': Object.fromEntries(waits),
         })}\n`,
       )

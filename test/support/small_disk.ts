@@ -43,7 +43,12 @@ export function smallDisk(megabytes: number, owner: number): SmallDisk | null {
     folder,
     fill: leaveKb => {
       const { bavail, bsize } = statfsSync(at)
-      writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - leaveKb * 1024)))
+      try {
+        writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - leaveKb * 1024)))
+      } catch (error) {
+        // the server has written meanwhile: what fits is there, and the disk is full
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+      }
     },
     empty: () => {
       if (existsSync(ballast)) rmSync(ballast)
