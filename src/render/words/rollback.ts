@@ -1,4 +1,5 @@
 import { agreeing, number, plural } from '../../model/plural.js'
+import { quotedText } from '../../model/table_name.js'
 import { bullets, type Group, listed, say, sentence } from './say.js'
 
 /** The words of findings about rollback, archives, restore and prune. */
@@ -33,7 +34,7 @@ export const rollbackWords = {
     (s, f) =>
       sentence`${plural(f.rows, 'row')} of \`${s}\` could not be put back in full and ${agreeing(f.rows, 'are')} still in the quarantine:${bullets(f.first)}`,
     (_, f) =>
-      sentence`select key, original from rethread_archive.quarantine where migration = '${f.migration}';`,
+      sentence`select key, original from rethread_archive.quarantine where migration = ${quotedText(f.migration)};`,
   ),
   LOSS: say(
     (s, f) =>
