@@ -64,10 +64,12 @@ export interface FactsOfFit {
     command: string
   }
   SESSIONS_ALREADY: {
-    /** The table of messages, which names no author. */
+    /** The table of messages. */
     messages: string
     /** The column of the container that names its owner. */
     owner: string
+    /** The column of messages that names an author; null if there is none. */
+    author: string | null
   }
   WITHOUT_API: {
     /** Roles of the application, as SQL, that get the rights that they have on messages. */

@@ -35,21 +35,28 @@ export function nearestFinding(p: ReadProposal, zone: string | null = null): Fin
   })
 }
 
+/** A name of a table of what is a session already, whatever it is called. */
+const sessionLike = /(chat|conversation|thread|session|dialog(ue)?)s?$/i
+
 /**
- * SESSIONS_ALREADY: a table of messages has no column for an author, and leads to rows that have one owner
- * each. That is what a session is.
+ * SESSIONS_ALREADY: messages lead to rows that have one owner each, and either name no author of their own,
+ * or the rows are called what sessions are called. That is what a session is.
  */
 export function sessionsAlready({ columns, tables }: ReadProposal): Finding[] {
-  const namesPerson = ({ want }: FittedColumn) => want.of === 'users'
+  const personOf = (fitted: FittedColumn[]) => fitted.find(f => f.want.of === 'users' && !f.isNone)
   for (const [entity, fitted] of columns) {
-    const lacksAuthor = fitted.some(f => namesPerson(f) && f.column === null && !f.isNone)
-    if (!lacksAuthor || !fitted.some(f => isRole(f.want))) continue
+    const author = personOf(fitted)
+    if (!author || !fitted.some(f => isRole(f.want))) continue
     for (const { want, column } of fitted) {
-      const led = column && want.of ? columns.get(want.of) : undefined
-      const owner = led?.find(f => namesPerson(f) && f.column)?.column
+      const led = column && want.of && want.of !== 'users' ? columns.get(want.of) : undefined
+      const owner = led && personOf(led)?.column
+      if (!owner) continue
+      const container = tables.get(want.of!)!
+      const isCalledSo = sessionLike.test(container.name) && !sessionLike.test(want.of!)
+      if (author.column && !isCalledSo) continue
       const messages = tables.get(entity)!.table
-      if (owner)
-        return [finding('SESSIONS_ALREADY', tables.get(want.of!)!.table, { messages, owner: owner.column })]
+      const facts = { messages, owner: owner.column, author: author.column?.column ?? null }
+      return [finding('SESSIONS_ALREADY', container.table, facts)]
     }
   }
   return []

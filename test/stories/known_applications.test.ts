@@ -78,8 +78,24 @@ test('a chat template whose messages are parts of JSON that name no author: they
   expect(command).not.toContain('chats.message=<yours>')
   expect([already?.subject, already?.facts]).toEqual([
     'public."Chat"',
-    { messages: 'public."Message_v2"', owner: 'userId' },
+    { messages: 'public."Message_v2"', owner: 'userId', author: null },
   ])
+})
+
+test('chats of one person whose messages name that person too: the name says what they are', async () => {
+  const tables = (chats: string) => `
+    create table users (id uuid primary key default gen_random_uuid(), email text);
+    create table ${chats} (id uuid primary key default gen_random_uuid(), user_id uuid not null references users, title text, created_at timestamptz not null default now());
+    create table messages (id uuid primary key default gen_random_uuid(), chat_id uuid not null references ${chats}, user_id uuid not null references users, role text not null, content text not null, created_at timestamptz not null default now());
+    insert into users (email) values ('e'); insert into ${chats} (user_id) select id from users;
+    insert into messages (chat_id, user_id, role, content) select id, user_id, 'user', 'q' from ${chats}`
+  const { track, already } = await nearest(tables('chats'))
+  expect(track).toBe('workspace-sessions')
+  expect([already?.subject, already?.facts]).toEqual([
+    'public.chats',
+    { messages: 'public.messages', owner: 'user_id', author: 'user_id' },
+  ])
+  expect((await nearest(tables('projects'))).already).toBeUndefined()
 })
 
 test('an export of a document database: the id that messages name is not the primary key', async () => {

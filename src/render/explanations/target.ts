@@ -253,9 +253,9 @@ export const targetExplanations = {
     'Run the init command in the message.',
   ),
   SESSIONS_ALREADY: explained(
-    'The table that a track would take for workspaces belongs to one person in each row, and messages have no author but its owner.',
+    'The table that a track would take for workspaces belongs to one person in each row. Messages have no author but its owner, or the table is called what sessions are called.',
     'Sessions are probably there under another name. A migration would put one more table between them and their messages.',
-    'Leave the database as it is. Go on only if several people write in one row; then messages need a column for their author.',
+    'Leave the database as it is. Go on only if a row holds all that several people ever wrote; then messages need a column for their author.',
   ),
   MAPPING_OPEN: explained(
     'init could not bind every role of the track to a table or column with certainty.',

@@ -288,7 +288,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     },
   ],
   OTHER_TRACK: ['trip-sessions', { tracks: [exampleTrack] }],
-  SESSIONS_ALREADY: ['public."Chat"', { messages: 'public."Message"', owner: 'userId' }],
+  SESSIONS_ALREADY: ['public."Chat"', { messages: 'public."Message"', owner: 'userId', author: null }],
   NEAREST_TRACK: [
     exampleTrack,
     {

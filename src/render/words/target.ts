@@ -403,9 +403,15 @@ export const targetWords = {
   ),
   SESSIONS_ALREADY: say(
     (s, f) =>
-      sentence`A row of \`${s}\` may be what a session is: \`${f.owner}\` names one person, and the messages in \`${f.messages}\` lead to it and name no author of their own.`,
-    () =>
-      'Nothing to migrate then. If several people write in one row, messages need a column for their author.',
+      sentence`A row of \`${s}\` may be what a session is: \`${f.owner}\` names one person, and ${
+        f.author === null
+          ? sentence`the messages in \`${f.messages}\` lead to it and name no author of their own`
+          : sentence`the messages in \`${f.messages}\` lead to it`
+      }.`,
+    (_, f) =>
+      f.author === null
+        ? 'Nothing to migrate then. If several people write in one row, messages need a column for their author.'
+        : 'Nothing to migrate then. If a row holds everything that its members ever wrote, go on.',
   ),
   MAPPING_OPEN: say(
     (s, f) =>
