@@ -1,6 +1,7 @@
 import { seesAllRows } from '../database/catalog.sql.js'
 import { type Db, literal } from '../database/types.js'
 import { partText, tableText } from '../model/table_name.js'
+import { namesakesAmong } from './likeness.js'
 
 /** A column of an application's table, with what shows its role in a track. */
 export interface ApplicationColumn {
@@ -13,6 +14,8 @@ export interface ApplicationColumn {
   unique: boolean
   /** Targets of the foreign keys that consist of this column alone. */
   references: { table: string; column: string }[]
+  /** The tables that its name is that of, such as `accounts` for `account_id`. */
+  namesakes: string[]
 }
 
 /** A table of the application. */
@@ -39,7 +42,11 @@ const foreign =
 
 /** All tables that may be those of an application's chats. Of the schema `auth`, only the table of users. */
 export async function applicationTables(sql: Db): Promise<ApplicationTable[]> {
-  type Row = Omit<ApplicationColumn, 'references'> & { schema: string; name: string; leads: Lead[] }
+  type Row = Omit<ApplicationColumn, 'references' | 'namesakes'> & {
+    schema: string
+    name: string
+    leads: Lead[]
+  }
   const rows = await sql<Row[]>`
     with tables as (
       select c.oid, n.nspname::text as schema, c.relname::text as name
@@ -84,9 +91,13 @@ export async function applicationTables(sql: Db): Promise<ApplicationTable[]> {
     known.columns.push({
       ...column,
       references: leads.map(l => ({ table: tableText(l), column: l.column })),
+      namesakes: [],
     })
   }
-  return [...found.values()]
+  const tables = [...found.values()]
+  const namesakes = namesakesAmong(tables)
+  for (const column of tables.flatMap(t => t.columns)) column.namesakes = namesakes(column.column)
+  return tables
 }
 
 /** Most rows that are read to see how many have a value. */

@@ -22,8 +22,23 @@ const withoutTable = -6
 export const nameScore = (want: WantedTable, table: ApplicationTable): number =>
   table.table === want.table ? 3.5 : likeness(table.name, namesIn(want.table)!.at(-1)!, want.called)
 
+/** Columns that a table of people has, and hardly another. */
+const ofPeople =
+  /^((user|first|last|full|display|nick)_?name|e_?mail(_address)?|login|phone(_number)?|password(_hash)?|avatar(_url)?|.*(clerk|auth0?|firebase).*)$/i
+
+/** True for a table that is called like an entity, or that has a column of people where these are wanted. */
+export const isLikeIt = (want: WantedTable, table: ApplicationTable): boolean =>
+  nameScore(want, table) > 0 ||
+  (want.table === authUsers && table.columns.some(({ column }) => ofPeople.test(column)))
+
 const worth = (want: WantedTable, table: ApplicationTable, columns: FittedColumn[]): number =>
   2 * nameScore(want, table) + columns.reduce((sum, c) => sum + c.score, 0)
+
+/** True for a table none of whose rows lead where an entity's rows lead. */
+function leadsNowhere(columns: FittedColumn[], { tables }: Choice): boolean {
+  const leads = columns.filter(c => c.want.of !== null && tables.has(c.want.of))
+  return leads.length > 0 && leads.every(c => c.column === null)
+}
 
 /** True if a table has the column without which it cannot be the entity, of a type that is read. */
 function hasEssential(
@@ -46,7 +61,8 @@ function candidates(
   if (said !== undefined) return all.filter(t => t.table === said)
   // every database has it, and it is nobody's table of chats
   const others = all.filter(t => t.table !== authUsers || want.table === authUsers)
-  const able = others.filter(table => hasEssential(want, table, given))
+  const persons = want.table === authUsers ? others.filter(t => isLikeIt(want, t)) : []
+  const able = persons.length > 0 ? persons : others.filter(table => hasEssential(want, table, given))
   const led = new Set(all.flatMap(t => t.columns.flatMap(c => c.references.map(r => r.table))))
   const links = want.columns.filter(c => c.of !== null).length
   return (able.length > 0 ? able : others)
@@ -56,7 +72,7 @@ function candidates(
       const own = worth(want, table, fitColumns(want, table, new Map(), given))
       return { table, score: own + 8 * keys + (led.has(table.table) ? 2 : 0) }
     })
-    .filter(({ table }) => want.columns.length > 1 || nameScore(want, table) > 0 || led.has(table.table))
+    .filter(({ table }) => want.columns.length > 1 || isLikeIt(want, table) || led.has(table.table))
     .sort((a, b) => b.score - a.score)
     .slice(0, candidatesEach)
     .map(c => c.table)
@@ -79,6 +95,7 @@ export function chooseTables(
       for (const table of from) {
         if ([...choice.tables.values()].includes(table)) continue
         const columns = fitColumns(want, table, choice.tables, given)
+        if (!given.has(want.entity) && nameScore(want, table) === 0 && leadsNowhere(columns, choice)) continue
         next.push({
           tables: new Map([...choice.tables, [want.entity, table]]),
           columns: new Map([...choice.columns, [want.entity, columns]]),

@@ -127,6 +127,8 @@ function reference(
   const key = idColumnOf(target)
   const after = namedAfter(column.column, target.name)
   if ((name === 0 && !after) || target === table || !key) return null
+  // `account_id` beside a table of accounts is nobody's who is in another table
+  if (!after && column.namesakes.length > 0 && !column.namesakes.includes(target.table)) return null
   // probably meant, but it cannot hold such ids: the proposal shows both types, and what changes one
   if (key.base !== column.base)
     return want.without === null && idTypes.test(column.base)

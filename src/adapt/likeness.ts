@@ -30,3 +30,23 @@ export function namedAfter(column: string, table: string): boolean {
   const last = wordsOf(table)
   return words === last || last.endsWith(`_${words}`) || words === `${last}id`
 }
+
+/**
+ * Finds the tables that a column has the name of: `account_id` that of `accounts`, `from_end_user_id` that of
+ * `end_users`, and not that of `users`.
+ */
+export function namesakesAmong(
+  tables: readonly { table: string; name: string }[],
+): (column: string) => string[] {
+  const known = new Map<string, string[]>()
+  for (const { table, name } of tables) known.set(wordsOf(name), [...(known.get(wordsOf(name)) ?? []), table])
+  return column => {
+    const words = wordsOf(column).replace(/_id$/, '').split('_')
+    // the longest name first
+    for (let from = 0; from < words.length; from++) {
+      const found = known.get(words.slice(from).join('_'))
+      if (found) return found
+    }
+    return []
+  }
+}

@@ -1,7 +1,7 @@
 import { type Mapping, noTable } from '../model/mapping.js'
 import { dottedText, namesIn, partText } from '../model/table_name.js'
 import type { ApplicationTable } from './application_tables.sql.js'
-import { type Choice, chooseTables, nameScore } from './choose_tables.js'
+import { type Choice, chooseTables, isLikeIt } from './choose_tables.js'
 import type { Confidence, FittedColumn } from './fit_columns.js'
 import { bindingOf } from './names.js'
 import { authUsers, type WantedTable } from './wanted.js'
@@ -114,7 +114,7 @@ function tableBinding(
   const without = columns.filter(c => c.isNone).map(c => c.want.column)
   const half = missing.length * 2 > columns.length
   const rival = close ? other.tables.get(role)! : null
-  const sure = named.has(role) || nameScore(want, table) > 0 || isLinked(want, best)
+  const sure = named.has(role) || isLikeIt(want, table) || (want.table !== authUsers && isLinked(want, best))
   return {
     role,
     label: mapLabel(want),

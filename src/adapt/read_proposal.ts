@@ -112,7 +112,7 @@ async function readProposal(
   const missing = await missingFindings(sql, await missingObjects(sql, [...new Set(required)]))
   const lacks = await sayOfIds(sql, missing, { info, names, roles, found })
   const left = passedOver({ given: given.mapping, hints: info.roles ?? {}, roles, own, propose: proposed })
-  const shown = await withShares(sql, found, bindings)
+  const shown = await withShares(sql, found, { bindings, given: given.mapping })
   return { ...found, bindings: shown, mapping, track, lacks, passedOver: left }
 }
 
@@ -125,11 +125,14 @@ const tablesWanted = (track: Track, roles: Roles, { roles: hints, elements }: Tr
     w.table === elements?.table ? { ...w, essential: elements.column } : w,
   )
 
-/** Adds to the reason of each column that references rows how many rows have a value. */
+/**
+ * Adds to the reason of each column that references rows how many rows have a value. If none has, its name
+ * alone speaks for it, and another column may be in use.
+ */
 async function withShares(
   sql: Root,
   found: Proposal,
-  bindings: ProposedBinding[],
+  { bindings, given }: { bindings: ProposedBinding[]; given: Mapping },
 ): Promise<ProposedBinding[]> {
   const shares = new Map<string, number>()
   for (const [entity, table] of found.tables) {
@@ -143,9 +146,13 @@ async function withShares(
   }
   return bindings.map(b => {
     const share = shares.get(b.role)
-    return share === undefined
-      ? b
-      : { ...b, because: `${b.because}, ${Math.floor(share * 100)}% of rows have it` }
+    if (share === undefined) return b
+    const isGuess = share === 0 && b.renamed && b.confidence === 'certain' && given[b.role] === undefined
+    return {
+      ...b,
+      ...(isGuess ? { confidence: 'likely' as const } : {}),
+      because: `${b.because}, ${Math.floor(share * 100)}% of rows have it`,
+    }
   })
 }
 

@@ -10,6 +10,7 @@ export const fitCodes = {
   OTHER_TRACK: 'info',
   NEAREST_TRACK: 'info',
   SESSIONS_ALREADY: 'warn',
+  QUESTION_AND_ANSWER: 'warn',
   MAPPING_OPEN: 'refused',
   MAPPING_UNUSED: 'info',
   WITHOUT_API: 'info',

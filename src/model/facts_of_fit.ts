@@ -71,6 +71,12 @@ export interface FactsOfFit {
     /** The column of messages that names an author; null if there is none. */
     author: string | null
   }
+  QUESTION_AND_ANSWER: {
+    /** The column with what a person said. */
+    question: string
+    /** The column with what they got back. */
+    answer: string
+  }
   WITHOUT_API: {
     /** Roles of the application, as SQL, that get the rights that they have on messages. */
     roles: string[]

@@ -25,7 +25,7 @@ import { type Mapping, noTable } from '../model/mapping.js'
 import type { Track, TrackInfo } from '../model/project.js'
 import { emptyReport, type Finding, finding, type Report, type Table } from '../model/report.js'
 import { trackNamed } from '../plan/choose_track.js'
-import { nearestFinding, nearestOf, sessionsAlready, severalFit } from '../plan/nearest_track.js'
+import { misread, nearestFinding, nearestOf, severalFit } from '../plan/nearest_track.js'
 import { scaffolded } from './scaffold.js'
 
 /** Options of `init`, from flags and answers. */
@@ -91,7 +91,7 @@ export async function init(ctx: Context, options: InitOptions): Promise<Report> 
         command: initCommand(proposal, options.zone),
       }),
       ...typesInTheWay(proposal),
-      ...sessionsAlready(proposal),
+      ...misread(proposal),
     )
   return report
 }

@@ -42,7 +42,7 @@ const sessionLike = /(chat|conversation|thread|session|dialog(ue)?)s?$/i
  * SESSIONS_ALREADY: messages lead to rows that have one owner each, and either name no author of their own,
  * or the rows are called what sessions are called. That is what a session is.
  */
-export function sessionsAlready({ columns, tables }: ReadProposal): Finding[] {
+function sessionsAlready({ columns, tables }: ReadProposal): Finding[] {
   const personOf = (fitted: FittedColumn[]) => fitted.find(f => f.want.of === 'users' && !f.isNone)
   for (const [entity, fitted] of columns) {
     const author = personOf(fitted)
@@ -61,6 +61,30 @@ export function sessionsAlready({ columns, tables }: ReadProposal): Finding[] {
   }
   return []
 }
+
+/** Names of a column with what a person said, and of one with what they got back, in a row of both. */
+const asks = /^(user_?)?(question|query|prompt|input|human|request)(_?(text|message|content))?$/i
+const answers =
+  /^(ai_?|bot_?|assistant_?|model_?)?(answer|response|reply|completion|output)(_?(text|message|content))?$/i
+const saysText = /^(text|character varying|jsonb?)$/
+
+/** QUESTION_AND_ANSWER: a row of the table of messages has a column of each, and none for who speaks. */
+function questionAndAnswer({ columns, tables }: ReadProposal): Finding[] {
+  for (const [entity, fitted] of columns) {
+    const role = fitted.find(f => isRole(f.want))
+    if (!role || role.column) continue
+    const table = tables.get(entity)!
+    const called = (names: RegExp) =>
+      table.columns.find(c => names.test(c.column) && saysText.test(c.base))?.column
+    const question = called(asks)
+    const answer = called(answers)
+    if (question && answer) return [finding('QUESTION_AND_ANSWER', table.table, { question, answer })]
+  }
+  return []
+}
+
+/** What a database has that a track takes for something else. */
+export const misread = (p: ReadProposal): Finding[] => [...questionAndAnswer(p), ...sessionsAlready(p)]
 
 /** TRACK_UNCLEAR: several tracks fit, and one must be named. */
 export const severalFit = (tracks: Track[], ask = 'rethread plan'): Finding =>
@@ -85,5 +109,5 @@ export async function noneFits(sql: Root, tracks: Track[]): Promise<Finding[]> {
 /** The nearest of these tracks, with the command that adapts it. */
 export async function nearestTrack(sql: Root, tracks: Track[]): Promise<Finding[]> {
   const nearest = nearestOf(await readProposals(sql, tracks, { mapping: {}, zone: null }))
-  return nearest ? [nearestFinding(nearest), ...sessionsAlready(nearest)] : []
+  return nearest ? [nearestFinding(nearest), ...misread(nearest)] : []
 }

@@ -14,7 +14,8 @@ async function nearest(tables: string, plain = true) {
   const { differs, command } = near.facts as { differs: string[]; command: string }
   expect(code).toBe(1)
   const already = report.findings.find(f => f.code === 'SESSIONS_ALREADY')
-  return { track: near.subject, differs: differs.join('\n'), command, already }
+  const pair = report.findings.find(f => f.code === 'QUESTION_AND_ANSWER')
+  return { track: near.subject, differs: differs.join('\n'), command, already, pair }
 }
 
 test('a chat server whose names run their words together', async () => {
@@ -96,6 +97,35 @@ test('chats of one person whose messages name that person too: the name says wha
     { messages: 'public.messages', owner: 'user_id', author: 'user_id' },
   ])
   expect((await nearest(tables('projects'))).already).toBeUndefined()
+})
+
+test('a question and its answer in one row are two messages, and a track takes a row for one', async () => {
+  const { track, differs, pair } = await nearest(`
+    create table accounts (id uuid primary key default gen_random_uuid(), name text, email text);
+    create table end_users (id uuid primary key default gen_random_uuid(), name text);
+    create table conversations (id uuid primary key default gen_random_uuid(), from_end_user_id uuid, from_account_id uuid, created_at timestamp not null default now());
+    create table messages (id uuid primary key default gen_random_uuid(), conversation_id uuid not null references conversations, query text not null, message json not null, answer text not null, from_end_user_id uuid, from_account_id uuid, created_at timestamp not null default now());
+    insert into accounts (email) values ('e'); insert into end_users (name) values ('n'); insert into conversations (from_end_user_id) select id from end_users;
+    insert into messages (conversation_id, query, message, answer, from_end_user_id) select id, 'q', '[]', 'a', from_end_user_id from conversations`)
+  expect([track, pair?.subject, pair?.facts]).toEqual([
+    'workspace-sessions',
+    'public.messages',
+    { question: 'query', answer: 'answer' },
+  ])
+  // another person is in the column that is in use
+  expect(differs).toMatch(/chats.user_id is from_account_id \(likely: .* 0% of rows have it\)/)
+})
+
+test('a trip without quotes: what is not there is not taken from another table, and a trip is no person', async () => {
+  const { track, differs } = await nearest(`
+    create table brokers (id uuid primary key default gen_random_uuid(), clerk_user_id text not null);
+    create table requests (id uuid primary key default gen_random_uuid(), iso_agent_id uuid references brokers, departure_airport text, arrival_airport text);
+    create table proposals (id uuid primary key default gen_random_uuid(), request_id uuid references requests);
+    create table conversations (id uuid primary key default gen_random_uuid(), request_id uuid references requests, subject text, created_at timestamptz not null default now());
+    create table states (id uuid primary key default gen_random_uuid(), broker_id uuid references brokers, state jsonb);
+    create table messages (id uuid primary key default gen_random_uuid(), conversation_id uuid not null references conversations, sender_type text, content text, created_at timestamptz not null default now())`)
+  expect(track).toBe('trip-sessions')
+  expect(differs).toContain('quotes: no table is like it')
 })
 
 test('an export of a document database: the id that messages name is not the primary key', async () => {

@@ -257,6 +257,11 @@ export const targetExplanations = {
     'Sessions are probably there under another name. A migration would put one more table between them and their messages.',
     'Leave the database as it is. Go on only if a row holds all that several people ever wrote; then messages need a column for their author.',
   ),
+  QUESTION_AND_ANSWER: explained(
+    'The table that a track would take for messages has a column for what a person said and another one for the answer, and no column says who speaks.',
+    'Each row would count as one message, and what is in the other column would be in no list and no export of sessions.',
+    'Make a table with one row for each message first, and adapt the track to it.',
+  ),
   MAPPING_OPEN: explained(
     'init could not bind every role of the track to a table or column with certainty.',
     'A wrong guess would move the wrong data. Nothing was written.',

@@ -289,6 +289,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
   ],
   OTHER_TRACK: ['trip-sessions', { tracks: [exampleTrack] }],
   SESSIONS_ALREADY: ['public."Chat"', { messages: 'public."Message"', owner: 'userId', author: null }],
+  QUESTION_AND_ANSWER: ['public.messages', { question: 'query', answer: 'answer' }],
   NEAREST_TRACK: [
     exampleTrack,
     {

@@ -413,6 +413,12 @@ export const targetWords = {
         ? 'Nothing to migrate then. If several people write in one row, messages need a column for their author.'
         : 'Nothing to migrate then. If a row holds everything that its members ever wrote, go on.',
   ),
+  QUESTION_AND_ANSWER: say(
+    (s, f) =>
+      sentence`A row of \`${s}\` holds two messages: \`${f.question}\` and \`${f.answer}\`. A track takes a row for one.`,
+    (_, f) =>
+      sentence`Make a table with a row for each message and a column for who says it, fill it from both columns, and let the application write there. Then map the track to that table. Otherwise only one of \`${f.question}\` and \`${f.answer}\` becomes a message; the other one stays in its row.`,
+  ),
   MAPPING_OPEN: say(
     (s, f) =>
       sentence`Track \`${s}\` was not copied, because these tables or columns are not certain:${bullets(f.questions)}`,
