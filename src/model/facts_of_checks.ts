@@ -23,7 +23,10 @@ export interface FactsOfChecks {
     /** Its last day. */
     until: string
   }
-  NO_ACCESS_FILE: NoFacts
+  NO_ACCESS_FILE: {
+    /** The migration from which on there is one; null if the track has none. */
+    after: string | null
+  }
   RECOUNTED: {
     units: number
     /** How many units differ from what the backfill recorded. */

@@ -179,7 +179,10 @@ async function runRequestedExtras(
   const access = accessOf(track, applied)
   const isNamed = options.only.includes('real_persons')
   const sample = options.sample === 0 && isNamed ? namedSample : options.sample
-  if ((sample > 0 || options.asUser !== null) && !access) throw new Failure('NO_ACCESS_FILE', track.name)
+  if ((sample > 0 || options.asUser !== null) && !access) {
+    const later = track.checks.find(c => c.kind === 'access')?.after ?? null
+    throw new Failure('NO_ACCESS_FILE', track.name, { after: later })
+  }
   const asked = async (check: keyof typeof requestedChecks, work: () => Promise<Probed>) => {
     const { title, level } = requestedChecks[check]
     const start = ctx.clock.now()

@@ -278,6 +278,11 @@ test.each(
     await ran('migrate')
     await sends(old)
     await ran('verify', ...(policies > 0 ? ['--sample', '2'] : []))
+    if (policies === 0) {
+      const sampled = await rethread(db.url, ['verify', '--sample', '2'], { cwd })
+      const absent = sampled.report.findings.find(f => f.code === 'NO_ACCESS_FILE')
+      expect([sampled.code, absent?.facts]).toEqual([2, { after: null }])
+    }
     await ran('migrate', ...contract)
     for (const [table, wanted] of Object.entries(made)) {
       const grants = await db.sql`

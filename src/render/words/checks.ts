@@ -29,8 +29,14 @@ export const checkWords = {
     () => 'Remove it from `accepted` in rethread.config.json.',
   ),
   NO_ACCESS_FILE: say(
-    s => sentence`Track \`${s}\` has no access file for its present state, so isolation was not tested.`,
-    s => sentence`Migrate first, or write verify/${s}/access.sql; see docs/verification.md.`,
+    (s, f) =>
+      f.after === null
+        ? sentence`Track \`${s}\` has no access file, so it does not say who should see what, and nobody's sight can be compared with it.`
+        : sentence`Track \`${s}\` has no access file for its present state, so isolation was not tested.`,
+    (s, f) =>
+      f.after === null
+        ? sentence`A track without roles of an API needs none. If row security is to keep persons apart here, write verify/${s}/access.sql; see docs/verification.md.`
+        : sentence`Migrate up to ${f.after} first.`,
   ),
   RECOUNTED: say(
     (s, f) =>

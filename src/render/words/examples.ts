@@ -488,7 +488,7 @@ const examples: { [C in Code]: [subject: string, ...facts: WithFacts<C, []>] } =
     { until: '2026-06-30', reason: 'later' },
   ],
   ACCEPTANCE_UNUSED: [`${exampleTrack}/message_indexes/idx_chats_rating`, { until: '2026-12-31' }],
-  NO_ACCESS_FILE: ['own'],
+  NO_ACCESS_FILE: ['own', { after: null }],
   RECOUNTED: [exampleTrack, { units: 120, differ: 1 }],
   NOT_ACCOUNTED: ['messages', { rows: 2 }],
   NOTHING_CAME_IN: [exampleTrack],
