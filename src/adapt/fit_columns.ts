@@ -95,6 +95,8 @@ function unlike(
   chosen: ReadonlyMap<string, ApplicationTable>,
 ): string {
   const { column, of, types } = want
+  if (column === 'id')
+    return 'no column alone tells its rows apart: it needs one that is unique and never null'
   const target = of === null || !want.nullable ? undefined : chosen.get(of)
   const type = isRole(want)
     ? "text default 'user'"
@@ -103,9 +105,7 @@ function unlike(
       : target && idColumnOf(target)?.base
   const why = want.needed === null ? '' : `, and ${want.needed}`
   return `no column is like it${why}${
-    column !== 'id' && type !== undefined
-      ? `: where there is none, alter table ${table} add column ${column} ${type}`
-      : ''
+    type !== undefined ? `: where there is none, alter table ${table} add column ${column} ${type}` : ''
   }`
 }
 

@@ -128,6 +128,15 @@ test('a trip without quotes: what is not there is not taken from another table, 
   expect(differs).toContain('quotes: no table is like it')
 })
 
+test('a key of two columns is none that messages can lead to', async () => {
+  const { track, differs } = await nearest(`
+    create table users (id uuid primary key default gen_random_uuid(), email text);
+    create table workspaces (org int, nr int, owner_id uuid references users, primary key (org, nr));
+    create table messages (id uuid primary key default gen_random_uuid(), org int, workspace_nr int, user_id uuid references users, role text, content text, created_at timestamptz not null default now(), foreign key (org, workspace_nr) references workspaces)`)
+  expect(track).toBe('workspace-sessions')
+  expect(differs).toContain('workspaces.id: no column alone tells its rows apart')
+})
+
 test('an export of a document database: the id that messages name is not the primary key', async () => {
   const { differs, command } = await nearest(`
     create table users (_id text primary key, email text);
