@@ -358,6 +358,8 @@ begin
       or s.request_id in (select o.request_id from public.chat_sessions o where o.conversation_id = conversation)
     order by s.id);
   perform from public.chat_sessions s where s.id = any (sessions) order by s.id for no key update;
+  -- the note of what is done here goes: where it fails, it must not be noted anew, but raise
+  perform set_config('rethread.catching_up', 'on', true);
   update public.chat_sessions s
   set request_id = c.request_id
   from public.conversations c
@@ -368,6 +370,7 @@ begin
   delete from chat_private.behind b
   where b.conversation_id = conversation
     or b.request_id in (select o.request_id from public.chat_sessions o where o.conversation_id = conversation);
+  perform set_config('rethread.catching_up', '', true);
   -- a session that is counted rightly is left alone
   update public.chat_sessions s
   set message_count = v.messages, last_activity_at = v.active_at, quotes_received_count = v.quotes, iso_agent_id = v.agent,
@@ -407,12 +410,14 @@ begin
   if is_noted then
     execute 'select exists (select from rethread_archive.own_requests o where o.session_id = $1)' into has_own using session;
   end if;
+  perform set_config('rethread.catching_up', 'on', true);
   update public.chat_sessions s
   set request_id = c.request_id
   from public.conversations c
   left join public.requests r on r.id = c.request_id
   where s.id = session and c.id = s.conversation_id and s.request_id is distinct from c.request_id
     and (not has_own or r.iso_agent_id <> coalesce((select o.iso_agent_id from public.requests o where o.id = s.request_id), s.iso_agent_id));
+  perform set_config('rethread.catching_up', '', true);
   perform chat_private.catch_up(s.conversation_id) from public.chat_sessions s where s.id = session;
 end
 $$;
@@ -477,7 +482,7 @@ $$;
 -- quotes and proposals are copied, and follow the request, as does the agent. If a transaction is counting
 -- into other sessions of the conversation or request, neither sees the other's rows: this waits for it, or
 -- records that. It stores which statement has counted, because messages of the same statement may be included
--- and must not be added again.
+-- and must not be added again. Never fails the statement: a session that cannot be counted now is noted.
 create function chat_private.count_session() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -489,58 +494,86 @@ declare
   former record;
   locked bigint;
   others bigint;
+  given constant record := new;
+  is_placed constant boolean := tg_op = 'INSERT' or (new.conversation_id, new.request_id) is distinct from (old.conversation_id, old.request_id);
 begin
-  if tg_op = 'INSERT' or (new.conversation_id, new.request_id) is distinct from (old.conversation_id, old.request_id) then
+  if is_placed then
     -- before the sessions, as a deletion takes them: what the foreign keys would wait for at the end
     perform from public.conversations c where c.id = new.conversation_id for key share;
     perform from public.requests r where r.id = new.request_id for key share;
     perform from public.quotes q where q.id = new.primary_quote_id for key share;
     perform from public.proposals p where p.id = new.proposal_id for key share;
-    delete from chat_private.pruned p where p.conversation_id = new.conversation_id;
-    perform from public.chat_sessions s
-    where s.id <> new.id and (s.conversation_id = new.conversation_id or s.request_id = new.request_id)
-    for no key update skip locked;
-    get diagnostics locked = row_count;
-    select count(*) into others from public.chat_sessions s
-    where s.id <> new.id and (s.conversation_id = new.conversation_id or s.request_id = new.request_id);
-    if others = 0 then
-      delete from chat_private.behind b where b.conversation_id = new.conversation_id or b.request_id = new.request_id;
-    elsif tg_op = 'INSERT' and not exists (
-      select from public.chat_sessions s where s.id <> new.id and s.conversation_id = new.conversation_id
-    ) then
-      delete from chat_private.behind b where b.conversation_id = new.conversation_id;
-    end if;
-    if locked < others and not chat_private.wait_for_sessions(new.id, new.conversation_id, new.request_id) then
-      insert into chat_private.behind (conversation_id, request_id, operation)
-      values (new.conversation_id, null, tg_op || ' of chat_sessions'), (null, new.request_id, tg_op || ' of chat_sessions');
-    end if;
-    if tg_op = 'UPDATE' and new.request_id is distinct from old.request_id then
-      select * into former from chat_private.links_of(old.request_id);
-      if old.avinode_trip_id = former.trip and new.avinode_trip_id = old.avinode_trip_id then new.avinode_trip_id := null; end if;
-      if old.avinode_rfp_id = former.rfp and new.avinode_rfp_id = old.avinode_rfp_id then new.avinode_rfp_id := null; end if;
-      if old.avinode_rfq_id = former.rfq and new.avinode_rfq_id = old.avinode_rfq_id then new.avinode_rfq_id := null; end if;
-      if new.primary_quote_id = old.primary_quote_id
-        and not exists (select from public.quotes q where q.id = new.primary_quote_id and q.request_id = new.request_id) then
-        new.primary_quote_id := null;
+  end if;
+  -- the block locks nothing where nobody else counts: its subtransaction would lock each row anew
+  begin
+    if is_placed then
+      delete from chat_private.pruned p where p.conversation_id = new.conversation_id;
+      perform from public.chat_sessions s
+      where s.id <> new.id and (s.conversation_id = new.conversation_id or s.request_id = new.request_id)
+      for no key update skip locked;
+      get diagnostics locked = row_count;
+      select count(*) into others from public.chat_sessions s
+      where s.id <> new.id and (s.conversation_id = new.conversation_id or s.request_id = new.request_id);
+      if others = 0 then
+        delete from chat_private.behind b where b.conversation_id = new.conversation_id or b.request_id = new.request_id;
+      elsif tg_op = 'INSERT' and not exists (
+        select from public.chat_sessions s where s.id <> new.id and s.conversation_id = new.conversation_id
+      ) then
+        delete from chat_private.behind b where b.conversation_id = new.conversation_id;
       end if;
-      if new.proposal_id = old.proposal_id
-        and not exists (select from public.proposals p where p.id = new.proposal_id and p.request_id = new.request_id) then
-        new.proposal_id := null;
+      if locked < others and not chat_private.wait_for_sessions(new.id, new.conversation_id, new.request_id) then
+        insert into chat_private.behind (conversation_id, request_id, operation)
+        values (new.conversation_id, null, tg_op || ' of chat_sessions'), (null, new.request_id, tg_op || ' of chat_sessions');
       end if;
+      if tg_op = 'UPDATE' and new.request_id is distinct from old.request_id then
+        select * into former from chat_private.links_of(old.request_id);
+        if old.avinode_trip_id = former.trip and new.avinode_trip_id = old.avinode_trip_id then new.avinode_trip_id := null; end if;
+        if old.avinode_rfp_id = former.rfp and new.avinode_rfp_id = old.avinode_rfp_id then new.avinode_rfp_id := null; end if;
+        if old.avinode_rfq_id = former.rfq and new.avinode_rfq_id = old.avinode_rfq_id then new.avinode_rfq_id := null; end if;
+        if new.primary_quote_id = old.primary_quote_id
+          and not exists (select from public.quotes q where q.id = new.primary_quote_id and q.request_id = new.request_id) then
+          new.primary_quote_id := null;
+        end if;
+        if new.proposal_id = old.proposal_id
+          and not exists (select from public.proposals p where p.id = new.proposal_id and p.request_id = new.request_id) then
+          new.proposal_id := null;
+        end if;
+      end if;
+      select * into link from chat_private.links_of(new.request_id);
+      new.avinode_trip_id := coalesce(new.avinode_trip_id, link.trip);
+      new.avinode_rfp_id := coalesce(new.avinode_rfp_id, link.rfp);
+      new.avinode_rfq_id := coalesce(new.avinode_rfq_id, link.rfq);
+      new.iso_agent_id := coalesce((select r.iso_agent_id from public.requests r where r.id = new.request_id), new.iso_agent_id);
     end if;
-    select * into link from chat_private.links_of(new.request_id);
-    new.avinode_trip_id := coalesce(new.avinode_trip_id, link.trip);
-    new.avinode_rfp_id := coalesce(new.avinode_rfp_id, link.rfp);
-    new.avinode_rfq_id := coalesce(new.avinode_rfq_id, link.rfq);
-    new.iso_agent_id := coalesce((select r.iso_agent_id from public.requests r where r.id = new.request_id), new.iso_agent_id);
+    select count(*), greatest(new.last_activity_at, max(m.created_at)) into new.message_count, new.last_activity_at
+    from public.messages m where m.conversation_id = new.conversation_id;
+    new.quotes_received_count := (select count(*) from public.quotes q where q.request_id = new.request_id);
+    perform set_config('rethread.counted', chat_private.this_statement(), true);
+  exception
+    when query_canceled or assert_failure or others then
+      -- a batch of the backfill is tried again
+      if current_setting('rethread.catching_up', true) = 'on' or current_setting('rethread.batch_at_work', true) <> '' then
+        raise;
+      end if;
+      if sqlstate = '57014' then
+        if not chat_private.has_used_time(0.9) then
+          raise;
+        end if;
+      end if;
+      begin
+        insert into chat_private.behind (conversation_id, operation, sqlstate)
+        values (given.conversation_id, tg_op || ' of chat_sessions', sqlstate);
+      exception
+        when assert_failure or others then
+          raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;
+      end;
+      return given;
+  end;
+  if is_placed then
     -- what is being deleted is not waited for
     new.primary_quote_id := coalesce(new.primary_quote_id, (select q.id from public.quotes q where q.id = link.quote for key share skip locked));
     new.proposal_id := coalesce(new.proposal_id, (select p.id from public.proposals p where p.id = link.proposal for key share skip locked));
   end if;
-  select count(*), greatest(new.last_activity_at, max(m.created_at)) into new.message_count, new.last_activity_at
-  from public.messages m where m.conversation_id = new.conversation_id;
-  new.quotes_received_count := (select count(*) from public.quotes q where q.request_id = new.request_id);
-  perform set_config('rethread.counted', chat_private.this_statement(), true);
   return new;
 end
 $$;
@@ -628,10 +661,13 @@ begin
   begin
     -- first, because it waits where the backfill is just making one, of the former request
     perform chat_private.open_sessions(array[new.id]);
+    -- a session whose links cannot follow is left with its request, and noted here
+    perform set_config('rethread.catching_up', 'on', true);
     update public.chat_sessions s
     set request_id = new.request_id, updated_at = now()
     where s.conversation_id = new.id and s.request_id is not distinct from old.request_id;
-    exception
+    perform set_config('rethread.catching_up', '', true);
+  exception
     when query_canceled or assert_failure or others then
       if sqlstate = '57014' then
         if not chat_private.has_used_time(0.9) then
