@@ -1351,20 +1351,24 @@ begin
       on conflict (id) do nothing;
       opened := found;
       if not opened and tg_op = 'UPDATE' then
-        -- what this statement leaves as it was may be newer on the other side
+        -- what this statement leaves as it was may be newer on the other side; where both had the same time, it
+        -- also goes back, to that of the newest message at most
         update public.conversations c
         set tenant_id = new.tenant_id, user_id = new.user_id,
           title = case when new.title is not distinct from old.title then c.title else coalesce(new.title, 'New Conversation') end,
           metadata = case when new.metadata is not distinct from old.metadata then c.metadata else new.metadata end,
-          updated_at = greatest(new.updated_at, c.updated_at)
+          updated_at = k.active_at
         from (
-          select k.id from public.conversations k
+          select k.id, case when new.updated_at < old.updated_at and k.updated_at = old.updated_at
+              then greatest(new.updated_at, (select max(m.created_at) from public.messages m where m.conversation_id = k.id))
+              else greatest(new.updated_at, k.updated_at) end as active_at
+          from public.conversations k
           where k.id = session and k.tenant_id = old.tenant_id and k.user_id = old.user_id
           for no key update skip locked
         ) k
         where c.id = k.id
           and (c.tenant_id, c.user_id, c.title, c.metadata, c.updated_at)
-            is distinct from (new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata, greatest(new.updated_at, c.updated_at));
+            is distinct from (new.tenant_id, new.user_id, coalesce(new.title, 'New Conversation'), new.metadata, k.active_at);
         -- whoever has locked it may change nothing, and then nobody writes it
         head_left_out := (new.tenant_id, new.user_id, new.title, new.metadata) is distinct from (old.tenant_id, old.user_id, old.title, old.metadata)
           and exists (

@@ -217,6 +217,27 @@ describe.each(servers())('both applications on PostgreSQL $major', server => {
     expect(await contents(db, own)).toContain('from the old one')
   })
 
+  test('a time of the old application that goes back does so on the other side, but not behind a message', async () => {
+    await using db = await database(server, 'conversation-history', 100)
+    await migrated(db, '--phase', 'expand')
+    const { own, tenant, attacker } = await twoTenants(db)
+    await migrated(db)
+    const times = async () => {
+      const [row] = await db.sql<{ old: Date; new: Date }[]>`
+        select s.updated_at as old, c.updated_at as new from public.chat_sessions s join public.conversations c using (id) where id = ${own}`
+      return [row!.old.toISOString(), row!.new.toISOString()]
+    }
+    const set = (at: string) => db.sql`
+      insert into public.chat_sessions (id, tenant_id, user_id, title, messages, updated_at) values (${own}, ${tenant}, ${attacker}, 't', '[]', ${at})
+      on conflict (id) do update set title = excluded.title, updated_at = excluded.updated_at`
+    await set('2031-01-01T00:00:00.000Z')
+    await set('2030-01-01T00:00:00.000Z')
+    expect(await times()).toEqual(['2030-01-01T00:00:00.000Z', '2030-01-01T00:00:00.000Z'])
+    await db.sql`insert into public.messages (conversation_id, role, content, created_at) values (${own}, 'user', 'late', '2032-01-01')`
+    await set('2030-06-01T00:00:00.000Z')
+    expect((await times())[1]).toBe('2032-01-01T00:00:00.000Z')
+  })
+
   test('a message that moves to another conversation leaves the array of the one and joins that of the other', async () => {
     await using db = await database(server, 'conversation-history')
     await migrated(db)
