@@ -1351,8 +1351,8 @@ begin
       on conflict (id) do nothing;
       opened := found;
       if not opened and tg_op = 'UPDATE' then
-        -- what this statement leaves as it was may be newer on the other side; where both had the same time, it
-        -- also goes back, to that of the newest message at most
+        -- what this statement leaves as it was may be newer on the other side; where both had the same
+        -- time, it also goes back, to that of the newest message at most
         update public.conversations c
         set tenant_id = new.tenant_id, user_id = new.user_id,
           title = case when new.title is not distinct from old.title then c.title else coalesce(new.title, 'New Conversation') end,

@@ -28,3 +28,16 @@ export async function knownBytes(sql: Db, tables: string[]): Promise<number> {
     ) x`
   return row!.bytes
 }
+
+/** The partitions of tables, as SQL. Who alters a table alters them, too. */
+export async function partitionsOf(sql: Db, tables: string[]): Promise<string[]> {
+  if (tables.length === 0) return []
+  const rows = await sql<{ name: string }[]>`
+    with recursive ${familyOf(sql, tables)}
+    select distinct format('%I.%I', n.nspname, c.relname) as name
+    from family f
+    join pg_catalog.pg_class c on c.oid = f.relid and c.relispartition and c.relkind in ('r', 'p')
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    order by 1`
+  return rows.map(r => r.name)
+}

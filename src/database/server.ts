@@ -14,6 +14,7 @@ import { readAddress } from './address.js'
 import { relationFacts } from './catalog.sql.js'
 import type { Connection } from './connection.js'
 import type { Context } from './context.js'
+import { partitionsOf } from './family.sql.js'
 import { columnsOfOtherType, missingObjects } from './requirements.sql.js'
 import { type ServerFacts, serverFacts } from './server.sql.js'
 import type { Db } from './types.js'
@@ -104,6 +105,7 @@ export async function preflight(connection: Connection, migrations: Migration[])
     r => !made.has(r.replace(/^table /, '')),
   )
   found.push(...(await missingFindings(connection.sql, await missingObjects(connection.sql, wanted))))
+  for (const name of await partitionsOf(connection.sql, [...altered])) altered.add(name)
   const tables = [...new Set([...altered, ...read])].filter(t => !made.has(t))
   for (const t of await relationFacts(connection.sql, tables)) {
     if (!t.owned && altered.has(t.name))

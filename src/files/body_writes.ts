@@ -9,6 +9,9 @@ import {
   visitNodes,
 } from './statements.js'
 
+/** A privilege to write rows. */
+export type WriteRight = 'INSERT' | 'UPDATE' | 'DELETE'
+
 /** The changes that statements make to rows, including those in bodies of functions and DO blocks. */
 export interface RowChanges {
   /** Tables with UPDATE, DELETE or MERGE. */
@@ -17,6 +20,8 @@ export interface RowChanges {
   filled: Set<string>
   /** By table, the columns that are assigned by name. */
   columns: Map<string, Set<string>>
+  /** By table, the privileges that the changes need. */
+  rights: Map<string, Set<WriteRight>>
   /** Texts that may change rows of a table that is known only when they run. */
   unread: string[]
 }
@@ -26,7 +31,13 @@ export interface RowChanges {
  * texts for EXECUTE. A text that does not parse, or whose table is known only when it runs, is in `unread`.
  */
 export async function rowChanges(statements: Statement[]): Promise<RowChanges> {
-  const found: RowChanges = { tables: new Set(), filled: new Set(), columns: new Map(), unread: [] }
+  const found: RowChanges = {
+    tables: new Set(),
+    filled: new Set(),
+    columns: new Map(),
+    rights: new Map(),
+    unread: [],
+  }
   for (const statement of statements) await readStatement(statement, found)
   return found
 }
@@ -38,6 +49,10 @@ async function readStatement({ kind, node, text }: Statement, found: RowChanges)
       else if (s?.relation) found.tables.add(relationName(s.relation))
     const { InsertStmt: insert, UpdateStmt: update } = n
     if (insert?.relation) found.filled.add(relationName(insert.relation))
+    noteRights(found, insert, insert?.onConflictClause?.targetList ? ['INSERT', 'UPDATE'] : ['INSERT'])
+    noteRights(found, update, ['UPDATE'])
+    noteRights(found, n.DeleteStmt, ['DELETE'])
+    noteRights(found, n.MergeStmt, ['INSERT', 'UPDATE', 'DELETE'])
     const targets = [insert?.cols, insert?.onConflictClause?.targetList, update?.targetList]
     noteColumns(found, (insert ?? update)?.relation, targets.flat())
   })
@@ -55,6 +70,12 @@ async function readStatement({ kind, node, text }: Statement, found: RowChanges)
     if (!(error instanceof SyntaxFault)) throw error
     found.unread.push(...changing(body))
   }
+}
+
+function noteRights({ rights }: RowChanges, statement: Node | undefined, needed: WriteRight[]): void {
+  if (!statement?.relation || statement.relation.relname === putByFormat) return
+  const table = relationName(statement.relation)
+  rights.set(table, new Set([...(rights.get(table) ?? []), ...needed]))
 }
 
 function noteColumns(

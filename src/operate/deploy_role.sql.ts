@@ -1,3 +1,4 @@
+import { partitionsOf } from '../database/family.sql.js'
 import type { Db } from '../database/types.js'
 
 /** The objects that the files of a track use, by the right that they need. */
@@ -39,7 +40,7 @@ export async function deployRole(sql: Db, needs: Needs): Promise<DeployRole> {
   const [row] = await sql<{ role: string; statements: string[] }[]>`
     with owned as (
       select c.oid, c.relowner, format('%I.%I', n.nspname, c.relname) as name, o.rolsuper, o.rolname
-      from unnest(${needs.owned}::text[]) as t
+      from unnest(${[...needs.owned, ...(await partitionsOf(sql, needs.owned))]}::text[]) as t
       join pg_catalog.pg_class c on c.oid = to_regclass(t) and c.relkind in ('r', 'p')
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace and n.nspname !~ '^(pg_|information_schema$|rethread)'
       join pg_catalog.pg_roles o on o.oid = c.relowner
@@ -63,6 +64,14 @@ export async function deployRole(sql: Db, needs: Needs): Promise<DeployRole> {
       join pg_catalog.pg_class c on c.oid = to_regclass(t.t)
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where c.oid not in (select oid from owned) and n.nspname !~ '^(pg_|information_schema$|rethread)'
+    ),
+    counted as (
+      select distinct q.oid, format('%I.%I', n.nspname, q.relname) as name
+      from used u
+      join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = u.oid and d.classid = d.refclassid and d.deptype = 'a'
+      join pg_catalog.pg_class q on q.oid = d.objid and q.relkind = 'S'
+      join pg_catalog.pg_namespace n on n.oid = q.relnamespace
+      where u.privilege = 'INSERT'
     ),
     routines as (
       select distinct f.oid, f.proowner, format('%I.%I(%s)', n.nspname, f.proname, pg_get_function_identity_arguments(f.oid)) as name
@@ -98,6 +107,9 @@ export async function deployRole(sql: Db, needs: Needs): Promise<DeployRole> {
       union all
       select 4, format('grant %s on %s to %s', lower(u.privilege), u.name, me.name) from used u, me
       where me.oid is null or not has_table_privilege(me.oid, u.oid, u.privilege)
+      union all
+      select 4, format('grant usage on sequence %s to %s', q.name, me.name) from counted q, me
+      where me.oid is null or not has_sequence_privilege(me.oid, q.oid, 'USAGE')
       union all
       select 5, format('grant %I to %s', r.rolname, me.name)
       from me, unnest(${needs.roles}::text[]) as w join pg_catalog.pg_roles r on r.rolname = w and not r.rolsuper

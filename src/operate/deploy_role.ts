@@ -10,6 +10,7 @@ import {
 } from '../files/statements.js'
 import type { Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
+import { rightsBeside } from '../plan/trigger_rights.js'
 import { type DeployRole, deployRole, type Needs } from './deploy_role.sql.js'
 
 /** Statements that only the owner of a table may run, or that write it. */
@@ -29,7 +30,11 @@ const asOwner = new Set([
 
 /** RUNS_AS_SUPERUSER with the role that should run a track instead, and the SQL that grants what it lacks. */
 export async function lesserRole(sql: Db, track: Track, superuser: string): Promise<Finding> {
-  const { role, statements }: DeployRole = await deployRole(sql, await needsOf(track))
+  const needs = await needsOf(track)
+  const kinds = { SELECT: needs.read, INSERT: needs.inserted, UPDATE: needs.updated, DELETE: needs.deleted }
+  for (const { table, privilege } of await rightsBeside(sql, track, track.migrations))
+    kinds[privilege].push(table)
+  const { role, statements }: DeployRole = await deployRole(sql, needs)
   return finding('RUNS_AS_SUPERUSER', superuser, { track: track.name, instead: role, statements })
 }
 

@@ -38,6 +38,8 @@ export interface FiringTriggers {
   rows: number | null
   /** Each with its function: `chats_updated_at (public.update_updated_at)`. */
   triggers: string[]
+  /** The functions of the triggers, as SQL. */
+  functions: string[]
   /** Why the backfill's sessions cannot hold them off; null if they can. */
   whyNotHeld: string | null
 }
@@ -94,6 +96,7 @@ export async function firingTriggers(
     table,
     rows: facts && facts.rows >= 0 ? facts.rows : null,
     triggers: firing.map(t => `${t.name} (${t.function})`),
+    functions: [...new Set(firing.map(t => t.function))],
     whyNotHeld,
   }
 }
@@ -274,9 +277,8 @@ export const triggerHazards = (firing: FiringTriggers | null, hold: boolean): Ha
       ]
 
 /**
- * The SQL that the writing sessions of a backfill start with: empty, or one that holds off triggers of
- * users if the configuration says so. Throws CONSENT_NEEDED if triggers of the application would fire and
- * nobody has allowed it.
+ * The SQL that the writing sessions of a backfill start with: empty, or one that holds off triggers of users.
+ * Throws CONSENT_NEEDED if triggers of the application would fire and nobody has allowed it.
  */
 export async function backfillSettings(
   { ctx, writer }: Run,

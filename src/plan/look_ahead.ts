@@ -25,6 +25,7 @@ import { foreignHazard } from './foreign_code.js'
 import { learnStatement } from './learn_changes.js'
 import { inheritedTables, notReferable, tablesWithoutIdentity, writeRules } from './look_ahead.sql.js'
 import { type Ahead, namesTaken } from './names_taken.js'
+import { missingBeside } from './trigger_rights.js'
 import type { FileOfStatements } from './twin_script.js'
 import { rehearseOnTwins } from './twins.js'
 import { computedColumns, unfitTables, type WrittenColumn } from './unfit_tables.js'
@@ -68,6 +69,7 @@ export async function lookAhead(
     ...(await columnLimit(sql, files)),
     ...(await countedColumns(sql, widened)),
     ...(await unreferable(sql, files)),
+    ...(await missingBeside(sql, track, pending)),
     ...(await unpinnedBelow(
       sql,
       files.flatMap(f => f.statements),

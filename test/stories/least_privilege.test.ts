@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { discover } from '../../src/files/discover.js'
 import type { HazardCode, Report } from '../../src/index.js'
+import { rethread } from '../support/cli.js'
 import { type Database, database, root, some } from '../support/database.js'
+import { folder } from '../support/folder.js'
 import { inProcess, said } from '../support/in_process.js'
 
 /** One track in CI, all of them in the soak. */
@@ -63,6 +65,72 @@ describe.each(some('oldest'))('less than a superuser on PostgreSQL $major', serv
       await db.sql.unsafe(`reassign owned by ${role} to postgres; drop owned by ${role}; drop role ${role}`)
     },
   )
+
+  test('what triggers write and what references rows to take out: refused beforehand, until granted', async () => {
+    await using db = await database(server, 'workspace-sessions', 50)
+    await db.sql.unsafe(`
+      create table public.audit (id bigserial primary key, chat uuid);
+      create function public.note_change() returns trigger language plpgsql set search_path = '' as $f$ begin
+        insert into public.audit (chat) values (new.id); return new; end $f$;
+      create trigger noted after update on public.chats for each row execute function public.note_change();
+      create table public.stars (chat uuid references public.chats)`)
+    const doctor = async () =>
+      (await said((await inProcess(db.url, { track: 'workspace-sessions' })).doctor())).findings
+    const lesser = async () => (await doctor()).find(f => f.code === 'RUNS_AS_SUPERUSER')!.fix!
+    const grants = (await lesser()).split('\n').filter(line => /audit|stars/.test(line))
+    expect(grants).toEqual([
+      'grant insert on public.audit to rethread_deploy;',
+      'grant select on public.stars to rethread_deploy;',
+      'grant usage on sequence public.audit_id_seq to rethread_deploy;',
+    ])
+    const role = `deploy_${randomBytes(4).toString('hex')}`
+    // of what is granted to the roles that it may act as, it has nothing by itself
+    const others = (await lesser())
+      .replaceAll('rethread_deploy', role)
+      .replace(/^(create role .* login)/m, '$1 noinherit')
+      .split('\n')
+    await db.sql.unsafe(others.filter(line => !/audit|stars/.test(line)).join('\n'))
+    const url = new URL(db.url)
+    url.username = role
+    const project = await inProcess(url.toString(), { track: 'workspace-sessions' })
+    const consent = { allow: ['FIRES_TRIGGERS', 'RUNS_FOREIGN_CODE'] as HazardCode[] }
+    const refused = await said(project.migrate({ consent }))
+    expect([refused.verdict, refused.findings.filter(f => f.level === 'refused').map(f => f.fix)]).toEqual([
+      'refused',
+      [
+        `grant insert on public.audit to ${role};   as postgres or an administrator.`,
+        `grant select on public.stars to ${role};   as postgres or an administrator.`,
+      ],
+    ])
+    await db.sql.unsafe(grants.join('\n').replaceAll('rethread_deploy', role))
+    expect((await said(project.migrate({ consent }))).verdict).toBe('clean')
+    expect((await db.sql`select count(*)::int as n from public.audit`)[0]!.n).toBeGreaterThan(0)
+    await db.sql.unsafe(`reassign owned by ${role} to postgres; drop owned by ${role}; drop role ${role}`)
+  })
+
+  test('whoever alters a partitioned table alters its partitions: those of another owner are named beforehand', async () => {
+    await using db = await database(server, 'empty')
+    const role = `owner_${randomBytes(4).toString('hex')}`
+    await db.sql.unsafe(`
+      create role ${role} login;
+      grant create on database ${db.name} to ${role};
+      create table public.parts (id int primary key) partition by range (id);
+      create table public.parts_0 partition of public.parts for values from (0) to (10);
+      alter table public.parts owner to ${role}`)
+    const cwd = folder({
+      'migrations/mine/1_add.sql': 'alter table public.parts add column b int;',
+      'rollbacks/mine/1_add.sql': 'alter table public.parts drop column b;',
+      'verify/mine/none.sql': '--! title: nothing\nselect 1 as object, 2 as detail where false',
+    })
+    const url = new URL(db.url)
+    url.username = role
+    const { code, report } = await rethread(url.href, ['plan', '--dir', '.'], { cwd })
+    expect([
+      code,
+      report.findings.filter(f => f.code === 'MISSING_PRIVILEGE').map(f => [f.subject, f.facts]),
+    ]).toEqual([1, [['public.parts_0', { wants: 'OWNERSHIP', owner: 'postgres', role }]]])
+    await db.sql.unsafe(`reassign owned by ${role} to postgres; drop owned by ${role}; drop role ${role}`)
+  })
 
   test('a role that may not read the ledger of another one is told whose it is', async () => {
     await using db = await database(server, 'workspace-sessions', 50)

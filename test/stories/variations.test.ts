@@ -79,6 +79,8 @@ describe('variations of the schema', () => {
     // no superuser: partitions and publications; a schema of another role by the name of ours
     ['trip-sessions', 730002],
     ['trip-sessions', 730023],
+    // the role that doctor names, and partitions
+    ['workspace-sessions', 363956],
   ])('%s, seed %i', async (track, n) => {
     await using story = await VariationStory.of(servers()[n % servers().length]!, track, n)
     expect(await story.tell(true)).toBe('rolled back')

@@ -173,11 +173,13 @@ export const targetWords = {
               ? sentence`This role may not use what is in ${s}, which belongs to \`${f.owner}\`.`
               : f.wants === 'LEDGER'
                 ? sentence`\`${f.owner}\` has run rethread here, and role \`${f.role}\` may not read its records in ${s}.`
-                : sentence`\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
+                : 'by' in f
+                  ? sentence`A trigger that a backfill fires runs \`${f.by}\`, which writes \`${s}\` with the rights of this role, and it may not ${f.wants} there.`
+                  : sentence`\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
     (s, f) =>
       f.wants === 'CREATE'
         ? sentence`grant create on ${s} to ${f.role};`
-        : ['SELECT', 'REFERENCES', 'USAGE'].includes(f.wants)
+        : ['SELECT', 'REFERENCES', 'USAGE', 'INSERT', 'UPDATE', 'DELETE'].includes(f.wants)
           ? sentence`grant ${f.wants.toLowerCase()} on ${s} to ${f.role};   as ${f.owner} or an administrator.`
           : f.wants === 'LEDGER'
             ? sentence`Connect as ${f.owner}, or as a role that is a member of it: grant ${f.owner} to ${f.role};`

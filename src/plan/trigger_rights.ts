@@ -1,0 +1,53 @@
+import { referencingKeys } from '../database/catalog.sql.js'
+import type { Db } from '../database/types.js'
+import { rowChanges, type WriteRight } from '../files/body_writes.js'
+import { parseStatements, relationName } from '../files/statements.js'
+import type { Migration, Track } from '../model/project.js'
+import { type Finding, finding } from '../model/report.js'
+import { firingTriggers } from './firing_triggers.js'
+import { bodiesOfTriggers, lackedRights } from './trigger_rights.sql.js'
+
+/** A privilege on a table of the application that backfills need although no file names the table. */
+export interface RightBeside {
+  table: string
+  privilege: WriteRight | 'SELECT'
+  /** The function of a trigger that writes the table; null for a table that only is read. */
+  by: string | null
+}
+
+/**
+ * What backfills need beside their own tables: the triggers that they fire write tables of the application
+ * with the rights of whoever runs the backfill, and tables that reference rows to take out are read first.
+ */
+export async function rightsBeside(sql: Db, track: Track, migrations: Migration[]): Promise<RightBeside[]> {
+  const found: RightBeside[] = []
+  for (const [i, m] of migrations.entries()) {
+    if (!m.backfill) continue
+    const [statement] = await parseStatements(m.file.text)
+    if (statement?.kind === 'DeleteStmt')
+      for (const { table } of await referencingKeys(sql, relationName(statement.node.relation)))
+        found.push({ table, privilege: 'SELECT', by: null })
+    const firing = await firingTriggers(sql, track, m, migrations.slice(0, i))
+    for (const { name, definition } of await bodiesOfTriggers(sql, firing?.functions ?? [])) {
+      const { rights } = await rowChanges(await parseStatements(definition))
+      for (const [table, needed] of rights)
+        for (const privilege of needed) found.push({ table, privilege, by: name })
+    }
+  }
+  const keys = found.map(r => `${r.privilege} ${r.table}`)
+  return found.filter((r, i) => keys.indexOf(`${r.privilege} ${r.table}`) === i)
+}
+
+/** MISSING_PRIVILEGE for each of these privileges that this role lacks. */
+export async function missingBeside(sql: Db, track: Track, migrations: Migration[]): Promise<Finding[]> {
+  const lacked = await lackedRights(sql, await rightsBeside(sql, track, migrations))
+  return lacked.map(({ table, privilege, by, owner, role }) =>
+    finding(
+      'MISSING_PRIVILEGE',
+      table,
+      privilege === 'SELECT' || by === null
+        ? { wants: 'SELECT', owner, role }
+        : { wants: privilege, owner, role, by },
+    ),
+  )
+}
