@@ -1,4 +1,4 @@
-import { common, partitioned, type Varied, ways } from './variation_ways.js'
+import { common, partitioned, rarer, type Varied, ways } from './variation_ways.js'
 
 /**
  * The schema of an application, varied at random: what other people's databases have and the examples have
@@ -64,8 +64,10 @@ const tables: Record<string, Varied[]> = {
 
 export const tracks = Object.keys(tables)
 
+/** The ways of which each has its turn. */
+const inTurn = ['partitioned', ...Object.keys(ways)]
 /** Every way in which a schema can be varied. */
-export const kinds = ['partitioned', ...Object.keys(ways)]
+export const kinds = [...inTurn, 'rarer']
 
 /** Functions of the examples that read the clock, with others that count: two databases then agree. */
 const still: Record<string, string> = {
@@ -88,8 +90,8 @@ export function variationsOf(track: string, seed: number, major: number): Variat
   const all = tables[track]!
   const main = all[0]!
   // each kind in its turn, on each of two servers, the others by chance
-  const turn = Math.floor(seed / 2) + tracks.indexOf(track) * Math.floor(kinds.length / tracks.length)
-  const first = kinds[turn % kinds.length]!
+  const turn = Math.floor(seed / 2) + tracks.indexOf(track) * Math.floor(inTurn.length / tracks.length)
+  const first = inTurn[turn % inTurn.length]!
   if (first === 'partitioned' || d.chance(0.05))
     made.push({ kind: `partitioned of ${main.table}`, sql: partitioned(main, d) })
   const chosen = [
@@ -104,6 +106,12 @@ export function variationsOf(track: string, seed: number, major: number): Variat
     if (tooOften || way === 'partitioned' || made.some(m => m.kind === kind)) continue
     const vary = ways[way]!(t, d, n, { track, major })
     made.push({ kind, ...(typeof vary === 'string' ? { sql: vary } : vary) })
+  }
+  // a choice of its own: the other ones of a seed stay what they were
+  const e = diceOf(track, seed + 3_000_003)
+  if (e.chance(0.2)) {
+    const t = e.one(all)
+    made.push({ kind: `rarer of ${t.table}`, sql: rarer(t, e, chosen.length, { track, major }) as string })
   }
   return made
 }

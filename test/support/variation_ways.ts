@@ -59,6 +59,7 @@ export const common = `
   create function public.sly_json(public.sly) returns json language sql immutable as $$ select '{"sly": true}'::json $$;
   create cast (public.sly as json) with function public.sly_json(public.sly);
   create domain public.short as text check (length(value) < 400);
+  create domain public.shorter as public.short check (value is distinct from 'never');
   create domain public.some_id as uuid check (value <> '00000000-0000-0000-0000-000000000001');`
 
 /** Names of columns, some of which need quotes. */
@@ -345,6 +346,17 @@ export const ways: Record<string, Vary> = {
       ...(t.time ? [`alter table public.${t.table} alter column ${t.time} drop not null`] : []),
     ]),
 }
+
+/** What hardly anybody has. */
+export const rarer: Vary = (t, d, n) =>
+  d.one([
+    `alter table public.${t.table} alter column ${t.text} type public.shorter`,
+    `alter table public.${t.table} add constraint "one ${n}" unique nulls not distinct (${t.key}, ${t.text})`,
+    `create unique index "one ${n}" on public.${t.table} (${t.key}, ${t.text}) nulls not distinct`,
+    `create rule instead${n} as on delete to public.${t.table} where old.${t.text} = 'never' do instead nothing`,
+    `create rule instead${n} as on insert to public.${t.table} where new.${t.text} = 'never' do instead nothing`,
+    `create sequence auth.numbers${n}; alter table public.${t.table} add column numbered${n} bigint default nextval('auth.numbers${n}')`,
+  ])
 
 /** Divides a table without foreign keys onto it, with all of its rows. */
 export function partitioned(t: Varied, d: Dice): string {
