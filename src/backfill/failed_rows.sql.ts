@@ -14,7 +14,8 @@ export const rowParameter = 6
 
 /**
  * Records that the row of `from` that `where` finds has failed. Its values are parameters from `rowParameter`
- * on. The row itself stays unchanged. Returns its key; null if the row no longer exists.
+ * on. The row itself stays unchanged; rows with the same key are one entry. Returns the key; null if the row
+ * no longer exists.
  */
 export async function noteFailed(
   sql: Db,
@@ -24,7 +25,7 @@ export async function noteFailed(
 ): Promise<string | null> {
   const [noted] = await sql.unsafe<{ key: string }[]>(
     `insert into rethread_archive.failed_rows as o (track, migration, relation, key, sqlstate, reason, run)
-     select $1, $2, ${literal(s.table)}, ${rowKey(s.alias, s.key)}, $3, $4, $5
+     select distinct $1, $2, ${literal(s.table)}, ${rowKey(s.alias, s.key)}, $3, $4, $5::bigint
      from ${row.from} ${s.alias} where ${row.where}
      on conflict (relation, key, migration) do update
      set sqlstate = excluded.sqlstate, reason = excluded.reason, run = excluded.run, attempts = o.attempts + 1, at = excluded.at

@@ -3,6 +3,7 @@ import type { HazardCode } from '../../src/index.js'
 import type { FindingOf } from '../../src/model/report.js'
 import { configured, contract, contractWith, type Ran, rethread } from '../support/cli.js'
 import { type Database, database, inTurn, newest, servers } from '../support/database.js'
+import { folder } from '../support/folder.js'
 import { inProcess } from '../support/in_process.js'
 
 /**
@@ -397,4 +398,28 @@ test('a session that was set aside and gets its conversation later is in the qua
   const checks = await project.verify({ only: ['accounted', 'account_elements'] })
   expect([checks.verdict, checks.checks.flatMap(c => c.found)]).toEqual(['clean', []])
   await project.close()
+})
+
+test('two rows that have one key and fail are named once, and the run ends as with any failed row', async () => {
+  await using db = await database(newest(), 'empty')
+  await db.sql.unsafe(`
+    create table public.notes (id int not null, body text, done bool);
+    insert into public.notes select 1 + i / 2, 'n' || i from generate_series(0, 5) i;
+    create function public.no_ones() returns trigger language plpgsql as $$ begin
+      if new.id = 1 then raise exception 'no ones'; end if; return new; end $$;
+    create trigger no_ones before update on public.notes for each row execute function public.no_ones()`)
+  const cwd = folder({
+    'rethread.config.json': '{"retryFailedSeconds": 1}',
+    'migrations/mine/1_fill.sql': `--! phase: backfill
+--! table: public.notes
+--! key: id
+--! pending: n.done is null
+update public.notes n set done = true where n.done is null;`,
+    'rollbacks/mine/1_fill.sql': 'update public.notes set done = null where done;',
+    'verify/mine/none.sql': '--! title: nothing\nselect 1 as object, 2 as detail where false',
+  })
+  const ran = await rethread(db.url, ['migrate', '--dir', '.', ...fire], { cwd })
+  expect([ran.code, failedIn(ran).map(f => [f.subject, f.facts.rows])]).toEqual([1, [['public.notes', 1]]])
+  const [row] = await db.sql`select count(*)::int as left from public.notes where done is null`
+  expect(row!.left).toBe(2)
 })
