@@ -199,7 +199,7 @@ export interface FactsOfFiles {
   MISSING_PRIVILEGE: { role: string } & (
     | { wants: 'OWNERSHIP' | 'SELECT' | 'REFERENCES' | 'USAGE' | 'LEDGER'; owner: string }
     | { wants: 'CREATE'; owner: null }
-    /** `by`: the function of a trigger that a backfill fires, which writes the table. */
+    /** `by`: the function of a trigger, or the rule, that a backfill fires, which writes the table. */
     | { wants: 'INSERT' | 'UPDATE' | 'DELETE'; owner: string; by: string }
   )
   ROWS_HIDDEN: {

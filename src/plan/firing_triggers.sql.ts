@@ -51,10 +51,13 @@ export async function triggersFiredBy(
     order by 1, 2`
 }
 
+/** Stands for the function of a rule, which has none. */
+export const ofRule = 'rule'
+
 /** The rules of a table that do more than a statement of these kinds, listed like triggers. */
 export async function rulesFiredBy(sql: Db, table: string, events: TriggerEvent[]): Promise<Trigger[]> {
   return sql<Trigger[]>`
-    select ${table} as table, r.rulename::text as name, 'rule' as function, r.ev_enabled::text as enabled,
+    select ${table} as table, r.rulename::text as name, ${ofRule} as function, r.ev_enabled::text as enabled,
       pg_get_ruledef(r.oid) as definition
     from pg_catalog.pg_rewrite r
     where r.ev_class = to_regclass(${table}) and not r.is_instead and r.ev_enabled <> 'D'

@@ -38,8 +38,8 @@ export interface FiringTriggers {
   rows: number | null
   /** Each with its function: `chats_updated_at (public.update_updated_at)`. */
   triggers: string[]
-  /** The functions of the triggers, as SQL. */
-  functions: string[]
+  /** The same with their definitions. */
+  fired: Trigger[]
   /** Why the backfill's sessions cannot hold them off; null if they can. */
   whyNotHeld: string | null
 }
@@ -96,7 +96,7 @@ export async function firingTriggers(
     table,
     rows: facts && facts.rows >= 0 ? facts.rows : null,
     triggers: firing.map(t => `${t.name} (${t.function})`),
-    functions: [...new Set(firing.map(t => t.function))],
+    fired: firing,
     whyNotHeld,
   }
 }

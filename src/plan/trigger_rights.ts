@@ -5,19 +5,20 @@ import { parseStatements, relationName } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { firingTriggers } from './firing_triggers.js'
+import { ofRule, type Trigger } from './firing_triggers.sql.js'
 import { bodiesOfTriggers, lackedRights } from './trigger_rights.sql.js'
 
 /** A privilege on a table of the application that backfills need although no file names the table. */
 export interface RightBeside {
   table: string
   privilege: WriteRight | 'SELECT'
-  /** The function of a trigger that writes the table; null for a table that only is read. */
+  /** The function of a trigger, or the rule, that writes the table; null for a table that only is read. */
   by: string | null
 }
 
 /**
  * What backfills need beside their own tables: the triggers that they fire write tables of the application
- * with the rights of whoever runs the backfill, and tables that reference rows to take out are read first.
+ * with the rights of whoever runs the backfill, rules with those of the table's owner, and tables that reference rows to take out are read first.
  */
 export async function rightsBeside(sql: Db, track: Track, migrations: Migration[]): Promise<RightBeside[]> {
   const found: RightBeside[] = []
@@ -28,7 +29,7 @@ export async function rightsBeside(sql: Db, track: Track, migrations: Migration[
       for (const { table } of await referencingKeys(sql, relationName(statement.node.relation)))
         found.push({ table, privilege: 'SELECT', by: null })
     const firing = await firingTriggers(sql, track, m, migrations.slice(0, i))
-    for (const { name, definition } of await bodiesOfTriggers(sql, firing?.functions ?? [])) {
+    for (const { name, definition } of await codeOf(sql, firing?.fired ?? [])) {
       const { rights } = await rowChanges(await parseStatements(definition))
       for (const [table, needed] of rights)
         for (const privilege of needed) found.push({ table, privilege, by: name })
@@ -36,6 +37,13 @@ export async function rightsBeside(sql: Db, track: Track, migrations: Migration[
   }
   const keys = found.map(r => `${r.privilege} ${r.table}`)
   return found.filter((r, i) => keys.indexOf(`${r.privilege} ${r.table}`) === i)
+}
+
+/** The functions of triggers, and rules, with their definitions. */
+async function codeOf(sql: Db, fired: Trigger[]): Promise<{ name: string; definition: string }[]> {
+  const rules = fired.filter(t => t.function === ofRule)
+  const functions = [...new Set(fired.filter(t => !rules.includes(t)).map(t => t.function))]
+  return [...(await bodiesOfTriggers(sql, functions)), ...rules]
 }
 
 /** MISSING_PRIVILEGE for each of these privileges that this role lacks. */

@@ -73,13 +73,16 @@ describe.each(some('oldest'))('less than a superuser on PostgreSQL $major', serv
       create function public.note_change() returns trigger language plpgsql set search_path = '' as $f$ begin
         insert into public.audit (chat) values (new.id); return new; end $f$;
       create trigger noted after update on public.chats for each row execute function public.note_change();
-      create table public.stars (chat uuid references public.chats)`)
+      create table public.stars (chat uuid references public.chats);
+      create table public.ruled (chat uuid);
+      create rule also as on update to public.chats do also insert into public.ruled values (new.id)`)
     const doctor = async () =>
       (await said((await inProcess(db.url, { track: 'workspace-sessions' })).doctor())).findings
     const lesser = async () => (await doctor()).find(f => f.code === 'RUNS_AS_SUPERUSER')!.fix!
-    const grants = (await lesser()).split('\n').filter(line => /audit|stars/.test(line))
+    const grants = (await lesser()).split('\n').filter(line => /audit|stars|ruled/.test(line))
     expect(grants).toEqual([
       'grant insert on public.audit to rethread_deploy;',
+      'grant insert on public.ruled to rethread_deploy;',
       'grant select on public.stars to rethread_deploy;',
       'grant usage on sequence public.audit_id_seq to rethread_deploy;',
     ])
@@ -89,7 +92,7 @@ describe.each(some('oldest'))('less than a superuser on PostgreSQL $major', serv
       .replaceAll('rethread_deploy', role)
       .replace(/^(create role .* login)/m, '$1 noinherit')
       .split('\n')
-    await db.sql.unsafe(others.filter(line => !/audit|stars/.test(line)).join('\n'))
+    await db.sql.unsafe(others.filter(line => !/audit|stars|ruled/.test(line)).join('\n'))
     const url = new URL(db.url)
     url.username = role
     const project = await inProcess(url.toString(), { track: 'workspace-sessions' })
@@ -99,6 +102,7 @@ describe.each(some('oldest'))('less than a superuser on PostgreSQL $major', serv
       'refused',
       [
         `grant insert on public.audit to ${role};   as postgres or an administrator.`,
+        `grant insert on public.ruled to ${role};   as postgres or an administrator.`,
         `grant select on public.stars to ${role};   as postgres or an administrator.`,
       ],
     ])

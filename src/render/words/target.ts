@@ -174,7 +174,7 @@ export const targetWords = {
               : f.wants === 'LEDGER'
                 ? sentence`\`${f.owner}\` has run rethread here, and role \`${f.role}\` may not read its records in ${s}.`
                 : 'by' in f
-                  ? sentence`A trigger that a backfill fires runs \`${f.by}\`, which writes \`${s}\` with the rights of this role, and it may not ${f.wants} there.`
+                  ? sentence`A backfill fires \`${f.by}\`, which writes \`${s}\` with the rights of this role, and it may not ${f.wants} there.`
                   : sentence`\`${s}\` belongs to \`${f.owner}\`; this role may not alter it.`,
     (s, f) =>
       f.wants === 'CREATE'
