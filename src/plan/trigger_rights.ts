@@ -18,7 +18,8 @@ export interface RightBeside {
 
 /**
  * What backfills need beside their own tables: the triggers that they fire write tables of the application
- * with the rights of whoever runs the backfill, rules with those of the table's owner, and tables that reference rows to take out are read first.
+ * with the rights of whoever runs the backfill, rules with those of the table's owner, and tables that
+ * reference rows to take out are read first.
  */
 export async function rightsBeside(sql: Db, track: Track, migrations: Migration[]): Promise<RightBeside[]> {
   const found: RightBeside[] = []
@@ -29,7 +30,7 @@ export async function rightsBeside(sql: Db, track: Track, migrations: Migration[
       for (const { table } of await referencingKeys(sql, relationName(statement.node.relation)))
         found.push({ table, privilege: 'SELECT', by: null })
     const firing = await firingTriggers(sql, track, m, migrations.slice(0, i))
-    for (const { name, definition } of await codeOf(sql, firing?.fired ?? [])) {
+    for (const { name, definition } of await firedCode(sql, firing?.fired ?? [])) {
       const { rights } = await rowChanges(await parseStatements(definition))
       for (const [table, needed] of rights)
         for (const privilege of needed) found.push({ table, privilege, by: name })
@@ -40,7 +41,7 @@ export async function rightsBeside(sql: Db, track: Track, migrations: Migration[
 }
 
 /** The functions of triggers, and rules, with their definitions. */
-async function codeOf(sql: Db, fired: Trigger[]): Promise<{ name: string; definition: string }[]> {
+async function firedCode(sql: Db, fired: Trigger[]): Promise<{ name: string; definition: string }[]> {
   const rules = fired.filter(t => t.function === ofRule)
   const functions = [...new Set(fired.filter(t => !rules.includes(t)).map(t => t.function))]
   return [...(await bodiesOfTriggers(sql, functions)), ...rules]
