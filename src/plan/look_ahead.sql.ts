@@ -109,7 +109,7 @@ export async function tablesWithoutIdentity(sql: Db, tables: string[]): Promise<
       from (
         select array_agg(k.attnum::int) as keys
         from pg_catalog.pg_index i cross join lateral unnest(i.indkey::int2[]) as k (attnum)
-        where i.indrelid = c.oid and i.indisvalid
+        where i.indrelid = c.oid and i.indisvalid and i.indimmediate
           and (c.relreplident = 'd' and i.indisprimary or c.relreplident = 'i' and i.indisreplident)) x) i
     left join pg_catalog.pg_publication_rel r on r.prpubid = p.oid and r.prrelid = c.oid
     where (p.puballtables or exists (

@@ -272,6 +272,7 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
       'alter table public.chats replica identity full; create publication changes for table public.chats (id, message)',
       'create publication changes for table public.chats (message, role)',
       `create publication changes for table public.chats where (role <> 'system')`,
+      'alter table public.chats drop constraint chats_pkey; alter table public.chats add primary key (id) deferrable; create publication changes for table public.chats',
     ])
       await on(server, 'workspace-sessions', rooms(keyed, clash), async (db, project) => {
         await expect(db.sql`update public.chats set role = role`).rejects.toThrow('cannot update')
