@@ -51,15 +51,13 @@ begin
 end
 $$;
 create table if not exists rethread_archive.chatkit_sessions_deleted (like rethread_archive.chatkit_sessions);
--- locks: rethread_archive.chatkit_sessions ROW EXCLUSIVE
-do $$
-begin
-  insert into rethread_archive.chatkit_sessions_deleted
-  select s.* from rethread_archive.chatkit_sessions s join rethread_archive.chatkit_lacking l on l.place = s.ctid;
-  -- not in a WITH, which no table takes that has a rule of the application
-  delete from rethread_archive.chatkit_sessions s using rethread_archive.chatkit_lacking l where s.ctid = l.place;
-end
-$$;
+with gone as (
+  delete from rethread_archive.chatkit_sessions s
+  using rethread_archive.chatkit_lacking l
+  where s.ctid = l.place
+  returning s.*
+)
+insert into rethread_archive.chatkit_sessions_deleted select * from gone;
 drop table rethread_archive.chatkit_lacking;
 
 -- locks: rethread_archive.chatkit_sessions ACCESS EXCLUSIVE
