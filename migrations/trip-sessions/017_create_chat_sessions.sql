@@ -495,9 +495,16 @@ declare
   locked bigint;
   others bigint;
   given constant record := new;
+  may_lock boolean := false;
   is_placed constant boolean := tg_op = 'INSERT' or (new.conversation_id, new.request_id) is distinct from (old.conversation_id, old.request_id);
 begin
   if is_placed then
+    -- with what this function may not lock the foreign keys do, which need no right of its owner
+    select bool_and(coalesce(has_table_privilege(t, 'SELECT') and has_table_privilege(t, 'UPDATE') and not row_security_active(t), false)) into may_lock
+    from unnest(array[
+      to_regclass('public.conversations'), to_regclass('public.requests'), to_regclass('public.quotes'), to_regclass('public.proposals')]::oid[]) t;
+  end if;
+  if may_lock then
     -- before the sessions, as a deletion takes them: what the foreign keys would wait for at the end
     perform from public.conversations c where c.id = new.conversation_id for key share;
     perform from public.requests r where r.id = new.request_id for key share;
@@ -569,7 +576,7 @@ begin
       end;
       return given;
   end;
-  if is_placed then
+  if may_lock then
     -- what is being deleted is not waited for
     new.primary_quote_id := coalesce(new.primary_quote_id, (select q.id from public.quotes q where q.id = link.quote for key share skip locked));
     new.proposal_id := coalesce(new.proposal_id, (select p.id from public.proposals p where p.id = link.proposal for key share skip locked));

@@ -5,6 +5,7 @@ import { droppedBy, nameOf, type ObjectAtRisk } from '../archive/loss_report.js'
 import { notPutBack, rehearsePutBack } from '../archive/rehearse_put_back.js'
 import { closeBackfill } from '../backfill/run_backfill.sql.js'
 import { type Context, connect } from '../database/context.js'
+import { isSqlState } from '../database/faults.js'
 import { inspect } from '../database/server.js'
 import { droppedObjects } from '../files/dropped_objects.js'
 import { parseStatements } from '../files/statements.js'
@@ -72,8 +73,25 @@ export async function rollback(given: Context, track: Track, options: RollbackOp
   })
 }
 
-/** The plan and whether it may run, before the lease is taken. What is tried is rolled back. */
+/** What the server says where another run has just dropped what is read here. */
+const undoneMeanwhile = ['42P01', '42703', '42883', '3F000']
+/** A run that undoes several steps may be met more than once. */
+const mostApprovals = 5
+
+/**
+ * The plan and whether it may run, before the lease is taken. What is tried is rolled back. If another run
+ * undoes a step meanwhile, the history is read again.
+ */
 async function approve(ctx: Context, track: Track, options: RollbackOptions): Promise<PlannedRollback> {
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await approveOnce(ctx, track, options)
+    } catch (error) {
+      if (attempt === mostApprovals || !isSqlState(error, ...undoneMeanwhile)) throw error
+    }
+}
+
+async function approveOnce(ctx: Context, track: Track, options: RollbackOptions): Promise<PlannedRollback> {
   await using connection = await connect(ctx, 'reader')
   const target = await inspect(ctx, connection)
   const planned = await planRollback(connection, target, track, options)

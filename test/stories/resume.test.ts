@@ -51,8 +51,8 @@ async function silentSessions(server: Server) {
     },
     end: async () => {
       await db.sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = ${`rethread writer run ${busy!.id}`}`
+      await Promise.all(sessions.map(sql => sql.end({ timeout: 1 })))
       await long
-      await Promise.all(sessions.map(sql => sql.end()))
       await db[Symbol.asyncDispose]()
     },
   }
