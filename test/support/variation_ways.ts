@@ -356,6 +356,17 @@ export const rarer: Vary = (t, d, n) =>
     `create rule instead${n} as on delete to public.${t.table} where old.${t.text} = 'never' do instead nothing`,
     `create rule instead${n} as on insert to public.${t.table} where new.${t.text} = 'never' do instead nothing`,
     `create sequence auth.numbers${n}; alter table public.${t.table} add column numbered${n} bigint default nextval('auth.numbers${n}')`,
+    `create collation public.same${n} (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+     alter table public.${t.table} alter column ${t.text} type text collate public.same${n}`,
+    `create function public.size${n}(text) returns int language sql immutable as $$ select length($1) $$;
+     alter table public.${t.table} add column sized${n} int generated always as (public.size${n}(${t.text})) stored`,
+    `create unique index "some ${n}" on public.${t.table} (${t.text}, ${t.key}) where ${t.text} is not null`,
+    `revoke all on public.${t.table} from anon, authenticated;
+     grant select (${t.key}, ${t.text}), insert (${t.key}, ${t.text}), update (${t.text}) on public.${t.table} to authenticated`,
+    // what refuses a row does so at the commit
+    `create function public.refuse_later${n}() returns trigger language plpgsql as $$ begin
+       if new.${t.text} like '%7%' and new.${t.text} is not distinct from old.${t.text} then raise exception 'no change of sevens'; end if; return null; end $$;
+     create constraint trigger later${n} after update on public.${t.table} deferrable initially deferred for each row execute function public.refuse_later${n}()`,
   ])
 
 /** Divides a table without foreign keys onto it, with all of its rows. */
