@@ -358,7 +358,7 @@ begin
       or s.request_id in (select o.request_id from public.chat_sessions o where o.conversation_id = conversation)
     order by s.id);
   perform from public.chat_sessions s where s.id = any (sessions) order by s.id for no key update;
-  -- the note of what is done here goes: where it fails, it must not be noted anew, but raise
+  -- the note of what is done here goes: where it fails, it must not be noted again, but raise
   perform set_config('rethread.catching_up', 'on', true);
   update public.chat_sessions s
   set request_id = c.request_id
@@ -511,7 +511,7 @@ begin
     perform from public.quotes q where q.id = new.primary_quote_id for key share;
     perform from public.proposals p where p.id = new.proposal_id for key share;
   end if;
-  -- the block locks nothing where nobody else counts: its subtransaction would lock each row anew
+  -- the block locks nothing where nobody else counts: its subtransaction would lock each row again
   begin
     if is_placed then
       delete from chat_private.pruned p where p.conversation_id = new.conversation_id;

@@ -143,3 +143,19 @@ function locate(source: string, index: number): Omit<Where, 'file'> {
   const column = [...before.slice(before.lastIndexOf('\n') + 1)].length + 1
   return { line, column, excerpt: (source.split('\n')[line - 1] ?? '').replace(/\r$/, '') }
 }
+
+/**
+ * Does work again if it fails with one of these SQLSTATEs, up to `most` times: somebody has dropped what it
+ * was reading.
+ */
+export async function readAgainOn<T>(
+  { states, most }: { states: string[]; most: number },
+  work: () => Promise<T>,
+): Promise<T> {
+  for (let reading = 1; ; reading++)
+    try {
+      return await work()
+    } catch (error) {
+      if (reading === most || !isSqlState(error, ...states)) throw error
+    }
+}

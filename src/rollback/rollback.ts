@@ -5,7 +5,7 @@ import { droppedBy, nameOf, type ObjectAtRisk } from '../archive/loss_report.js'
 import { notPutBack, rehearsePutBack } from '../archive/rehearse_put_back.js'
 import { closeBackfill } from '../backfill/run_backfill.sql.js'
 import { type Context, connect } from '../database/context.js'
-import { isSqlState } from '../database/faults.js'
+import { readAgainOn } from '../database/faults.js'
 import { inspect } from '../database/server.js'
 import { droppedObjects } from '../files/dropped_objects.js'
 import { parseStatements } from '../files/statements.js'
@@ -82,14 +82,8 @@ const mostApprovals = 5
  * The plan and whether it may run, before the lease is taken. What is tried is rolled back. If another run
  * undoes a step meanwhile, the history is read again.
  */
-async function approve(ctx: Context, track: Track, options: RollbackOptions): Promise<PlannedRollback> {
-  for (let attempt = 1; ; attempt++)
-    try {
-      return await approveOnce(ctx, track, options)
-    } catch (error) {
-      if (attempt === mostApprovals || !isSqlState(error, ...undoneMeanwhile)) throw error
-    }
-}
+const approve = (ctx: Context, track: Track, options: RollbackOptions): Promise<PlannedRollback> =>
+  readAgainOn({ states: undoneMeanwhile, most: mostApprovals }, () => approveOnce(ctx, track, options))
 
 async function approveOnce(ctx: Context, track: Track, options: RollbackOptions): Promise<PlannedRollback> {
   await using connection = await connect(ctx, 'reader')

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isSqlState } from '../database/faults.js'
+import { readAgainOn } from '../database/faults.js'
 import { type Db, ident } from '../database/types.js'
 import { backfillSetting, settingsBefore } from './table_settings.sql.js'
 
@@ -20,7 +20,7 @@ type ReadRow = Omit<ObjectRow, 'definition'> & { definition: string | null }
  * role and database, whatever the session's is, so that they can be compared with stored ones.
  */
 export async function objects(sql: Db): Promise<ObjectRow[]> {
-  const rows = await readObjects(sql)
+  const rows = await readAgainOn({ states: [droppedMeanwhile], most: mostAttempts }, () => askForObjects(sql))
   const isOurs = (row: ObjectRow) => row.kind === 'table' && row.definition.includes(backfillSetting)
   if (!rows.some(isOurs)) return rows
   const before = await settingsBefore(sql)
@@ -31,15 +31,6 @@ export async function objects(sql: Db): Promise<ObjectRow[]> {
 const droppedMeanwhile = 'XX000'
 /** Where objects come and go all the time, a look may need some attempts. */
 const mostAttempts = 10
-
-async function readObjects(sql: Db, attempt = 1): Promise<ObjectRow[]> {
-  try {
-    return await askForObjects(sql)
-  } catch (error) {
-    if (attempt === mostAttempts || !isSqlState(error, droppedMeanwhile)) throw error
-    return readObjects(sql, attempt + 1)
-  }
-}
 
 async function askForObjects(sql: Db): Promise<ObjectRow[]> {
   // one message, so that the session's search_path is restored for the next statement

@@ -111,7 +111,7 @@ export function variationsOf(track: string, seed: number, major: number): Variat
   const e = diceOf(track, seed + 3_000_003)
   if (e.chance(0.2)) {
     const t = e.one(all)
-    made.push({ kind: `rarer of ${t.table}`, sql: rarer(t, e, chosen.length, { track, major }) as string })
+    made.push({ kind: `rarer of ${t.table}`, sql: rarer(t, e, chosen.length) })
   }
   return made
 }

@@ -348,7 +348,7 @@ export const ways: Record<string, Vary> = {
 }
 
 /** What hardly anybody has. */
-export const rarer: Vary = (t, d, n) =>
+export const rarer = (t: Varied, d: Dice, n: number): string =>
   d.one([
     `alter table public.${t.table} alter column ${t.text} type public.shorter`,
     `alter table public.${t.table} add constraint "one ${n}" unique nulls not distinct (${t.key}, ${t.text})`,
