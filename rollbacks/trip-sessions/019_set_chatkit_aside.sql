@@ -4,6 +4,7 @@
 -- would have deleted them, or where the column must be filled. Else it becomes null. Rows that stayed with
 -- other columns keep a table of their own. An application without the table has an empty one for a moment.
 create table rethread_archive.chatkit_lacking (place tid primary key);
+-- locks: rethread_archive.chatkit_sessions ACCESS EXCLUSIVE
 -- locks: rethread_archive.chatkit_sessions_deleted ACCESS EXCLUSIVE
 do $$
 declare
@@ -15,6 +16,10 @@ begin
     create table rethread_archive.chatkit_sessions (none int);
     comment on table rethread_archive.chatkit_sessions is 'there was none';
   end if;
+  -- rows of an archive are not the application's: its triggers and rules do not fire
+  insert into rethread_archive.chatkit_manifest
+  select 'held off', lpad(h.place::text, 8, '0'), h.again
+  from unnest(rethread_archive.hold_off('rethread_archive.chatkit_sessions', true, false)) with ordinality as h (again, place);
   for item in
     select f.name, f.definition like '%ON DELETE CASCADE%' or max(c.definition) = '' as deletes, max(m.definition) as lacking, max(c.definition) as clearing
     from rethread_archive.chatkit_manifest f
@@ -66,6 +71,7 @@ do $$
 declare
   item record;
 begin
+  perform rethread_archive.release(array(select definition from rethread_archive.chatkit_manifest where kind = 'held off' order by name));
   if obj_description('rethread_archive.chatkit_sessions'::regclass, 'pg_class') = 'there was none' then
     drop table rethread_archive.chatkit_sessions, rethread_archive.chatkit_sessions_deleted;
     return;

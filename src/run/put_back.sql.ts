@@ -65,13 +65,13 @@ export const putBackSql = `
       from (select target as oid union select t.relid from pg_catalog.pg_partition_tree(target) t) r
       join pg_catalog.pg_trigger g on g.tgrelid = r.oid
       join pg_catalog.pg_proc p on p.oid = g.tgfoid
-      where not g.tgisinternal and g.tgparentid = 0 and g.tgenabled in ('O', 'A') and g.tgtype::int & 20 <> 0
+      where not g.tgisinternal and g.tgparentid = 0 and g.tgenabled in ('O', 'A') and g.tgtype::int & case when own then 28 else 20 end <> 0
         and (own or p.pronamespace is distinct from pg_catalog.to_regnamespace('chat_private')::oid)
       union all
       select format('alter table %s disable rule %I', w.ev_class::regclass, w.rulename),
         format('alter table %s enable %srule %I', w.ev_class::regclass, case w.ev_enabled when 'A' then 'always ' end, w.rulename)
       from pg_catalog.pg_rewrite w
-      where w.ev_class = target and w.ev_type in ('2', '3') and w.ev_enabled in ('O', 'A')
+      where w.ev_class = target and (w.ev_type in ('2', '3') or own and w.ev_type = '4') and w.ev_enabled in ('O', 'A')
       order by 1
     loop
       begin

@@ -208,9 +208,20 @@ test.each([
     change: 'delete from public.iso_agents where id = $1',
     stay: true,
   },
+  {
+    what: 'an agent is deleted after the contract phase, and a rule would act with each row',
+    // on DELETE the server would refuse the rule beside an archive, and on UPDATE it would run once more
+    rules: `
+      create table public.noted (id int);
+      create rule also_gone as on delete to public.chatkit_sessions do also insert into public.noted values (1);
+      create rule also_changed as on update to public.chatkit_sessions do also insert into public.noted values (2);`,
+    change: 'delete from public.iso_agents where id = $1',
+    stay: true,
+  },
   { what: 'the table was never there', change: '', stay: false },
-])('chatkit_sessions come back with a rollback although $what', async ({ change, stay }) => {
+])('chatkit_sessions come back with a rollback although $what', async ({ rules = '', change, stay }) => {
   await using db = await database(newest(), 'trip-sessions', 40)
+  await db.sql.unsafe(rules)
   if (change === '') await db.sql`drop table public.chatkit_sessions cascade`
   const [one] = await db.sql`select min(id::text) as id from public.iso_agents`
   const before =
@@ -233,6 +244,7 @@ test.each([
     expect(await rows('rethread_archive.chatkit_sessions_deleted')).toEqual(
       before.filter(r => !r.stays).map(r => r.row),
     )
+    if (rules !== '') expect(await rows('public.noted')).toEqual([])
   }
   await project.close()
 })
