@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { findingsOf } from '../../src/model/failure.js'
 import type { Consent } from '../../src/model/plan.js'
 import { runStatements } from '../../src/run/execute_file.js'
@@ -6,11 +6,13 @@ import { runTransaction } from '../../src/run/execute_transaction.js'
 import { openRun } from '../../src/run/open_run.js'
 import { rethread } from '../support/cli.js'
 import { consentTo, contextOf } from '../support/context.js'
-import { type Database, database, servers } from '../support/database.js'
+import { type Database, database, inTurn, servers } from '../support/database.js'
 import { application, errors, factsOf, migrated, placesOf, reset, words } from '../support/destruction.js'
 import { folder } from '../support/folder.js'
 
 describe.each(servers())('what a migration takes away on PostgreSQL $major', server => {
+  const test = inTurn(server)
+
   let db: Database
   beforeAll(async () => {
     db = await database(server, 'empty')
@@ -145,6 +147,8 @@ describe.each(servers())('what a migration takes away on PostgreSQL $major', ser
 })
 
 describe.each(servers())('rows that a backfill removes on PostgreSQL $major', server => {
+  const test = inTurn(server)
+
   const notes = `create table public.notes (id int primary key, body text, kind text);
     insert into public.notes select n, 'note_body_' || n, case when n <= 3 then 'odd' end from generate_series(1, 9) n`
   const backfill = (header: string, where: string) =>

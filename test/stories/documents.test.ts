@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { rethread } from '../support/cli.js'
-import { type Database, database, open, servers, some } from '../support/database.js'
+import { type Database, database, inTurn, open, servers, some } from '../support/database.js'
 import { random, seed } from '../support/random.js'
 
 /**
@@ -42,6 +42,8 @@ const elements = async (db: Database, id: string): Promise<string[]> =>
 const node = (parent: string | null, content: string) => ({ parentId: parent, role: 'user', content })
 
 describe.each(servers())('documents on PostgreSQL $major', server => {
+  const test = inTurn(server)
+
   test('what the new application adds to a document follows what was said before, whatever the document names as its last message', async () => {
     await using db = await database(server, 'conversation-history', 100)
     const id = await migrated(db)

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { render } from '../../src/index.js'
 import { objects } from '../../src/run/schema_snapshot.sql.js'
 import { disableAutoAnalyze, restoreAutoAnalyze } from '../../src/run/table_settings.sql.js'
-import { database, newest, root, servers } from '../support/database.js'
+import { database, inTurn, newest, root, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { inProcess, said, sentenceOf } from '../support/in_process.js'
 
@@ -18,6 +18,8 @@ const tracks = [
 const killed = 'update rethread.ledger set fingerprint = null, catalog = null'
 
 describe.each(servers())('the drift gate on PostgreSQL $major', server => {
+  const test = inTurn(server)
+
   test('a function of the track in chat_private that somebody changed is drift', async () => {
     await using db = await database(server, 'workspace-sessions', 50)
     const project = await inProcess(db.url, { track: 'workspace-sessions' })

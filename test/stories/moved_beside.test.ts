@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { contract, rethread, undoAll } from '../support/cli.js'
-import { type Database, database, newest, picture, servers } from '../support/database.js'
+import { type Database, database, newest, picture, turn } from '../support/database.js'
 import { inProcess } from '../support/in_process.js'
 
 /**
@@ -44,7 +44,7 @@ const nothing = ['behind', 'orphaned_messages', 'same_workspace', 'sessions_curr
   [],
 ])
 
-test.each(servers())(
+test.each(turn('triggers'))(
   'a trigger of the application says whose message it is, or where it goes, after ours by name: PostgreSQL $major',
   async server => {
     await using db = await database(server, 'workspace-sessions', 50)
@@ -83,7 +83,7 @@ test.each(servers())(
   },
 )
 
-test.each(servers())(
+test.each(turn('partitions of messages'))(
   'a message that goes to another partition goes to the session of its workspace: PostgreSQL $major',
   async server => {
     await using db = await database(server, 'workspace-sessions', 50)

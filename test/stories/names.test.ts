@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { counts } from '../../src/model/report.js'
 import { newKeywords, partText, quotedPart } from '../../src/model/table_name.js'
 import { rethread, undoAll } from '../support/cli.js'
-import { database, newest, open, root, servers } from '../support/database.js'
+import { database, inTurn, newest, open, root, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { hostileTrack } from '../support/hostile_track.js'
 
@@ -40,6 +40,8 @@ describe.each(servers())('names as SQL on PostgreSQL $major', server => {
 })
 
 describe.each(servers())('names that need quotes, on PostgreSQL $major', server => {
+  const test = inTurn(server)
+
   test.each(styles)('every command works on a track of names: %s', async (_, style, long) => {
     await using db = await database(server, 'empty')
     const role = `R ${typeof style === 'string' ? style.slice(0, 12) : 'reserved'} ${randomBytes(4).toString('hex')}`

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { HazardCode } from '../../src/index.js'
 import { ended, rethread, start, undoAll } from '../support/cli.js'
-import { type Database, database, newest, picture, servers } from '../support/database.js'
+import { type Database, database, inTurn, newest, picture, servers } from '../support/database.js'
 import { inProcess, said } from '../support/in_process.js'
 import { random, seed } from '../support/random.js'
 
@@ -34,6 +34,8 @@ const counted = async (db: Database): Promise<{ sessions: number; messages: numb
 }
 
 describe.each(servers())('prune on PostgreSQL $major', server => {
+  const test = inTurn(server)
+
   test('a session of last year with a message of today is in use; what is deleted can be restored, to the last byte', async () => {
     await using db = await database(server, 'workspace-sessions', 300)
     await withSessions(db, 4)

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { contract, ended, type Ran, rethread, start } from '../support/cli.js'
-import { database, newest, open, servers } from '../support/database.js'
+import { database, inTurn, newest, open, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
 
 /** A track with these files in migrations/mine; every rollback does nothing. */
@@ -19,6 +19,8 @@ const track = (migrations: Record<string, string>, more: Record<string, string> 
   })
 
 describe.each(servers())('what is said of a run on PostgreSQL $major is so', server => {
+  const test = inTurn(server)
+
   test('a blocker is shown by its statement, without literals, comments and bodies, every letter in its place', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(

@@ -12,7 +12,17 @@ import {
 } from '../../src/index.js'
 import { fingerprintOf, objects } from '../../src/run/schema_snapshot.sql.js'
 import { contractWith, rethread } from '../support/cli.js'
-import { type Database, database, inTurn, newest, open, picture, root, servers } from '../support/database.js'
+import {
+  type Database,
+  database,
+  inTurn,
+  newest,
+  open,
+  picture,
+  root,
+  servers,
+  turn,
+} from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { record } from '../support/recorder.js'
 import type { Server } from '../support/servers.js'
@@ -682,7 +692,7 @@ describe.each(servers())('a database of strangers on PostgreSQL $major', server 
     ))
 })
 
-test.each(servers())(
+test.each(turn('a copy'))(
   'a copy’s probes fit the rows of the tables: checks, keys, enums, people who stand in two tables, on PostgreSQL $major',
   async server => {
     const cwd = folder({})
@@ -728,7 +738,7 @@ test.each(servers())(
   },
 )
 
-test.each(servers())(
+test.each(turn('a clock'))(
   'messages of a time to come, by a clock that is fast or without a zone, are no fault of the triggers on PostgreSQL $major',
   async server => {
     await on(

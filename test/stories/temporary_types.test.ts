@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
-import { type Database, database, open, root, servers } from '../support/database.js'
+import { afterAll, describe, expect } from 'vitest'
+import { type Database, database, inTurn, open, root, servers } from '../support/database.js'
 import { inProcess, said } from '../support/in_process.js'
 
 /**
@@ -37,6 +37,8 @@ const work = (track: string): string[] => [
 ]
 
 describe.each(servers())('temporary types of whoever writes, on PostgreSQL $major', server => {
+  const test = inTurn(server)
+
   const writer = `writer_${randomBytes(4).toString('hex')}`
 
   afterAll(async () => {

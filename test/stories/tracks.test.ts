@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { counts } from '../../src/model/report.js'
 import { rethread, undoAll } from '../support/cli.js'
-import { type Database, database, picture, root, servers, some } from '../support/database.js'
+import { type Database, database, inTurn, picture, root, servers, some } from '../support/database.js'
 
 /**
  * Each shipped track with the flags that take it all the way, what its fixture leaves in the quarantine, the
@@ -35,6 +35,7 @@ const faults = (ran: Awaited<ReturnType<typeof rethread>>) =>
 describe.each(servers())('the tracks on PostgreSQL $major', server => {
   describe.each(tracks)('$name', ({ name, allow, aside, exact, atRisk }) => {
     const track = ['--track', name]
+    const inItsTurn = inTurn(server, name)
     const through = allow ? ['--phase', 'contract', '--allow', allow] : []
 
     test('before -> migrate -> verify -> rollback is identical to before; twice changes nothing', async () => {
@@ -62,48 +63,54 @@ describe.each(servers())('the tracks on PostgreSQL $major', server => {
       expect(await picture(db.sql)).toEqual(before)
     })
 
-    test('the old application goes on before, during and after expand and backfill, the new one after contract', async () => {
-      await using db = await database(server, name)
-      await application(db, name, 'old_app')
-      for (const flags of [['--no-backfill'], ['--phase', 'backfill'], []]) {
-        const up = await rethread(db.url, ['migrate', ...track, ...flags])
-        expect([up.code, faults(up)]).toEqual([0, []])
+    inItsTurn(
+      'the old application goes on before, during and after expand and backfill, the new one after contract',
+      async () => {
+        await using db = await database(server, name)
         await application(db, name, 'old_app')
-      }
-      if (allow) {
-        const up = await rethread(db.url, ['migrate', ...track, ...through])
-        expect([up.code, faults(up)]).toEqual([0, []])
-      }
-      // the old application is gone: the new one goes on alone
-      await application(db, name, 'new_app')
-      const verified = await rethread(db.url, ['verify', ...track])
-      expect([verified.code, faults(verified)]).toEqual([0, []])
-    })
+        for (const flags of [['--no-backfill'], ['--phase', 'backfill'], []]) {
+          const up = await rethread(db.url, ['migrate', ...track, ...flags])
+          expect([up.code, faults(up)]).toEqual([0, []])
+          await application(db, name, 'old_app')
+        }
+        if (allow) {
+          const up = await rethread(db.url, ['migrate', ...track, ...through])
+          expect([up.code, faults(up)]).toEqual([0, []])
+        }
+        // the old application is gone: the new one goes on alone
+        await application(db, name, 'new_app')
+        const verified = await rethread(db.url, ['verify', ...track])
+        expect([verified.code, faults(verified)]).toEqual([0, []])
+      },
+    )
 
-    test('what the new application writes is counted by the rollback, archived, and comes back', async () => {
-      await using db = await database(server, name)
-      const up = await rethread(db.url, ['migrate', ...track])
-      expect([up.code, faults(up)]).toEqual([0, []])
-      await application(db, name, 'new_app')
-      const verified = await rethread(db.url, ['verify', ...track])
-      expect([verified.code, faults(verified)]).toEqual([0, []])
-      const live = await picture(db.sql)
-      const asked = await rethread(db.url, ['rollback', ...track, '--all'])
-      const told = asked.report.findings
-        .filter(f => f.code === 'LOSS')
-        .reduce((n, f) => n + Number(f.facts.atRisk), 0)
-      expect([asked.code, told]).toEqual([3, atRisk])
-      const down = await rethread(db.url, ['rollback', ...track, ...undoAll(db.name)])
-      expect([down.code, faults(down)]).toEqual([0, []])
-      const back = await rethread(db.url, ['restore', 'latest', ...track])
-      expect([back.code, faults(back)]).toEqual([0, []])
-      const { content } = await picture(db.sql)
-      const rows = (c: typeof content) => Object.fromEntries(Object.entries(c).map(([t, v]) => [t, v.rows]))
-      expect(rows(content)).toEqual(rows(live.content))
-      for (const table of exact) expect([table, content[table]]).toEqual([table, live.content[table]])
-      const twice = await rethread(db.url, ['verify', ...track])
-      expect([twice.code, faults(twice)]).toEqual([0, []])
-    })
+    inItsTurn(
+      'what the new application writes is counted by the rollback, archived, and comes back',
+      async () => {
+        await using db = await database(server, name)
+        const up = await rethread(db.url, ['migrate', ...track])
+        expect([up.code, faults(up)]).toEqual([0, []])
+        await application(db, name, 'new_app')
+        const verified = await rethread(db.url, ['verify', ...track])
+        expect([verified.code, faults(verified)]).toEqual([0, []])
+        const live = await picture(db.sql)
+        const asked = await rethread(db.url, ['rollback', ...track, '--all'])
+        const told = asked.report.findings
+          .filter(f => f.code === 'LOSS')
+          .reduce((n, f) => n + Number(f.facts.atRisk), 0)
+        expect([asked.code, told]).toEqual([3, atRisk])
+        const down = await rethread(db.url, ['rollback', ...track, ...undoAll(db.name)])
+        expect([down.code, faults(down)]).toEqual([0, []])
+        const back = await rethread(db.url, ['restore', 'latest', ...track])
+        expect([back.code, faults(back)]).toEqual([0, []])
+        const { content } = await picture(db.sql)
+        const rows = (c: typeof content) => Object.fromEntries(Object.entries(c).map(([t, v]) => [t, v.rows]))
+        expect(rows(content)).toEqual(rows(live.content))
+        for (const table of exact) expect([table, content[table]]).toEqual([table, live.content[table]])
+        const twice = await rethread(db.url, ['verify', ...track])
+        expect([twice.code, faults(twice)]).toEqual([0, []])
+      },
+    )
   })
 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { rethread } from '../support/cli.js'
-import { type Database, database, newest, picture, servers } from '../support/database.js'
+import { type Database, database, inTurn, newest, picture, servers } from '../support/database.js'
 import { folder } from '../support/folder.js'
 import { inProcess, said } from '../support/in_process.js'
 
@@ -45,6 +45,8 @@ const write = (db: Database) =>
 const allow = ['--allow', 'FIRES_TRIGGERS']
 
 describe.each(servers())('new triggers on PostgreSQL $major', server => {
+  const test = inTurn(server)
+
   test.each([
     ['INSERT', 'new.book := new.missing;', 'before insert', '42703'],
     ['INSERT', 'insert into public.books values (new.owner, null);', 'after insert', '23502'],

@@ -1,6 +1,6 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect } from 'vitest'
 import { contract, rethread, undoAll } from '../support/cli.js'
-import { type Database, database, open, picture, servers } from '../support/database.js'
+import { type Database, database, inTurn, open, picture, servers } from '../support/database.js'
 import { random as randomFrom, seed } from '../support/random.js'
 
 /**
@@ -53,6 +53,8 @@ const otherDesk = `
   update requests set selected_quote_id = md5('quote 10')::uuid where id = md5('request 5')::uuid`
 
 describe.each(servers())('trip-sessions on PostgreSQL $major', server => {
+  const test = inTurn(server)
+
   test('a conversation of the old application has its session at once, with its request’s agent, and follows it', async () => {
     await using db = await database(server, 'trip-sessions', 300)
     await migrated(db)

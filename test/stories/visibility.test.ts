@@ -3,7 +3,7 @@ import { connect } from '../../src/database/context.js'
 import { foreseeVisibility } from '../../src/verify/foresee_visibility.js'
 import { rethread } from '../support/cli.js'
 import { contextOf, trackIn } from '../support/context.js'
-import { type Database, database, servers, some } from '../support/database.js'
+import { type Database, database, some, turn } from '../support/database.js'
 import { folder } from '../support/folder.js'
 
 const people = 50
@@ -107,7 +107,7 @@ async function really(
   }
 }
 
-describe.each(servers())('who will see which rows, on PostgreSQL $major', server => {
+describe.each(turn('who will see which rows'))('who will see which rows, on PostgreSQL $major', server => {
   test('what is predicted for 50 users and every role is what they see once each change has been made', async () => {
     await using db = await database(server, 'empty')
     await db.sql.unsafe(application)

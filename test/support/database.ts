@@ -19,16 +19,29 @@ export const some = (which: 'oldest' | 'newest'): Server[] =>
   process.env.RETHREAD_SOAK || process.env.RETHREAD_ALL
     ? servers()
     : servers().slice(...(which === 'oldest' ? [0, 1] : [-1]))
-/**
- * A `test` for a file with many stories that hardly differ from one version to the next: each runs on one of
- * the servers, chosen by its name, and on all of them where `some` gives all.
- */
-export function inTurn(server: Server): (name: string, story: () => Promise<void>, timeout?: number) => void {
+/** The server whose turn it is to run a story of this name; all of them where `some` gives all. */
+export function turn(name: string): Server[] {
   const all = servers()
-  return (name, story, timeout) => {
-    const turn = [...name].reduce((sum, letter) => sum + letter.codePointAt(0)!, 0) % all.length
-    if (some('oldest').length > 1 || all[turn]!.major === server.major) test(name, story, timeout)
+  if (some('oldest').length > 1) return all
+  const sum = [...name].reduce((n, letter) => n + letter.codePointAt(0)!, 0)
+  return [all[sum % all.length]!]
+}
+/**
+ * A `test` for a file with many stories that hardly differ from one version to the next: each runs on the
+ * server whose turn it is, and each case of an `each` too. `of` is what a story is about beside its name.
+ */
+export function inTurn(server: Server, of = '') {
+  const isItsTurn = (name: string): boolean => turn(name + of).some(s => s.major === server.major)
+  const one = (name: string, story: () => Promise<void>, timeout?: number): void => {
+    if (isItsTurn(name)) test(name, story, timeout)
   }
+  const each =
+    (cases: readonly unknown[]) =>
+    (name: string, story: (...of: never[]) => Promise<void>, timeout?: number): void => {
+      for (const [i, given] of cases.entries())
+        if (isItsTurn(`${name}${i}`)) test.each([given])(name, story as never, timeout)
+    }
+  return Object.assign(one, { each: each as unknown as typeof test.each })
 }
 /** The newest server. */
 export const newest = (): Server => servers().at(-1)!
