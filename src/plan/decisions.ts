@@ -4,7 +4,7 @@ import { type Hazard, type Plan, pendingIn } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
 import { driftHazards } from './drift.js'
-import { firingTriggers, triggerHazards } from './firing_triggers.js'
+import { firedByEach, triggerHazards } from './firing_triggers.js'
 import { foreignCodeFindings, foreignCodeHazards, foreignCodeOf } from './foreign_code.js'
 
 /**
@@ -23,9 +23,10 @@ export async function addDecisions(
   const pending = pendingIn(plan)
   const foreign = await foreignCodeOf(sql, pending)
   findings.push(...foreignCodeFindings([...foreign.values()].flat()))
-  const decided = async <S extends { migration: Migration; hazards: Hazard[] }>(step: S): Promise<S> => {
+  const fired = await firedByEach(sql, track, pending)
+  const decided = <S extends { migration: Migration; hazards: Hazard[] }>(step: S): S => {
     const { migration } = step
-    const firing = await firingTriggers(sql, track, migration, pending.slice(0, pending.indexOf(migration)))
+    const firing = fired.get(migration) ?? null
     if (firing && plan.steps.some(s => s.migration === migration)) {
       const { table, rows, triggers, whyNotHeld } = firing
       const held = ctx.holdTriggers && whyNotHeld === null
@@ -36,13 +37,10 @@ export async function addDecisions(
       ...foreignCodeHazards(foreign.get(migration) ?? []),
     ])
   }
-  const steps = []
-  for (const step of plan.steps) steps.push(await decided(step))
+  const steps = plan.steps.map(decided)
   // a hazard of the whole track is reported once, at the first step
   if (steps[0]) steps[0] = withHazards(steps[0], await driftHazards(track, changed))
-  const held = []
-  for (const step of plan.held) held.push(await decided(step))
-  return { plan: { ...plan, steps, held }, findings }
+  return { plan: { ...plan, steps, held: plan.held.map(decided) }, findings }
 }
 
 /** The step with hazards added that its statements do not show. */

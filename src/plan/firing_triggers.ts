@@ -8,19 +8,16 @@ import {
   relationName,
   type Statement,
   statementsOrNone,
-  strings,
 } from '../files/statements.js'
 import { objectsOf } from '../files/track_objects.js'
 import { needsConsent } from '../model/codes.js'
 import { Failure } from '../model/failure.js'
 import type { Consent, Hazard } from '../model/plan.js'
 import type { Migration, Track } from '../model/project.js'
-import { dottedText, namesIn } from '../model/table_name.js'
 import type { Run } from '../run/run.js'
 import {
   holdTriggersSql,
   mayHoldTriggers,
-  rowSecurityActive,
   rulesFiredBy,
   type Trigger,
   type TriggerEvent,
@@ -29,6 +26,7 @@ import {
 import { learnStatement } from './learn_changes.js'
 import { isNoteFunction } from './note_functions.js'
 import { triggersAfter } from './triggers_after.js'
+import { type Bound, emptied, emptyBefore, isRuledOut, openTables } from './when_conditions.js'
 
 /** The application's triggers and rules that the writes of a backfill fire. */
 export interface FiringTriggers {
@@ -45,15 +43,45 @@ export interface FiringTriggers {
 }
 
 /**
- * The triggers of the application that a backfill would fire: the event and the columns match, and WHEN
- * does not rule it out. Null if it fires none. The track's own triggers are part of the migration and do
- * not count. The catalog is read first; then come the changes that the migrations `before` will make.
+ * The triggers of the application that each backfill among these files would fire: the event and the columns
+ * match, and WHEN does not rule it out. A file that fires none is left out. The track's own triggers are part
+ * of the migration and do not count. The catalog is read once; each file then meets what those before it
+ * will have changed.
  */
-export async function firingTriggers(
+export async function firedByEach(
+  sql: Db,
+  track: Track,
+  migrations: Migration[],
+): Promise<Map<Migration, FiringTriggers>> {
+  const found = new Map<Migration, FiringTriggers>()
+  if (!migrations.some(m => m.backfill)) return found
+  const statements = []
+  for (const m of migrations) statements.push(await statementsOrNone(m.file.text))
+  const known = await knownOf(sql, statements.flat())
+  const earlier: Statement[] = []
+  for (const [i, m] of migrations.entries()) {
+    const firing = await firedAfter(sql, track, m, known, earlier)
+    if (firing) found.set(m, firing)
+    for (const s of statements[i]!) learnStatement(known, s)
+    earlier.push(...statements[i]!)
+  }
+  return found
+}
+
+/** The triggers of the application that a backfill would fire now; null if it fires none. */
+export const firingTriggers = async (
   sql: Db,
   track: Track,
   migration: Migration,
-  before: Migration[] = [],
+): Promise<FiringTriggers | null> => (await firedByEach(sql, track, [migration])).get(migration) ?? null
+
+/** The triggers that one file fires after these statements, which are learned already. */
+async function firedAfter(
+  sql: Db,
+  track: Track,
+  migration: Migration,
+  known: Known,
+  earlier: Statement[],
 ): Promise<FiringTriggers | null> {
   const [statement] = await parseStatements(migration.file.text)
   if (!migration.backfill || !statement?.node.relation) return null
@@ -62,10 +90,6 @@ export async function firingTriggers(
   const { triggers: made } = await objectsOf(track)
   const own: Trigger[] = []
   const theirs: Trigger[] = []
-  const earlier: Statement[] = []
-  for (const m of before) earlier.push(...(await statementsOrNone(m.file.text)))
-  const known = await knownOf(sql, [statement, ...earlier])
-  for (const s of earlier) learnStatement(known, s)
   const bound = {
     columns,
     emptyBefore: emptyBefore(statement),
@@ -150,116 +174,6 @@ async function whyNotByFunctions(track: Track, known: Known, statement: Statemen
     if (acts && named.has(asked) && !(await isNoteFunction(track, asked)))
       return `its function ${asked} may write other tables`
   return null
-}
-
-/** What is known about the rows that an UPDATE writes. */
-interface Bound {
-  /** The columns that it sets. */
-  columns: string[]
-  /** Columns that are null in every row that it updates. */
-  emptyBefore: string[]
-  /** Columns that it sets to null. */
-  emptied: string[]
-  /** Tables that will exist by then and whose row security does not apply to the role that creates them. */
-  opened: ReadonlySet<string>
-}
-
-/** Tables that earlier files create, without those that FORCE ROW LEVEL SECURITY or get another owner. */
-function openTables(known: Known, earlier: Statement[]): ReadonlySet<string> {
-  const found = new Set(known.made)
-  for (const { kind, node } of earlier)
-    if (kind === 'AlterTableStmt')
-      for (const { AlterTableCmd: cmd } of node.cmds)
-        if (['AT_ForceRowSecurity', 'AT_ChangeOwner'].includes(cmd.subtype))
-          found.delete(relationName(node.relation))
-  return found
-}
-
-/** Whether the trigger's WHEN is false for all rows that this role's backfill writes. */
-async function isRuledOut(
-  sql: Db,
-  { definition }: Trigger,
-  events: TriggerEvent[],
-  bound: Bound,
-): Promise<boolean> {
-  if (events.some(e => e !== 'UPDATE')) return false
-  const [made] = await parseStatements(definition)
-  return made?.node.whenClause ? isFalse(sql, made.node.whenClause, bound) : false
-}
-
-/** Whether a WHEN condition, or a part of it, is false for every row that the update writes. */
-async function isFalse(sql: Db, node: Node, bound: Bound): Promise<boolean> {
-  const { BoolExpr: bool, A_Expr: compared, NullTest: nullTest, FuncCall: call } = node
-  if (bool) {
-    const each: boolean[] = []
-    for (const part of bool.args) each.push(await isFalse(sql, part, bound))
-    return bool.boolop === 'AND_EXPR'
-      ? each.some(Boolean)
-      : bool.boolop === 'OR_EXPR'
-        ? each.every(Boolean)
-        : false
-  }
-  if (nullTest) {
-    const [row, column, more] = strings(nullTest.arg?.ColumnRef?.fields)
-    if (nullTest.nulltesttype !== 'IS_NOT_NULL' || !column || more) return false
-    return (row === 'old' ? bound.emptyBefore : row === 'new' ? bound.emptied : []).includes(column)
-  }
-  if (call) {
-    // PostgreSQL prints the argument as ('public.t'::regclass)::oid
-    let [table] = call.args ?? []
-    while (table?.TypeCast) table = table.TypeCast.arg
-    table = table?.A_Const?.sval?.sval
-    // search_path is empty, so a name without a schema is in pg_catalog
-    if (strings(call.funcname).join('.') !== 'row_security_active' || !table) return false
-    const names = namesIn(table)
-    return bound.opened.has(names ? dottedText(names) : '') || (await rowSecurityActive(sql, table)) === false
-  }
-  return compared ? staysAsItIs(compared, bound.columns) : false
-}
-
-/** Whether a comparison of OLD and NEW is about a column that the update does not set. */
-function staysAsItIs(compared: Node, columns: string[]): boolean {
-  const differs =
-    compared.kind === 'AEXPR_DISTINCT' ||
-    (compared.kind === 'AEXPR_OP' && ['<>', '!='].includes(strings(compared.name)[0] ?? ''))
-  const sides = [compared.lexpr, compared.rexpr].map(side => strings(side?.ColumnRef?.fields))
-  const [left, right] = sides
-  return (
-    differs &&
-    left!.length === 2 &&
-    right!.length === 2 &&
-    left![1] === right![1] &&
-    new Set([left![0], right![0]]).size === 2 &&
-    !columns.includes(left![1]!)
-  )
-}
-
-/** Columns that an update sets to null in every row. */
-const emptied = ({ kind, node }: Statement): string[] =>
-  kind !== 'UpdateStmt'
-    ? []
-    : node.targetList.flatMap(({ ResTarget: t }: Node) => (t?.val?.A_Const?.isnull ? [t.name] : []))
-
-/**
- * Columns that must be null according to WHERE: `c.x is null`, `coalesce(c.x, ...) is distinct from c.x`.
- */
-function emptyBefore({ kind, node }: Statement): string[] {
-  if (kind !== 'UpdateStmt' || !node.whereClause) return []
-  const alias = node.relation.alias?.aliasname ?? node.relation.relname
-  const own = (side: Node | undefined): string | null => {
-    const [table, column, more] = strings(side?.ColumnRef?.fields)
-    return table === alias && column && !more ? column : null
-  }
-  const of = (part: Node): (string | null)[] => {
-    const { BoolExpr: bool, NullTest: nullTest, A_Expr: compared } = part
-    if (bool) return bool.boolop === 'AND_EXPR' ? bool.args.flatMap(of) : []
-    if (nullTest) return nullTest.nulltesttype === 'IS_NULL' ? [own(nullTest.arg)] : []
-    if (compared?.kind !== 'AEXPR_DISTINCT') return []
-    // COALESCE returns its first argument, the column, unless that is null
-    const column = own(compared.rexpr)
-    return column === own(compared.lexpr?.CoalesceExpr?.args?.[0]) ? [column] : []
-  }
-  return of(node.whereClause).filter(column => column !== null)
 }
 
 /** The hazard of the triggers that a step's backfill fires. Empty if they are held off. */

@@ -4,7 +4,7 @@ import { rowChanges, type WriteRight } from '../files/body_writes.js'
 import { parseStatements, relationName } from '../files/statements.js'
 import type { Migration, Track } from '../model/project.js'
 import { type Finding, finding } from '../model/report.js'
-import { firingTriggers } from './firing_triggers.js'
+import { firedByEach } from './firing_triggers.js'
 import { ofRule, type Trigger } from './firing_triggers.sql.js'
 import { bodiesOfTriggers, lackedRights } from './trigger_rights.sql.js'
 
@@ -23,14 +23,14 @@ export interface RightBeside {
  */
 export async function rightsBeside(sql: Db, track: Track, migrations: Migration[]): Promise<RightBeside[]> {
   const found: RightBeside[] = []
-  for (const [i, m] of migrations.entries()) {
+  const fired = await firedByEach(sql, track, migrations)
+  for (const m of migrations) {
     if (!m.backfill) continue
     const [statement] = await parseStatements(m.file.text)
     if (statement?.kind === 'DeleteStmt')
       for (const { table } of await referencingKeys(sql, relationName(statement.node.relation)))
         found.push({ table, privilege: 'SELECT', by: null })
-    const firing = await firingTriggers(sql, track, m, migrations.slice(0, i))
-    for (const { name, definition } of await firedCode(sql, firing?.fired ?? [])) {
+    for (const { name, definition } of await firedCode(sql, fired.get(m)?.fired ?? [])) {
       const { rights } = await rowChanges(await parseStatements(definition))
       for (const [table, needed] of rights)
         for (const privilege of needed) found.push({ table, privilege, by: name })
