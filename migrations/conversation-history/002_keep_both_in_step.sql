@@ -69,7 +69,8 @@ create table chat_private.behind (
   written_by text not null check (written_by in ('old application', 'new application')),
   operation text not null,
   sqlstate text not null,
-  -- messages that the session held before the old application wrote it: those that it holds no longer go
+  -- messages that the session held before the old application wrote it: those that it holds no longer go. Of
+  -- the new application, messages that it has changed or deleted: the array decides nothing about them
   had uuid[],
   at timestamptz not null default clock_timestamp(),
   caught_up_at timestamptz
@@ -1183,9 +1184,10 @@ $$;
 revoke all on function chat_private.leave_quarantine(uuid) from public;
 
 -- Brings a session up to date: first the title, the metadata and the owner, as whoever changed them last has
--- them, then what the old application wrote, then what the new one did. It sets
--- in_step itself, because a query may call it first, and triggers that react to it would delete the rows that
--- the query is about to change. Only a superuser could give the function a SET clause for it.
+-- them, then what the old application wrote, except of messages that the new one wrote or deleted, then what
+-- the new one did. It sets in_step itself, because a query may call it first, and triggers that react to it
+-- would delete the rows that the query is about to change. Only a superuser could give the function a SET
+-- clause for it.
 create function chat_private.catch_up(session uuid) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -1194,7 +1196,9 @@ as $$
 declare
   kept record;
   old_wrote boolean;
-  new_wrote boolean;
+  -- of some statement of the new application it is not known which messages it wrote
+  is_unknown boolean;
+  theirs uuid[];
   head record;
   secret text;
   outer_step text := coalesce(current_setting('rethread.in_step', true), '');
@@ -1204,9 +1208,13 @@ begin
   perform set_config('rethread.in_step', 'on', true);
   select s.id, s.tenant_id, s.user_id, s.messages::json as messages, s.created_at into kept
   from public.chat_sessions s where s.id = session for no key update;
-  select coalesce(bool_or(b.written_by = 'old application' and b.operation <> 'HEAD'), false), coalesce(bool_or(b.written_by = 'new application' and b.operation <> 'touch'), false)
-  into old_wrote, new_wrote
+  select coalesce(bool_or(b.written_by = 'old application' and b.operation <> 'HEAD'), false),
+    coalesce(bool_or(b.written_by = 'new application' and b.operation like '% of messages' and b.had is null), false)
+  into old_wrote, is_unknown
   from chat_private.behind b where b.session_id = session and b.caught_up_at is null;
+  theirs := array(
+    select unnest(b.had) from chat_private.behind b
+    where b.session_id = session and b.written_by = 'new application' and b.caught_up_at is null);
   -- of either side only a row of the owner that it had, or that both have now
   for head in
     select b.written_by, b.tenant_id, b.user_id from chat_private.behind b
@@ -1268,18 +1276,21 @@ begin
       where b.session_id = session and b.written_by = 'old application' and b.caught_up_at is null
     ) p
     where m.id = p.id and m.conversation_id = session
+      and m.id not in (select w.id from unnest(theirs) w (id))
       and m.id not in (select e.id from chat_private.elements(session, kept.messages, kept.created_at) e where e.reason is null);
-    if not new_wrote then
+    if not is_unknown then
       update public.messages m set role = e.role, content = e.content, metadata = e.metadata
       from chat_private.elements(session, kept.messages, kept.created_at) e
       where m.id = e.id and m.conversation_id = session and e.reason is null
+        and m.id not in (select w.id from unnest(theirs) w (id))
         and ((m.role, m.content) is distinct from (e.role::varchar, e.content)
           or m.metadata - 'timestamp' is distinct from e.metadata - 'timestamp');
     end if;
     insert into public.messages (id, conversation_id, role, content, metadata, created_at)
     select e.id, session, e.role, e.content, e.metadata, e.created_at
     from chat_private.elements(session, kept.messages, kept.created_at) e
-    where e.reason is null and not exists (select from public.messages m where m.id = e.id)
+    where e.reason is null and e.id not in (select w.id from unnest(theirs) w (id))
+      and not exists (select from public.messages m where m.id = e.id)
     on conflict (id) do nothing;
   end if;
   perform chat_private.leave_quarantine(session);
@@ -1658,6 +1669,8 @@ as $$
 declare
   session uuid;
   sessions uuid[];
+  -- the messages of each session that the statement has changed or deleted
+  written jsonb := '{}';
   turn int := 0;
   added jsonb;
   newest timestamptz;
@@ -1675,9 +1688,17 @@ begin
         sessions := array(select distinct n.conversation_id from new_rows n order by 1);
       elsif tg_op = 'DELETE' then
         -- with a conversation goes its session as well
-        sessions := array(select distinct o.conversation_id from old_rows o join public.conversations c on c.id = o.conversation_id order by 1);
+        select array_agg(x.session order by x.session), jsonb_object_agg(x.session, x.ids) into sessions, written
+        from (
+          select o.conversation_id as session, jsonb_agg(o.id) as ids
+          from old_rows o join public.conversations c on c.id = o.conversation_id
+          group by 1) x;
       else
-        sessions := array(select n.conversation_id from new_rows n union select o.conversation_id from old_rows o order by 1);
+        select array_agg(x.session order by x.session), jsonb_object_agg(x.session, x.ids) into sessions, written
+        from (
+          select w.session, jsonb_agg(w.id) as ids
+          from (select n.conversation_id as session, n.id from new_rows n union select o.conversation_id, o.id from old_rows o) w
+          group by 1) x;
       end if;
       session := sessions[turn];
       exit when session is null;
@@ -1689,6 +1710,10 @@ begin
       -- first the session, whose writer before us may have left it behind
       perform from public.chat_sessions s where s.id = session for no key update;
       if exists (select from chat_private.behind b where b.session_id = session and b.caught_up_at is null) then
+        -- what this statement has written is newer than what the array says of it
+        insert into chat_private.behind (session_id, written_by, operation, sqlstate, had)
+        values (session, 'new application', tg_op || ' of messages', '00000',
+          array(select w.id::uuid from jsonb_array_elements_text(written -> session::text) w (id)));
         perform chat_private.catch_up(session);
         delete from chat_private.behind b where b.session_id = session;
       elsif tg_op = 'INSERT'
@@ -1717,8 +1742,9 @@ begin
           end if;
         end if;
         begin
-          insert into chat_private.behind (session_id, written_by, operation, sqlstate)
-          values (session, 'new application', tg_op || ' of messages', sqlstate);
+          insert into chat_private.behind (session_id, written_by, operation, sqlstate, had)
+          values (session, 'new application', tg_op || ' of messages', sqlstate,
+            array(select w.id::uuid from jsonb_array_elements_text(written -> session::text) w (id)));
         exception
           when assert_failure or others then
             raise warning 'rethread cannot note in chat_private.behind what this statement has left undone, SQLSTATE %', sqlstate;

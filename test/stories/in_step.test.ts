@@ -589,6 +589,55 @@ describe.each(servers())('both applications on PostgreSQL $major', server => {
     ])
   })
 
+  test('of an edit that waits and a later write to another message of the same session, neither undoes the other', async () => {
+    await using db = await database(server, 'conversation-history', 300)
+    const project = await inProcess(db.url, { track: 'conversation-history' })
+    expect((await project.migrate()).verdict).toBe('clean')
+    const sessions = await db.sql<{ id: string }[]>`
+      select s.id from public.chat_sessions s join public.messages m on m.conversation_id = s.id
+      where s.title like 'Chat %' group by 1 having count(*) > 3 order by 1 limit 4`
+    const [edited, deleted, waiting, removed] = sessions.map(s => s.id) as [string, string, string, string]
+    const nth = (session: string, n: number) =>
+      `(select id from public.messages where conversation_id = '${session}' order by created_at, id offset ${n} limit 1)`
+    /** The old application edits the first message while somebody holds it. */
+    const oldEdit = (session: string) =>
+      db.sql.begin(async tx => {
+        await tx.unsafe(`select from public.messages where id = ${nth(session, 0)} for update`)
+        await db.sql.unsafe(
+          `update public.chat_sessions set messages = jsonb_set(messages, '{0,content}', '"old edit"') where id = '${session}'`,
+        )
+      })
+    /** The new application writes while somebody holds the session. */
+    const newWrite = (session: string, statement: string) =>
+      db.sql.begin(async tx => {
+        await tx.unsafe(`select from public.chat_sessions where id = '${session}' for update`)
+        await db.sql.unsafe(statement)
+      })
+    const before = await Promise.all([edited, deleted, waiting, removed].map(s => contents(db, s)))
+    const edit = (session: string) =>
+      `update public.messages set content = 'new edit' where id = ${nth(session, 1)}`
+    const remove = (session: string) => `delete from public.messages where id = ${nth(session, 1)}`
+    for (const session of [edited, deleted, waiting, removed]) await oldEdit(session)
+    expect(await behind(db)).toBe(4)
+    // at once, and while both sides wait
+    await db.sql.unsafe(edit(edited))
+    await db.sql.unsafe(remove(deleted))
+    await newWrite(waiting, edit(waiting))
+    await newWrite(removed, remove(removed))
+    expect(await behind(db)).toBe(4)
+    expect((await project.migrate()).verdict).toBe('clean')
+    await project.close()
+    expect(await behind(db)).toBe(0)
+    for (const [i, session] of [edited, deleted, waiting, removed].entries()) {
+      const rest = before[i]!.slice(2)
+      const expected = [edited, waiting].includes(session)
+        ? ['old edit', 'new edit', ...rest]
+        : ['old edit', ...rest]
+      expect(await contents(db, session)).toEqual(expected)
+      expect(await elements(db, session)).toEqual(expected)
+    }
+  })
+
   test('a session that was set aside and is repaired has its conversation and all its messages at once', async () => {
     await using db = await database(server, 'conversation-history', 50)
     const { own, tenant, target } = await twoTenants(db)
