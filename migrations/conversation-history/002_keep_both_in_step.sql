@@ -829,8 +829,9 @@ $$;
 revoke all on function chat_private.with_values(jsonb, jsonb[], jsonb[]) from public;
 
 -- A document that is no array, updated from the session's messages: an edit changes its element, a deletion
--- empties it, and messages of the new application follow the last one. Null if nothing has changed.
-create function chat_private.rebuilt_document(session uuid, messages json, started timestamptz) returns jsonb
+-- empties it (of those in `gone`; null for all that have no message), and messages of the new application
+-- follow the last one. Null if nothing has changed.
+create function chat_private.rebuilt_document(session uuid, messages json, started timestamptz, gone uuid[]) returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -860,6 +861,7 @@ begin
   for said in
     select e.path, e.reason, e.id as element_id, case when e.reason is null then e.original::jsonb end as node, e.role,
       m.id, m.role as role_now, m.content as content_now,
+      gone is null or e.id in (select g.id from unnest(gone) g (id)) as is_gone,
       case when e.reason is not null then null
         when (m.role, m.content) = (e.role::varchar, e.content) then e.original::jsonb
         else chat_private.restated_element(e.original::jsonb, m.role, m.content) end as element
@@ -870,8 +872,9 @@ begin
     is_nested := is_nested or not has_nodes and said.path && '{children,replies}';
     continue when said.reason is not null;
     ids := ids || said.element_id;
-    is_shortened := is_shortened or said.id is null;
     last_path := said.path;
+    continue when said.id is null and not said.is_gone;
+    is_shortened := is_shortened or said.id is null;
     continue when said.id is not null and said.element is not distinct from said.node;
     is_text := jsonb_typeof(tree #> said.path) = 'string';
     -- a text of a pair is no object that could be marked
@@ -970,10 +973,11 @@ language sql immutable parallel safe
 as $$ select case jsonb_typeof(element) when 'object' then element - '{rethread_id,rethread_seal,rethread_at,timestamp}'::text[] else element end $$;
 
 -- Writes what a session stores from its messages. Elements that are no messages keep their places. Messages
--- of the new application come last. An element that moves up keeps its id. Writes nothing if nothing has
+-- of the new application come last. An element that moves up keeps its id. One without a message goes if it
+-- is in `gone`, or if that is null: else the backfill has not come to it yet. Writes nothing if nothing has
 -- changed, and no session of another owner than its conversation. The session's row is locked before
 -- anything is read, so that two writers of a session run one after the other.
-create function chat_private.rebuild_session(session uuid) returns void
+create function chat_private.rebuild_session(session uuid, gone uuid[] default null) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -993,7 +997,7 @@ begin
   end if;
   if json_typeof(kept.messages) = 'object' and chat_private.keeps_messages(kept.messages)
     or json_typeof(kept.messages) = 'array' and chat_private.is_nested(kept.messages) and chat_private.why_unreadable(kept.messages::text) is null then
-    fresh := chat_private.rebuilt_document(session, kept.messages, kept.started);
+    fresh := chat_private.rebuilt_document(session, kept.messages, kept.started, gone);
     changed := fresh is not null;
   elsif json_typeof(kept.messages) = 'object'
     and (case when chat_private.why_unreadable(kept.messages::text) is null then kept.messages -> 'mapping' is not null else true end) then
@@ -1014,13 +1018,15 @@ begin
     ),
     placed as (
       select i.*, row_number() over (order by i.n nulls last, i.at, i.id) as place
-      from item i where i.reason is not null or (i.m).id is not null
+      from item i
+      where i.reason is not null or (i.m).id is not null
+        or not (gone is null or i.id in (select g.id from unnest(gone) g (id)))
     )
     select
-      '[' || coalesce(string_agg(case when p.reason is not null then p.original
+      '[' || coalesce(string_agg(case when p.reason is not null or (p.m).id is null then p.original
         else chat_private.element_of(p.m, p.is_sealed or p.n <> p.place, p.timed)::text end, ', ' order by p.place), '') || ']',
       -- one is gone, one is new, or one says something else
-      count(*) <> (select count(*) from old) or bool_or(p.reason is null and (p.original is null
+      count(*) <> (select count(*) from old) or bool_or(p.reason is null and (p.m).id is not null and (p.original is null
         or chat_private.unmarked(chat_private.element_of(p.m, false, false)) is distinct from chat_private.unmarked(p.original::jsonb)))
     into fresh, changed
     from placed p;
@@ -1294,7 +1300,7 @@ begin
     on conflict (id) do nothing;
   end if;
   perform chat_private.leave_quarantine(session);
-  perform chat_private.rebuild_session(session);
+  perform chat_private.rebuild_session(session, theirs);
   in_time := chat_private.touch_conversation(session);
   perform set_config('rethread.in_step', outer_step, true);
   return in_time;
@@ -1407,7 +1413,7 @@ begin
           perform chat_private.catch_up(session);
           delete from chat_private.behind b where b.session_id = session;
         elsif kept and not left_out then
-          perform chat_private.rebuild_session(session);
+          perform chat_private.rebuild_session(session, '{}');
         end if;
         if left_out then
           insert into chat_private.behind (session_id, tenant_id, user_id, written_by, operation, sqlstate, had)
@@ -1620,7 +1626,7 @@ begin
       where not exists (select from public.chat_sessions s where s.id = new.id);
       -- messages of the same statement may have been there before
       if exists (select from public.messages m where m.conversation_id = new.id) then
-        perform chat_private.rebuild_session(new.id);
+        perform chat_private.rebuild_session(new.id, '{}');
         -- which are then not to be appended once more
         perform set_config('rethread.rebuilt', concat_ws(' ', extract(epoch from statement_timestamp()), pg_current_xact_id()), true);
       end if;
@@ -1731,7 +1737,7 @@ begin
         set messages = s.messages::jsonb || added, updated_at = greatest(s.updated_at, newest)
         where s.id = session and added is not null;
       else
-        perform chat_private.rebuild_session(session);
+        perform chat_private.rebuild_session(session, array(select w.id::uuid from jsonb_array_elements_text(written -> session::text) w (id)));
       end if;
       perform set_config('rethread.in_step', '', true);
     exception
@@ -1816,8 +1822,8 @@ revoke all on function chat_private.touch_conversations() from public;
 -- The application must not call any of these.
 revoke all on function
   chat_private.elements(uuid, json, timestamptz), chat_private.appended(json, json), chat_private.said_at(jsonb, jsonb),
-  chat_private.elements_after(uuid, json, timestamptz, bigint, jsonb, timestamptz), chat_private.element_of(public.messages, boolean, boolean), chat_private.rebuilt_document(uuid, json, timestamptz),
-  chat_private.messages_of(uuid), chat_private.rebuild_session(uuid), chat_private.touch_conversation(uuid), chat_private.merge_messages(uuid, json, json, timestamptz), chat_private.catch_up(uuid),
+  chat_private.elements_after(uuid, json, timestamptz, bigint, jsonb, timestamptz), chat_private.element_of(public.messages, boolean, boolean), chat_private.rebuilt_document(uuid, json, timestamptz, uuid[]),
+  chat_private.messages_of(uuid), chat_private.rebuild_session(uuid, uuid[]), chat_private.touch_conversation(uuid), chat_private.merge_messages(uuid, json, json, timestamptz), chat_private.catch_up(uuid),
   chat_private.ids_held(uuid, json, timestamptz) from public;
 
 create trigger rethread_guard_conversation_id before insert or update of id on public.conversations

@@ -638,6 +638,34 @@ describe.each(servers())('both applications on PostgreSQL $major', server => {
     }
   })
 
+  test('what the new application edits and deletes before the backfill has come to a session takes nothing else away', async () => {
+    await using db = await database(server, 'conversation-history', 300)
+    const sessions = (
+      await db.sql<{ id: string }[]>`
+        select id from public.chat_sessions where title like 'Chat %' and jsonb_array_length(messages) > 3 order by 1 limit 3`
+    ).map(s => s.id) as [string, string, string]
+    const [edited, deleted, documented] = sessions
+    const before = await Promise.all(sessions.map(s => elements(db, s)))
+    await db.sql`
+      update public.chat_sessions set messages = jsonb_build_object('messages', messages) where id = ${documented}`
+    const project = await inProcess(db.url, { track: 'conversation-history' })
+    await project.migrate({ to: '003_move_conversations' })
+    for (const session of sessions) {
+      await db.sql`insert into public.messages (conversation_id, role, content) values (${session}, 'user', 'first'), (${session}, 'user', 'second')`
+      await db.sql`update public.messages set content = 'edited' where conversation_id = ${session} and content = 'first'`
+    }
+    await db.sql`delete from public.messages where conversation_id = ${deleted} and content = 'second'`
+    // an array that the old application has read before all that
+    await db.sql`update public.chat_sessions set messages = (select jsonb_agg(e order by n) from jsonb_array_elements(messages) with ordinality as x (e, n) where n <= ${before[0]!.length}) where id = ${edited}`
+    expect((await project.migrate()).verdict).toBe('clean')
+    await project.close()
+    const added = [['edited', 'second'], ['edited'], ['edited', 'second']]
+    const now = await Promise.all(sessions.map(s => contents(db, s)))
+    expect(now.map(c => [...c].sort())).toEqual(before.map((b, i) => [...b, ...added[i]!].sort()))
+    for (const session of [edited, deleted])
+      expect(await elements(db, session)).toEqual(await contents(db, session))
+  })
+
   test('a session that was set aside and is repaired has its conversation and all its messages at once', async () => {
     await using db = await database(server, 'conversation-history', 50)
     const { own, tenant, target } = await twoTenants(db)
