@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { rethread } from '../support/cli.js'
-import { type Database, database, open, servers, some } from '../support/database.js'
+import { type Database, database, open, some, turn } from '../support/database.js'
 
 /**
  * Applications that give their statements little time: what the triggers of a track have not done by then is
@@ -96,7 +96,7 @@ async function cancelled(db: Database, app: Awaited<ReturnType<typeof applicatio
   await sent
 }
 
-describe.each(servers())('little time on PostgreSQL $major', server => {
+describe.each(turn('little time'))('little time on PostgreSQL $major', server => {
   test.for(cases)(
     '$track: what the triggers can’t do in a statement’s time is done with the next; who cancels is obeyed; nothing is compiled',
     async ({ track, holds, writes, done, checks, written }) => {
