@@ -10,6 +10,7 @@ import { keptRecordSql, readBackSql } from './kept_rows.sql.js'
  *   refuses every ALTER TABLE of it. They are deferred again afterwards.
  * - `hold_off` switches off triggers and rules that fire on INSERT and UPDATE, where this role owns the
  *   table, and returns the statements that switch them on again as they were. Foreign keys are still checked.
+ *   With `own`, those of the track too, and those on DELETE.
  * - `put_back` inserts what a migration has set aside: identity columns get the values that they had,
  *   generated columns their own, and columns that are new their defaults. A constraint that is not validated
  *   does not hold for rows that are older than it: it is dropped and added again as it was.
